@@ -1,0 +1,191 @@
+namespace KvTier.Protocol;
+
+/// <summary>The answer to a local attach: <c>[path, sizeBytes, nonce]</c>.</summary>
+public static class LocalAttachResponse
+{
+    internal const int Fields = 3;
+
+    /// <summary>Writes the body.</summary>
+    public static void Write(FrameBuffer buffer, SharedArenaInfo arena)
+    {
+        var writer = new MessagePackWriter(buffer);
+        writer.WriteArrayHeader(Fields);
+        writer.Write(arena.Path);
+        writer.Write(arena.SizeBytes);
+        writer.Write(arena.Nonce);
+    }
+
+    /// <summary>Reads the body.</summary>
+    public static Result<SharedArenaInfo> Read(ReadOnlySpan<byte> body)
+    {
+        var reader = new BodyReader(body, "localAttach", Fields);
+        SharedArenaInfo arena = ReadFields(ref reader);
+        reader.Finish();
+        return reader.Error is null ? arena : reader.Error;
+    }
+
+    internal static SharedArenaInfo ReadFields(ref BodyReader reader) => new(
+        reader.Text("arena.path", WireBounds.PathBytesMax), reader.Long("arena.sizeBytes"), reader.Unsigned("arena.nonce", ulong.MaxValue));
+}
+
+/// <summary>A get that leases blocks in the arena instead of sending their bytes.</summary>
+public readonly ref struct LocalGetRequest
+{
+    private const int Fields = 4;
+
+    /// <summary>Handle of the namespace.</summary>
+    public ushort Namespace { get; private init; }
+
+    /// <summary>Deadline in ms; 0 for the silo's default.</summary>
+    public int DeadlineMs { get; private init; }
+
+    /// <summary>How long the leases last, in ms; 0 for <see cref="Limits.LeaseMsMax"/>.</summary>
+    public int LeaseMs { get; private init; }
+
+    /// <summary>The blocks, standing in the body.</summary>
+    public IdList Ids { get; private init; }
+
+    /// <summary>Writes the body.</summary>
+    public static void Write(FrameBuffer buffer, ushort ns, int deadlineMs, int leaseMs, ReadOnlySpan<BlockId> ids)
+    {
+        var writer = new MessagePackWriter(buffer);
+        writer.WriteArrayHeader(Fields);
+        writer.Write((uint)ns);
+        writer.Write(deadlineMs);
+        writer.Write(leaseMs);
+        writer.WriteIds(buffer, ids);
+    }
+
+    /// <summary>Reads and checks a body.</summary>
+    /// <returns>Null when all is well, else what is wrong.</returns>
+    public static KvError? TryRead(ReadOnlySpan<byte> body, Limits limits, out LocalGetRequest request)
+    {
+        var reader = new BodyReader(body, "localGet", Fields);
+        request = new LocalGetRequest
+        {
+            Namespace = (ushort)reader.Unsigned("ns", ushort.MaxValue),
+            DeadlineMs = reader.Int("deadline", limits.DeadlineMsMax),
+            LeaseMs = reader.Int("leaseMs", limits.LeaseMsMax),
+            Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
+        };
+        reader.Finish();
+        if (reader.Error is null) return null;
+        request = default;
+        return reader.Error;
+    }
+}
+
+/// <summary>The answer for one block of a local get.</summary>
+/// <param name="Status">Hit or miss.</param>
+/// <param name="Lease">Number of the lease, to give it back with; 0 for a miss and for an empty block.</param>
+/// <param name="Offset">First byte in the arena.</param>
+/// <param name="Length">Bytes of the block.</param>
+/// <param name="Codec">Stored form of the bytes.</param>
+/// <param name="Check"><see cref="BlockCheck"/> of id, codec, offset 0, length and bytes; 0 for a miss.</param>
+public readonly record struct LocalGetItem(GetStatus Status, ulong Lease, long Offset, int Length, byte Codec, uint Check)
+{
+    /// <summary>A miss.</summary>
+    public static LocalGetItem Miss(MissReason reason) => new(reason.ToGetStatus(), 0, 0, 0, 0, 0);
+}
+
+/// <summary>Writes the body of a local get's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+public readonly ref struct LocalGetResponseWriter
+{
+    internal const int Fields = 2;
+    internal const int ItemFields = 6;
+
+    private readonly MessagePackWriter writer;
+
+    private LocalGetResponseWriter(MessagePackWriter writer) => this.writer = writer;
+
+    /// <summary>Writes all but the items.</summary>
+    /// <param name="buffer">Where to.</param>
+    /// <param name="leaseDeadlineNs">When the leases end, on <c>CLOCK_MONOTONIC</c>.</param>
+    /// <param name="count">How many items will be added: one for each id of the request.</param>
+    public static LocalGetResponseWriter Begin(FrameBuffer buffer, long leaseDeadlineNs, int count)
+    {
+        var output = new MessagePackWriter(buffer);
+        output.WriteArrayHeader(Fields);
+        output.Write(leaseDeadlineNs);
+        output.WriteArrayHeader(count);
+        return new LocalGetResponseWriter(output);
+    }
+
+    /// <summary>Adds the answer for the next id.</summary>
+    public void Add(in LocalGetItem item)
+    {
+        writer.WriteArrayHeader(ItemFields);
+        writer.Write((uint)item.Status);
+        writer.Write(item.Lease);
+        writer.Write(item.Offset);
+        writer.Write(item.Length);
+        writer.Write((uint)item.Codec);
+        writer.Write(item.Check);
+    }
+}
+
+/// <summary>The answer to a local get. Every item is checked before the first is handed out.</summary>
+public ref struct LocalGetResponseReader
+{
+    private MessagePackReader items;
+    private int left;
+
+    /// <summary>When the leases end, in ns on <c>CLOCK_MONOTONIC</c>.</summary>
+    public long LeaseDeadlineNs { get; private set; }
+
+    /// <summary>Number of blocks.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Reads and checks a body.</summary>
+    /// <param name="body">The body.</param>
+    /// <param name="count">Ids of the request; that many items must be there.</param>
+    /// <param name="arenaBytes">Bytes of the mapped arena, which every hit must lie in.</param>
+    /// <param name="limits">The limits.</param>
+    /// <param name="response">The response.</param>
+    /// <returns>Null when all is well, else what is wrong.</returns>
+    public static KvError? TryRead(ReadOnlySpan<byte> body, int count, long arenaBytes, Limits limits, out LocalGetResponseReader response)
+    {
+        response = default;
+        var reader = new BodyReader(body, "localGet", LocalGetResponseWriter.Fields);
+        response.LeaseDeadlineNs = reader.Long("leaseDeadlineNs");
+        response.Count = response.left = reader.List("items", count);
+        response.items = new MessagePackReader(body[reader.Consumed..]);
+        if (reader.IsOk && response.Count != count) reader.Refuse("items.count", $"{response.Count}", $"{count}, one for each id");
+        for (int i = 0; i < response.Count && reader.IsOk; i++)
+        {
+            reader.At(i);
+            int extra = reader.BeginItem("item", LocalGetResponseWriter.ItemFields);
+            reader.Unsigned("status", byte.MaxValue);
+            reader.Unsigned("lease", ulong.MaxValue);
+            long offset = reader.Long("offset", arenaBytes);
+            int length = reader.Int("length", limits.BlockBytesMax);
+            reader.Unsigned("codec", byte.MaxValue);
+            reader.Unsigned("check", uint.MaxValue);
+            reader.EndItem("item", extra);
+            if (length > arenaBytes - offset) reader.Refuse("length", $"{length}", $"{arenaBytes - offset}, the end of the arena");
+        }
+
+        reader.Finish();
+        if (reader.Error is null) return null;
+        response = default;
+        return reader.Error;
+    }
+
+    /// <summary>Hands out the next answer, in the order of the ids.</summary>
+    /// <returns>False after the last one.</returns>
+    public bool TryReadNext(out LocalGetItem item)
+    {
+        if (left == 0)
+        {
+            item = default;
+            return false;
+        }
+
+        left--;
+        int fields = items.ReadArrayHeader();
+        item = new LocalGetItem(
+            (GetStatus)items.ReadByte(), items.ReadUInt64(), items.ReadInt64(), items.ReadInt32(), items.ReadByte(), items.ReadUInt32());
+        for (int i = LocalGetResponseWriter.ItemFields; i < fields; i++) items.Skip();
+        return true;
+    }
+}
