@@ -1,0 +1,158 @@
+using KvTier.Storage.Device;
+using KvTier.Storage.Format;
+
+namespace KvTier.Storage.Log;
+
+/// <summary>Where a recovered log goes on.</summary>
+/// <param name="Begin">First address kept.</param>
+/// <param name="Tail">Address of the next record.</param>
+/// <param name="Epoch">Number of this opening.</param>
+/// <param name="Summary">What was found.</param>
+internal readonly record struct RecoveredLog(long Begin, long Tail, uint Epoch, RecoverySummary Summary);
+
+/// <summary>
+/// Rebuilds the list of records: from the index of each segment that has one, by a scan of those that have none, and leaves a clean tail
+/// behind. Damage is counted and skipped; nothing in the files makes it throw.
+/// </summary>
+internal sealed class LogRecovery(
+    ISegmentStore store, SegmentTable segments, LogGeometry geometry, IndexKeeper indexes, CommitRecord? commit, ILogRecordSink sink)
+{
+    private readonly long durable = commit?.DurableAddress ?? 0;
+    private long records;
+    private bool indexing;
+
+    public RecoveredLog Run(TimeProvider time)
+    {
+        long startedAt = time.GetTimestamp();
+        long[] numbers = segments.Numbers();
+        using var scanner = new SegmentScanner(segments, geometry, durable);
+        long first = numbers.Length == 0 ? 0 : numbers[0];
+        long begin = Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(first));
+        scanner.GoodEnd = begin;
+        long position = begin;
+        bool clean = commit is { Clean: true };
+        foreach (long number in numbers)
+        {
+            long from = Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(number));
+            if (geometry.SegmentOf(position) == number) from = Math.Max(from, position);
+            position = geometry.SegmentOf(position) > number ? SkipSegment(number, position) : RecoverSegment(number, from, clean, scanner);
+        }
+
+        long cut = CutTail(scanner);
+        long corrupt = scanner.CorruptRecords;
+        if (durable > scanner.GoodEnd)
+        {
+            // The commit record promises more than there is: the files were cut.
+            cut = Math.Max(cut, durable - scanner.GoodEnd);
+            if (scanner.BadEnd < scanner.GoodEnd) corrupt++;
+        }
+
+        EnsureIndex(scanner.GoodEnd);
+        uint epoch = Math.Max(scanner.Epoch, commit?.Epoch ?? 0) + 1;
+        bool wasClean = (clean || numbers.Length == 0) && corrupt == 0 && cut == 0;
+        var summary = new RecoverySummary(wasClean, records, corrupt, cut, scanner.BytesRead, time.GetElapsedTime(startedAt));
+        return new RecoveredLog(begin, scanner.GoodEnd, epoch, summary);
+    }
+
+    /// <summary>A segment that lies wholly inside a record that began before it.</summary>
+    private long SkipSegment(long number, long position)
+    {
+        Begin(number, position);
+        return position;
+    }
+
+    private long RecoverSegment(long number, long from, bool clean, SegmentScanner scanner)
+    {
+        long end = geometry.SegmentStart(number + 1);
+        Segment segment = segments.Acquire(number)!;
+        bool full = segment.Full;
+        segments.Release(segment);
+        using SegmentIndexFile.LoadedIndex? index = full ? SegmentIndexFile.Load(store.PathOf(SegmentIndexFile.NameOf(number))) : null;
+        if (index is not null && IsUsable(index.Header, number, from))
+        {
+            segment.IndexBytes = index.Header.EntryBytes;
+            segments.Charge(index.Header.EntryBytes);
+            scanner.SawEpoch(index.Header.Epoch);
+            from = index.Header.NextAddress;
+            bool whole = from >= end;
+            if (!whole) Begin(number, from);
+            PassIndex(index, whole);
+            scanner.GoodEnd = Math.Max(scanner.GoodEnd, from);
+            if (whole || (clean && from == durable)) return from;
+        }
+        else
+        {
+            Begin(number, from);
+            if (clean && full && from == durable) return from;
+        }
+
+        return scanner.Scan(from, verifyAll: !full, OnScanned);
+    }
+
+    private bool IsUsable(in SegmentIndexHeader header, long number, long from) =>
+        header.Geometry == geometry && header.Segment == number && header.NextAddress >= from && header.NextAddress % LogGeometry.Align == 0
+        && header.NextAddress - geometry.SegmentStart(number) <= geometry.SegmentBytes + (2L * RecordBytesMax());
+
+    private long RecordBytesMax() => geometry.EndOf(LogGeometry.FirstAddress, LogGeometry.Align, 64 << 20);
+
+    private void PassIndex(SegmentIndexFile.LoadedIndex index, bool whole)
+    {
+        if (whole)
+        {
+            records += IndexKeeper.Pass(index.Entries, sink);
+            return;
+        }
+
+        ReadOnlySpan<byte> entries = index.Entries;
+        while (SegmentIndexFile.TryReadEntry(entries, out RecoveredRecord record, out ReadOnlySpan<byte> key))
+        {
+            entries = entries[SegmentIndexFile.EntryBytes(key.Length)..];
+            OnScanned(record, key, index.Header.NextAddress);
+        }
+    }
+
+    private void OnScanned(in RecoveredRecord record, ReadOnlySpan<byte> key, long end)
+    {
+        segments.Charge(SegmentIndexFile.EntryBytes(key.Length));
+        indexes.Add(record, key, end);
+        sink.OnRecord(record, key);
+        records++;
+    }
+
+    private void Begin(long number, long nextAddress)
+    {
+        indexes.Begin(number, nextAddress);
+        indexing = true;
+    }
+
+    /// <summary>The segment that the log goes on in must have an index under way.</summary>
+    private void EnsureIndex(long tail)
+    {
+        long number = geometry.SegmentOf(tail);
+        if (!indexing || indexes.CurrentSegment != number) indexes.Begin(number, tail);
+    }
+
+    /// <summary>Makes the bytes after the tail zeros, so that the remains of a torn record are never seen again.</summary>
+    private long CutTail(SegmentScanner scanner)
+    {
+        long cut = scanner.BadEnd - scanner.GoodEnd;
+        if (cut <= 0) return 0;
+        long position = scanner.GoodEnd;
+        while (position < scanner.BadEnd)
+        {
+            long number = geometry.SegmentOf(position);
+            long end = Math.Min(scanner.BadEnd, geometry.SegmentStart(number + 1));
+            Segment? segment = segments.Acquire(number);
+            if (segment is not null)
+            {
+                // A failure leaves bytes that the epoch in their headers gives away, so it needs no answer.
+                _ = segments.EnsureFull(segment) == 0 ? segment.File.Zero(geometry.OffsetInSegment(position), end - position) : 0;
+                segments.Release(segment);
+            }
+
+            position = end;
+        }
+
+        return cut;
+    }
+}
