@@ -128,8 +128,8 @@ public readonly record struct FrameHeader(
         FrameStatus.BadKind => new(ErrorCode.ProtocolViolation, "frame.kind", Text(source[5]), "1 to 4"),
         FrameStatus.BodyTooLong =>
             KvError.LimitExceeded("frame.bodyLength", BinaryPrimitives.ReadUInt32LittleEndian(source[16..]), limits.FrameBodyBytesMax),
-        FrameStatus.PayloadTooLong =>
-            KvError.LimitExceeded("frame.payloadLength", BinaryPrimitives.ReadUInt32LittleEndian(source[24..]), limits.FramePayloadBytesMax),
+        FrameStatus.PayloadTooLong => KvError.LimitExceeded(
+            "frame.payloadLength", BinaryPrimitives.ReadUInt32LittleEndian(source[24..]), limits.FramePayloadBytesMax),
         FrameStatus.Incomplete => new(ErrorCode.ProtocolViolation, "frame.header", $"{source.Length} bytes", "32 bytes"),
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "not a refusal"),
     };
