@@ -71,9 +71,9 @@ public sealed record ModelProfile
         if (!Names.IsValid(Name)) return KvError.InvalidArgument("profile.name", Name, "1 to 128 characters of [a-z0-9._-]");
         if (Kind == AttentionKind.Opaque)
         {
-            return Layers == 0 && KvHeads == 0 && HeadDim == 0 && BlockTokens == 0 && Dtype == Dtype.Raw
+            return Layers == 0 && KvHeads == 0 && HeadDim == 0 && BlockTokens == 0 && Dtype == Dtype.Raw && Rope == default
                 ? null
-                : KvError.InvalidArgument("profile.kind", "opaque", "an opaque profile has no layers, heads, dim, block tokens or dtype");
+                : KvError.InvalidArgument("profile.kind", "opaque", "an opaque profile has no layers, heads, dim, block tokens, dtype or rope (all 0)");
         }
 
         if (Kind is not (AttentionKind.Gqa or AttentionKind.Mla)) return KvError.InvalidArgument("profile.kind", Kind.ToString(), "opaque, gqa or mla");

@@ -13,6 +13,13 @@ public sealed record NamespaceDescriptor(string Tenant, ModelProfile Profile)
 {
     private NamespaceId? id;
 
+    /// <summary>A copy, to be changed by <c>with</c>: the fingerprint is not copied, since it may be another one then.</summary>
+    private NamespaceDescriptor(NamespaceDescriptor original)
+    {
+        Tenant = original.Tenant;
+        Profile = original.Profile;
+    }
+
     /// <summary>The name people use, <c>tenant/profile</c>. One silo holds one descriptor under a name; a second one that differs is refused.</summary>
     public string Name => $"{Tenant}/{Profile.Name}";
 
