@@ -125,7 +125,19 @@ internal sealed class LogFixture : IAsyncDisposable
     public string CopyFiles()
     {
         string copy = NewDirectory();
-        foreach (string path in System.IO.Directory.EnumerateFiles(Directory)) File.Copy(path, Path.Combine(copy, Path.GetFileName(path)));
+        foreach (string path in System.IO.Directory.EnumerateFiles(Directory))
+        {
+            // Indexes are replaced in the background; one that is being moved is as good as one not written yet.
+            try
+            {
+                File.Copy(path, Path.Combine(copy, Path.GetFileName(path)));
+            }
+            catch (FileNotFoundException) when (!path.EndsWith(".seg", StringComparison.Ordinal))
+            {
+                continue;
+            }
+        }
+
         return copy;
     }
 

@@ -10,19 +10,28 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
     private readonly string path;
     private int closed;
 
-    private DirectSegmentFile(string path, int descriptor)
+    private DirectSegmentFile(string path, int descriptor, bool direct)
     {
         this.path = path;
+        IsDirect = direct;
         this.descriptor = descriptor;
     }
+
+    /// <summary>True when the page cache is passed by.</summary>
+    public bool IsDirect { get; }
 
     public long SizeBytes => new FileInfo(path) is { Exists: true } info ? info.Length : 0;
 
     public static int Open(string path, bool create, bool direct, out DirectSegmentFile? file)
     {
         int error = Native.Open(path, create, direct, out int descriptor);
-        if (error == Native.Einval && direct) error = Native.Open(path, create, direct: false, out descriptor);
-        file = error == 0 ? new DirectSegmentFile(path, descriptor) : null;
+        if (error == Native.Einval && direct)
+        {
+            direct = false;
+            error = Native.Open(path, create, direct, out descriptor);
+        }
+
+        file = error == 0 ? new DirectSegmentFile(path, descriptor, direct) : null;
         return error;
     }
 

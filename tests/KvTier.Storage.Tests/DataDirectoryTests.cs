@@ -1,0 +1,80 @@
+using System.Globalization;
+
+namespace KvTier.Storage.Tests;
+
+public sealed class DataDirectoryTests : IDisposable
+{
+    private readonly string path = LogFixture.NewDirectory();
+
+    [Fact]
+    public void Open_OwnedByAnother_IsRefusedWithTheOwnersPid()
+    {
+        using DataDirectory first = DataDirectory.Open(path).Value;
+        KvError error = DataDirectory.Open(path).Error!;
+        Assert.Equal(ErrorCode.Busy, error.Code);
+        Assert.Contains($"pid {Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}", error.Message, StringComparison.Ordinal);
+        Assert.Contains(path, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Open_AfterTheOwnerHasGone_Succeeds()
+    {
+        DataDirectory.Open(path).Value.Dispose();
+        using DataDirectory again = DataDirectory.Open(path).Value;
+        Assert.Equal(Path.Combine(path, "log"), again.LogPath);
+    }
+
+    [Theory]
+    [InlineData("kvtier-data 2\n", ErrorCode.VersionMismatch, "2")]
+    [InlineData("kvtier-data 0\n", ErrorCode.VersionMismatch, "0")]
+    [InlineData("something else", ErrorCode.Corrupt, "something else")]
+    [InlineData("", ErrorCode.Corrupt, "")]
+    public void Open_OtherFormat_IsRefusedNamingBothVersionsAndHarmsNothing(string text, ErrorCode code, string value)
+    {
+        string format = Path.Combine(path, "FORMAT");
+        File.WriteAllText(format, text);
+        KvError error = DataDirectory.Open(path).Error!;
+        Assert.Equal(code, error.Code);
+        Assert.Equal(value, error.Value);
+        Assert.Contains("1", error.Limit, StringComparison.Ordinal);
+        Assert.Equal(text, File.ReadAllText(format));
+        File.Delete(format);
+        DataDirectory.Open(path).Value.Dispose();
+    }
+
+    [Fact]
+    public void Namespaces_SavedThenLoaded_AreTheSame()
+    {
+        using DataDirectory data = DataDirectory.Open(path).Value;
+        Assert.Empty(data.Namespaces.Load().Value);
+        NamespaceDescriptor[] all = [.. Profiles.BuiltIn.Select(profile => new NamespaceDescriptor("tenant-1", profile))];
+        Assert.Null(data.Namespaces.Save(all));
+        Assert.Equal(all, data.Namespaces.Load().Value);
+        Assert.Equal(all.Select(descriptor => descriptor.Id), data.Namespaces.Load().Value.Select(descriptor => descriptor.Id));
+        Assert.Null(data.Namespaces.Save([all[1]]));
+        Assert.Equal([all[1]], data.Namespaces.Load().Value);
+        Assert.Empty(Directory.EnumerateFiles(path, "*.tmp"));
+    }
+
+    [Fact]
+    public void Namespaces_EveryCutAndEveryFlippedByte_GiveTheSavedListOrAnErrorNeverAnother()
+    {
+        using DataDirectory data = DataDirectory.Open(path).Value;
+        NamespaceDescriptor[] saved = [new("tenant-1", Profiles.Opaque), new("tenant-2", Profiles.Qwen3_8B)];
+        Assert.Null(data.Namespaces.Save(saved));
+        string file = Path.Combine(path, "namespaces.json");
+        byte[] good = File.ReadAllBytes(file);
+        for (int i = 0; i < good.Length; i++)
+        {
+            File.WriteAllBytes(file, good[..i]);
+            Assert.NotNull(data.Namespaces.Load().Error);
+            byte[] flipped = [.. good];
+            flipped[i] ^= (byte)(1 << (i % 8));
+            File.WriteAllBytes(file, flipped);
+            if (data.Namespaces.Load().TryGet(out NamespaceDescriptor[]? list, out KvError? error)) Assert.Equal(saved, list);
+            else Assert.Contains("namespaces.json", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    public void Dispose() => Directory.Delete(path, recursive: true);
+}
