@@ -115,6 +115,26 @@ public sealed record EngineOptions
 
     /// <summary>SSD reads at one time. Default 16.</summary>
     public int SsdReadsMax { get; init; } = 16;
+
+    /// <summary>How long the log may refuse records, in ms, before blocks that are only in host memory may be evicted for others. Default 1,000.</summary>
+    public int LogRefusedGraceMs { get; init; } = 1000;
+
+    /// <summary>Checks every option.</summary>
+    /// <returns>Null when all are valid, else the first error.</returns>
+    public KvError? Validate()
+    {
+        if (HostBlocksMax < 0) return KvError.InvalidArgument("hostBlocksMax", HostBlocksMax, "0 or more");
+        if (Policy is not ("lru" or "s3fifo")) return KvError.InvalidArgument("policy", Policy, "lru or s3fifo");
+        if (GhostBlocks is < 0 or > 1 << 28) return KvError.InvalidArgument("ghostBlocks", GhostBlocks, "0 to 268435456");
+        if (MissLedgerEntries is < 0 or > 1 << 28) return KvError.InvalidArgument("missLedgerEntries", MissLedgerEntries, "0 to 268435456");
+        if (PutWaitMs < 0) return KvError.InvalidArgument("putWaitMs", PutWaitMs, "0 or more");
+        if (WriteBatchBytes < 1) return KvError.InvalidArgument("writeBatchBytes", WriteBatchBytes, "1 or more");
+        if (SsdReadsMax < 1) return KvError.InvalidArgument("ssdReadsMax", SsdReadsMax, "1 or more");
+        if (LogRefusedGraceMs < 0) return KvError.InvalidArgument("logRefusedGraceMs", LogRefusedGraceMs, "0 or more");
+        return Limits.KeyBytesMax is < 1 or > 512
+            ? KvError.InvalidArgument("limits.keyBytesMax", Limits.KeyBytesMax, "1 to 512")
+            : null;
+    }
 }
 
 /// <summary>Figures of the engine at one moment.</summary>
@@ -182,4 +202,19 @@ public sealed record EngineStats
 
     /// <summary>Blocks put into quarantine.</summary>
     public long CorruptBlocks { get; init; }
+
+    /// <summary>Blocks that the log had refused for long and that were evicted from host memory, their only place.</summary>
+    public long MemoryOnlyEvictions { get; init; }
+
+    /// <summary>Records found at recovery whose namespace was not registered.</summary>
+    public long UnknownNamespaceRecords { get; init; }
+
+    /// <summary>Appends, commits and reads of the log that failed.</summary>
+    public long LogFaults { get; init; }
+
+    /// <summary>Native bytes of index, key store and slot table.</summary>
+    public long IndexBytes { get; init; }
+
+    /// <summary>Bytes of the keys stored.</summary>
+    public long KeyBytes { get; init; }
 }

@@ -1,0 +1,66 @@
+namespace KvTier.Engine;
+
+/// <summary>Durability and figures.</summary>
+public sealed partial class BlockEngine
+{
+    /// <summary>A ticket that covers everything sealed, deleted or changed so far.</summary>
+    public long CurrentTicket
+    {
+        get
+        {
+            lock (state.Gate) return state.Ops.Last;
+        }
+    }
+
+    /// <summary>Figures at this moment.</summary>
+    public EngineStats Stats
+    {
+        get
+        {
+            LogStatus? status = log?.Status;
+            lock (state.Gate) return StatsLocked(status);
+        }
+    }
+
+    /// <summary>Waits until everything up to a ticket is committed in the log.</summary>
+    /// <returns>Null when it is; else <see cref="ErrorCode.DiskFull"/>, <see cref="ErrorCode.IoError"/>, <see cref="ErrorCode.DeadlineExceeded"/>,
+    /// <see cref="ErrorCode.ShuttingDown"/>, or <see cref="ErrorCode.Unsupported"/> without an SSD tier.</returns>
+    public ValueTask<KvError?> WaitDurableAsync(long ticket, TimeSpan deadline) =>
+        writer is null
+            ? new ValueTask<KvError?>(new KvError(ErrorCode.Unsupported, "ack", "ssd", "memory, as this silo has no SSD tier"))
+            : writer.WaitAsync(ticket, deadline);
+
+    private EngineStats StatsLocked(LogStatus? status)
+    {
+        EngineCounters counters = state.Counters;
+        return new EngineStats
+        {
+            HostBlocks = counters.HostBlocks,
+            HostBytes = counters.HostBytes,
+            HostSlotBytes = state.Closed ? 0 : state.Arena.UsedBytes,
+            HostCapacityBytes = state.Closed ? 0 : state.Arena.CapacityBytes,
+            SsdBlocks = counters.SsdBlocks,
+            SsdBytes = counters.SsdBytes,
+            Log = status,
+            DirtyBlocks = counters.DirtyBlocks,
+            LeasedSlots = counters.LeasedSlots,
+            ReservedSlots = counters.ReservedSlots,
+            PinnedBlocks = state.Pins.Count,
+            Puts = counters.Puts,
+            PutsPresent = counters.PutsPresent,
+            HostHits = counters.HostHits,
+            SsdHits = counters.SsdHits,
+            Misses = state.Ledger.Counts,
+            GhostHits = state.Ghost.Hits,
+            HostEvictions = counters.HostEvictions,
+            SsdEvictions = counters.SsdEvictions,
+            Reappended = counters.Reappended,
+            CorruptBlocks = counters.CorruptBlocks,
+            MemoryOnlyEvictions = counters.DirtyEvictions,
+            UnknownNamespaceRecords = counters.UnknownNamespaceRecords,
+            LogFaults = counters.LogFaults,
+            IndexBytes = state.NativeBytes,
+            KeyBytes = state.Keys.KeyBytes,
+        };
+    }
+}

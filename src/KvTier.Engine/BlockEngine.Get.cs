@@ -1,0 +1,179 @@
+namespace KvTier.Engine;
+
+/// <summary>Finding and reading blocks.</summary>
+public sealed partial class BlockEngine
+{
+    /// <summary>Entries looked up under the lock at one time, so that a long list keeps nobody waiting.</summary>
+    private const int PrefixStep = 256;
+
+    /// <summary>Leases a block that is in host memory, and touches it.</summary>
+    /// <returns><see cref="MissReason.None"/> with a lease; <see cref="MissReason.Deadline"/> when the block is on SSD only, which
+    /// <see cref="LeaseAsync"/> would read; else why it is not here. Misses are counted by <see cref="LeaseAsync"/> and by this call alike,
+    /// except for <see cref="MissReason.Deadline"/>.</returns>
+    public MissReason TryLease(ushort ns, BlockId id, out BlockLease lease)
+    {
+        ulong hash = BlockIndex.Hash(ns, id);
+        lock (state.Gate) return TryLeaseLocked(ns, id, hash, out lease);
+    }
+
+    /// <summary>Leases a block, reading it from the log when it is not in host memory. One read serves all who wait for the block.</summary>
+    public ValueTask<LeaseResult> LeaseAsync(ushort ns, BlockId id, TimeSpan deadline)
+    {
+        MissReason reason = TryLease(ns, id, out BlockLease lease);
+        return reason != MissReason.Deadline || reader is null
+            ? new ValueTask<LeaseResult>(new LeaseResult(reason, lease))
+            : LeaseFromLogAsync(reader, ns, id, deadline);
+    }
+
+    /// <summary>Gives a lease back.</summary>
+    public void Release(in BlockLease lease)
+    {
+        if (lease.Slot < 0) return;
+        lock (state.Gate)
+        {
+            if (state.Closed || !state.Host.Slots.IsCurrent(lease.Slot, lease.Generation)) return;
+            ref HostSlot slot = ref state.Host.Slots[lease.Slot];
+            if (slot.Leases == 0 || --slot.Leases > 0) return;
+            state.Counters.LeasedSlots--;
+            state.Loosen(lease.Slot);
+        }
+    }
+
+    /// <summary>How many of these ordered ids are here without a gap from the first one on.</summary>
+    /// <param name="ns">The namespace.</param>
+    /// <param name="ids">Ids in the order of the sequence.</param>
+    /// <param name="tiers">For each id counted, where it is; may be empty when the caller does not care.</param>
+    /// <param name="touch">True to touch each block counted.</param>
+    public int Prefix(ushort ns, ReadOnlySpan<BlockId> ids, Span<TierSet> tiers, bool touch)
+    {
+        Span<uint> found = stackalloc uint[PrefixStep];
+        for (int start = 0; start < ids.Length; start += PrefixStep)
+        {
+            ReadOnlySpan<BlockId> step = ids.Slice(start, Math.Min(PrefixStep, ids.Length - start));
+            int count;
+            lock (state.Gate)
+            {
+                if (state.Closed) return start;
+                count = PrefixLocked(state.Index.FindPrefix(ns, step, found), found, tiers.IsEmpty ? tiers : tiers[start..], touch);
+            }
+
+            if (count < step.Length) return start + count;
+        }
+
+        return ids.Length;
+    }
+
+    /// <summary>What is known of a block. Counts neither hit nor miss.</summary>
+    public BlockInfo Describe(ushort ns, BlockId id)
+    {
+        ulong hash = BlockIndex.Hash(ns, id);
+        lock (state.Gate)
+        {
+            if (state.Closed) return default(BlockInfo) with { Reason = MissReason.ShuttingDown };
+            uint number = state.FindLive(ns, id, hash);
+            if (number == 0) return default(BlockInfo) with { Reason = state.WhyMissing(hash) };
+            ref BlockEntry entry = ref state.Index[number];
+            long pinned = entry.Has(EntryFlags.Pinned) ? state.Pins.Get(number) : 0;
+            return new BlockInfo(
+                TiersOf(entry), MissReason.None, entry.Length, entry.Crc, entry.Codec, entry.Expiry, pinned, !entry.Address.IsNone);
+        }
+    }
+
+    /// <summary>Copies a block's key.</summary>
+    /// <returns>Its length; -1 when the block is not here. Nothing is copied when the destination is too small.</returns>
+    public int CopyKey(ushort ns, BlockId id, Span<byte> destination)
+    {
+        ulong hash = BlockIndex.Hash(ns, id);
+        lock (state.Gate)
+        {
+            uint number = state.Closed ? 0 : state.FindLive(ns, id, hash);
+            if (number == 0) return -1;
+            ref BlockEntry entry = ref state.Index[number];
+            if (entry.KeyLength <= destination.Length) state.Keys.Get(entry.Key, entry.KeyLength).CopyTo(destination);
+            return entry.KeyLength;
+        }
+    }
+
+    private MissReason TryLeaseLocked(ushort ns, BlockId id, ulong hash, out BlockLease lease)
+    {
+        lease = default;
+        if (state.Closed) return MissReason.ShuttingDown;
+        uint number = state.FindLive(ns, id, hash);
+        if (number == 0)
+        {
+            MissReason reason = state.WhyMissing(hash);
+            state.Ledger.Count(reason);
+            state.Ghost.Wanted(hash);
+            return reason;
+        }
+
+        ref BlockEntry entry = ref state.Index[number];
+        bool inHost = IsInHost(entry);
+        if (!inHost && entry.Length > 0) return MissReason.Deadline;
+        state.Touch(ref entry);
+        lease = state.Grant(ref entry, inHost ? TierSet.Host : TierSet.Ssd);
+        if (inHost)
+        {
+            state.Counters.HostHits++;
+            state.Counters.HostHitBytes += entry.Length;
+        }
+        else
+        {
+            state.Counters.SsdHits++;
+        }
+
+        return MissReason.None;
+    }
+
+    private async ValueTask<LeaseResult> LeaseFromLogAsync(SsdReader source, ushort ns, BlockId id, TimeSpan deadline)
+    {
+        ulong hash = BlockIndex.Hash(ns, id);
+        long start = state.Time.GetTimestamp();
+        while (true)
+        {
+            SsdRead? read = null;
+            Task wait;
+            lock (state.Gate)
+            {
+                MissReason reason = TryLeaseLocked(ns, id, hash, out BlockLease lease);
+                if (reason != MissReason.Deadline) return new LeaseResult(reason, lease);
+                uint number = state.Index.Find(ns, id, hash);
+                if (source.TryJoin(number, out read)) wait = read!.Done;
+                else wait = state.Host.MayHaveRoom(state.Index[number].Length) ? Task.CompletedTask : state.Host.Room.Next;
+            }
+
+            source.Launch();
+            bool inTime = await Waiting.ForAsync(wait, deadline - state.Time.GetElapsedTime(start), state.Time);
+            lock (state.Gate)
+            {
+                if (read is not null && source.Leave(read, out LeaseResult result))
+                {
+                    if (result.Reason != MissReason.None) state.Ledger.Count(result.Reason);
+                    return result;
+                }
+
+                if (inTime) continue;
+                state.Ledger.Count(MissReason.Deadline);
+                return new LeaseResult(MissReason.Deadline, default);
+            }
+        }
+    }
+
+    private int PrefixLocked(int count, Span<uint> found, Span<TierSet> tiers, bool touch)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            ref BlockEntry entry = ref state.Index[found[i]];
+            if (entry.Expiry != 0 && state.IsExpired(found[i])) return i;
+            if (!tiers.IsEmpty) tiers[i] = TiersOf(entry);
+            if (touch) state.Touch(ref entry);
+        }
+
+        return count;
+    }
+
+    private bool IsInHost(in BlockEntry entry) => entry.Slot >= 0 && state.Host.Slots[entry.Slot].State == SlotState.Sealed;
+
+    private TierSet TiersOf(in BlockEntry entry) =>
+        (IsInHost(entry) ? TierSet.Host : TierSet.None) | (entry.Address.IsNone ? TierSet.None : TierSet.Ssd);
+}

@@ -1,0 +1,30 @@
+namespace KvTier.Engine;
+
+/// <summary>What the engine counts, under its lock.</summary>
+internal sealed class EngineCounters
+{
+    internal long HostBlocks;
+    internal long HostBytes;
+    internal long SsdBlocks;
+    internal long SsdBytes;
+    internal long DirtyBlocks;
+    internal long LeasedSlots;
+    internal long ReservedSlots;
+    internal long Puts;
+    internal long PutsPresent;
+    internal long PutBytes;
+    internal long HostHits;
+    internal long HostHitBytes;
+    internal long SsdHits;
+    internal long SsdHitBytes;
+    internal long HostEvictions;
+    internal long SsdEvictions;
+    internal long DirtyEvictions;
+    internal long Reappended;
+    internal long CorruptBlocks;
+    internal long UnknownNamespaceRecords;
+    internal long LogFaults;
+
+    /// <summary>Blocks with an expiry, so that the sweep may rest while there are none.</summary>
+    internal long ExpiringBlocks;
+}

@@ -1,0 +1,88 @@
+namespace KvTier.Engine;
+
+/// <summary>Rebuilds the index from the records of the log, oldest first: the newest record of a block wins.</summary>
+internal sealed class LogReplay(EngineState state) : ILogRecordSink
+{
+    private readonly long now = state.NowUnixMs;
+
+    /// <inheritdoc/>
+    public void OnRecord(in RecoveredRecord record, ReadOnlySpan<byte> key)
+    {
+        lock (state.Gate)
+        {
+            if (!state.Namespaces.TryFind(record.Namespace, out ushort ns))
+            {
+                state.Counters.UnknownNamespaceRecords++;
+                return;
+            }
+
+            switch (record.Kind)
+            {
+                case LogRecordKind.Block:
+                    Put(ns, record, key);
+                    break;
+                case LogRecordKind.Tombstone:
+                    Delete(ns, record.Id, MissReason.Deleted);
+                    break;
+                case LogRecordKind.Expiry:
+                    Expire(ns, record);
+                    break;
+                case LogRecordKind.Clear:
+                    Clear(ns);
+                    break;
+            }
+        }
+    }
+
+    private void Put(ushort ns, in RecoveredRecord record, ReadOnlySpan<byte> key)
+    {
+        uint number = state.Index.Find(ns, record.Id);
+        if (IsExpired(record.ExpiryUnixMs))
+        {
+            // An older record of the block is void as well.
+            if (number != 0) state.Remove(number, MissReason.Expired, tombstone: false);
+            return;
+        }
+
+        if (number == 0)
+        {
+            number = state.Index.Add(ns, record.Id);
+            state.Index[number].Key = state.Keys.Add(key);
+            state.Index[number].KeyLength = key.Length;
+            state.Namespaces.Blocks(ns)++;
+        }
+
+        ref BlockEntry entry = ref state.Index[number];
+        state.SetAddress(ref entry, LogAddress.None);
+        entry.Length = record.Length;
+        entry.Crc = record.PayloadCrc;
+        entry.Codec = record.Codec;
+        entry.Flags |= EntryFlags.Traced;
+        state.SetExpiry(ref entry, record.ExpiryUnixMs);
+        state.SetAddress(ref entry, record.Address);
+    }
+
+    private void Expire(ushort ns, in RecoveredRecord record)
+    {
+        uint number = state.Index.Find(ns, record.Id);
+        if (number == 0) return;
+        if (IsExpired(record.ExpiryUnixMs)) state.Remove(number, MissReason.Expired, tombstone: false);
+        else state.SetExpiry(ref state.Index[number], record.ExpiryUnixMs);
+    }
+
+    private void Clear(ushort ns)
+    {
+        for (uint number = 1; number < state.Index.Top && state.Namespaces.Blocks(ns) > 0; number++)
+        {
+            if (state.Index[number].Namespace == ns) state.Remove(number, MissReason.Deleted, tombstone: false);
+        }
+    }
+
+    private void Delete(ushort ns, BlockId id, MissReason reason)
+    {
+        uint number = state.Index.Find(ns, id);
+        if (number != 0) state.Remove(number, reason, tombstone: false);
+    }
+
+    private bool IsExpired(long expiryUnixMs) => expiryUnixMs != 0 && expiryUnixMs <= now;
+}

@@ -1,0 +1,205 @@
+using System.Runtime.InteropServices;
+using KvTier.Memory;
+
+namespace KvTier.Engine;
+
+/// <summary>
+/// Frees the oldest segment of the log: what is hot, leased or pinned is appended again and committed, the rest leaves the SSD tier;
+/// then the segment is dropped. Stepped by the log's writer between its rounds.
+/// </summary>
+internal sealed class Reclaimer : ILogRecordSink, IDisposable
+{
+    private readonly EngineState state;
+    private readonly IBlockLog log;
+    private readonly long segmentBytes;
+    private readonly long capBytes;
+    private readonly List<Candidate> candidates = [];
+    private readonly byte[] key;
+    private Arena? scratch;
+    private int fruitless;
+
+    internal Reclaimer(EngineState state, IBlockLog log)
+    {
+        this.state = state;
+        this.log = log;
+        segmentBytes = log.Status.SegmentBytes;
+        capBytes = log.Status.CapBytes;
+        key = new byte[state.Options.Limits.KeyBytesMax];
+    }
+
+    /// <summary>
+    /// True when another segment does not fit and the last one is half full: the other half is for what is appended again.
+    /// </summary>
+    internal bool IsRoomLow
+    {
+        get
+        {
+            LogStatus status = log.Status;
+            return status.DiskBytes + segmentBytes > capBytes && status.TailAddress % segmentBytes >= segmentBytes / 2;
+        }
+    }
+
+    /// <summary>Payload bytes of one round of appends, so that a round does not eat the room that reclaiming needs.</summary>
+    internal long BatchBytes => Math.Clamp(segmentBytes / 8, 1, state.Options.WriteBatchBytes);
+
+    /// <summary>Bytes of hot blocks that are appended again from one segment, so that each one dropped makes room.</summary>
+    private long HotBytesMax => segmentBytes / 4;
+
+    /// <summary>Frees one segment.</summary>
+    /// <param name="mustMakeRoom">True when the log has refused a record for want of room.</param>
+    /// <returns>Null when done, or when there was nothing to do and nothing must be; else why the log stays full.</returns>
+    internal async ValueTask<KvError?> ReclaimAsync(bool mustMakeRoom)
+    {
+        candidates.Clear();
+        if (log.ListOldestSegment(this) < 0) return mustMakeRoom ? Full("no sealed segment to drop") : null;
+        KvError? error = await KeepAsync();
+        if (error is not null) return error;
+        DropRest();
+        log.DropOldestSegment();
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public void OnRecord(in RecoveredRecord record, ReadOnlySpan<byte> key)
+    {
+        if (record.Kind != LogRecordKind.Block) return;
+        lock (state.Gate)
+        {
+            if (!TryFind(record.Namespace, record.Id, record.Address, out uint number)) return;
+            ref BlockEntry entry = ref state.Index[number];
+            bool mustKeep = entry.Has(EntryFlags.Pinned) || (entry.Slot >= 0 && state.Host.Slots[entry.Slot].Leases > 0);
+            candidates.Add(new Candidate(record.Namespace, record.Id, record.Address, record.Length, mustKeep, entry.Has(EntryFlags.Hot)));
+            entry.Flags &= ~EntryFlags.Hot;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => scratch?.Dispose();
+
+    private static KvError Full(string why) => new(ErrorCode.DiskFull, "log.capBytes", why, "room for another segment");
+
+    private async ValueTask<KvError?> KeepAsync()
+    {
+        long keptBytes = 0;
+        long hotBytes = 0;
+        var kept = new List<(Candidate Candidate, LogAddress Address)>();
+        foreach (Candidate candidate in candidates)
+        {
+            if (!candidate.MustKeep && (!candidate.IsHot || hotBytes + candidate.Length > HotBytesMax)) continue;
+            (LogAppendResult result, bool isGone) = await AppendAgainAsync(candidate);
+            if (isGone) continue;
+            if (result.Status == LogAppendStatus.CapReached) break;
+            if (result.Status != LogAppendStatus.Appended) return Full("an append failed while a segment was reclaimed");
+            kept.Add((candidate, result.Address));
+            keptBytes += candidate.Length;
+            if (!candidate.MustKeep) hotBytes += candidate.Length;
+        }
+
+        fruitless = keptBytes > segmentBytes - (segmentBytes / 8) ? fruitless + 1 : 0;
+        if (kept.Count > 0 && await log.CommitAsync() is { } failed) return failed;
+        lock (state.Gate)
+        {
+            foreach ((Candidate candidate, LogAddress address) in kept) NoteMoved(candidate, address);
+        }
+
+        return fruitless > capBytes / segmentBytes ? Full("nearly every block is pinned or leased") : null;
+    }
+
+    private void NoteMoved(in Candidate candidate, LogAddress address)
+    {
+        if (!TryFind(candidate.Namespace, candidate.Id, candidate.Address, out uint number)) return;
+        state.SetAddress(ref state.Index[number], address);
+        state.Counters.Reappended++;
+    }
+
+    private async ValueTask<(LogAppendResult Result, bool IsGone)> AppendAgainAsync(Candidate candidate)
+    {
+        LogRecord record;
+        int slot = -1;
+        lock (state.Gate)
+        {
+            if (!TryFind(candidate.Namespace, candidate.Id, candidate.Address, out uint number)) return (default, true);
+            ref BlockEntry entry = ref state.Index[number];
+            state.Keys.Get(entry.Key, entry.KeyLength).CopyTo(key);
+            record = new LogRecord
+            {
+                Kind = LogRecordKind.Block,
+                Namespace = candidate.Namespace,
+                Id = candidate.Id,
+                Codec = entry.Codec,
+                PayloadCrc = entry.Crc,
+                ExpiryUnixMs = entry.Expiry,
+                Key = key.AsMemory(0, entry.KeyLength),
+            };
+            if (entry.Slot >= 0 && state.Host.Slots[entry.Slot].State == SlotState.Sealed)
+            {
+                slot = entry.Slot;
+                state.Host.Slots[slot].Holds++;
+                state.Host.Refresh(slot);
+                record = record with { Payload = state.Host.Slice(slot, entry.Length) };
+            }
+        }
+
+        if (slot < 0 && candidate.Length > 0)
+        {
+            Memory<byte> bytes = Scratch(candidate.Length);
+            if (await log.ReadAsync(candidate.Address, candidate.Id, candidate.Length, bytes) != LogReadStatus.Ok) return (default, true);
+            record = record with { Payload = bytes[..candidate.Length] };
+        }
+
+        LogAppendResult result = await log.AppendAsync(record);
+        if (slot >= 0)
+        {
+            lock (state.Gate) state.Unhold(slot);
+        }
+
+        return (result, false);
+    }
+
+    // What still points into the segment was not kept: in host memory it stays, as a block that a crash loses; else it is gone.
+    private void DropRest()
+    {
+        lock (state.Gate)
+        {
+            foreach (Candidate candidate in candidates)
+            {
+                if (!TryFind(candidate.Namespace, candidate.Id, candidate.Address, out uint number)) continue;
+                ref BlockEntry entry = ref state.Index[number];
+                state.Counters.SsdEvictions++;
+                if (entry.Slot >= 0 && state.Host.Slots[entry.Slot].State == SlotState.Sealed)
+                {
+                    state.SetAddress(ref entry, LogAddress.None);
+                    entry.Flags &= ~EntryFlags.Traced;
+                }
+                else
+                {
+                    state.Remove(number, MissReason.Evicted, tombstone: false);
+                }
+            }
+        }
+    }
+
+    private bool TryFind(NamespaceId id, BlockId block, LogAddress address, out uint number)
+    {
+        number = state.Namespaces.TryFind(id, out ushort ns) ? state.Index.Find(ns, block) : 0;
+        return number != 0 && state.Index[number].Address == address;
+    }
+
+    private Memory<byte> Scratch(int length)
+    {
+        if (scratch is null || scratch.CapacityBytes < length)
+        {
+            scratch?.Dispose();
+            scratch = Arena.Create(new ArenaOptions { CapacityBytes = length, Shared = false }).Value;
+        }
+
+        bool hasRoom = scratch.TryAllocate(length, out ArenaSlot slot);
+        System.Diagnostics.Debug.Assert(hasRoom, "the scratch arena holds one slot at a time");
+        scratch.Free(slot);
+        return scratch.Slice(slot.Offset, slot.Capacity);
+    }
+
+    /// <summary>A block whose record lies in the segment.</summary>
+    [StructLayout(LayoutKind.Auto)]
+    private readonly record struct Candidate(NamespaceId Namespace, BlockId Id, LogAddress Address, int Length, bool MustKeep, bool IsHot);
+}
