@@ -1,0 +1,153 @@
+using System.Text;
+
+namespace KvTier.Protocol.Tests;
+
+public sealed class GoldenFrameTests
+{
+    private static readonly BlockId id1 = BlockId.Read(Convert.FromHexString("000102030405060708090a0b0c0d0e0f"));
+    private static readonly BlockId id2 = BlockId.Read(Convert.FromHexString("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"));
+    private static readonly BlockId[] ids = [id1, id2];
+    private static readonly KvError refused = new(ErrorCode.LimitExceeded, "put.items[1].key.length", "600", "512");
+    private static readonly uint check1 = BlockCheck.Compute(id1, 0, 0, 5, Crc32C.Compute("hello"u8));
+    private static readonly uint check2 = BlockCheck.Compute(id2, 3, 0, 6, Crc32C.Compute("world!"u8));
+    private static readonly NamespaceId fingerprint = NamespaceId.Read(Enumerable.Repeat((byte)0x8F, 16).ToArray());
+    private static readonly SharedArenaInfo arena = new("/dev/shm/kvtier-1-host", 1 << 30, 0x1122334455667788);
+    private static readonly NamespaceDescriptor llama = new("acme", Profiles.Llama31_8B);
+
+    /// <summary>The body of each golden frame made of typed values.</summary>
+    private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new()
+    {
+        ["hello.request"] = b => new HelloRequest(1, 1, "kvtier-net 0.1.0", "secret", id1).Write(b),
+        ["hello.request.no-token"] = b => new HelloRequest(1, 1, "c", null, id2).Write(b),
+        ["hello.response"] = b => new HelloResponse(1, "silo-a", "0.1.0", arena, Limits.Default).Write(b),
+        ["hello.response.remote"] = b => new HelloResponse(1, "silo-a", "0.1.0", null, Limits.Default).Write(b),
+        ["ping.request"] = EmptyBody.Write,
+        ["ping.response"] = EmptyBody.Write,
+        ["namespaceOpen.request"] = b => new NamespaceOpenRequest(llama).Write(b),
+        ["namespaceOpen.response"] = b => new NamespaceOpenResponse(7, fingerprint, 2_097_152).Write(b),
+        ["namespaceList.request"] = EmptyBody.Write,
+        ["namespaceList.response"] = b => new NamespaceListResponse([new NamespaceListEntry(llama, fingerprint, 300)]).Write(b),
+        ["put.request"] = WritePut,
+        ["put.response"] = b => PutResponse.Write(b, [PutItemStatus.Stored, PutItemStatus.Present], null),
+        ["put.response.refused"] = b => PutResponse.Write(b, [PutItemStatus.Stored, PutItemStatus.Refused], refused),
+        ["get.request"] = b => GetRequest.Write(b, 7, 250, ids),
+        ["get.request.ranges"] = b => GetRequest.Write(b, 7, 0, ids, [new ByteRange(0, 4), new ByteRange(2, 0)]),
+        ["get.response"] = WriteGetResponse,
+        ["prefix.request"] = b => PrefixRequest.Write(b, 7, PrefixFlags.Touch, ids),
+        ["prefix.response"] = b => PrefixResponse.Write(b, [TierSet.Host, TierSet.Host | TierSet.Ssd]),
+        ["delete.request"] = b => IdsRequest.Write(b, 7, ids),
+        ["delete.response"] = b => StatusesResponse.Write(b, [ItemStatus.Done, ItemStatus.NotHere]),
+        ["pin.request"] = b => PinRequest.Write(b, 7, 60_000, ids),
+        ["pin.response"] = b => StatusesResponse.Write(b, [ItemStatus.Done, ItemStatus.Done]),
+        ["unpin.request"] = b => IdsRequest.Write(b, 7, ids),
+        ["unpin.response"] = b => StatusesResponse.Write(b, [ItemStatus.Done, ItemStatus.Done]),
+        ["touch.request"] = b => IdsRequest.Write(b, 7, ids),
+        ["touch.response"] = b => StatusesResponse.Write(b, [ItemStatus.Done, ItemStatus.Done]),
+        ["prefetch.request"] = b => IdsRequest.Write(b, 7, [id1]),
+        ["prefetch.response"] = b => StatusesResponse.Write(b, [ItemStatus.NotHere]),
+        ["describe.request"] = b => IdsRequest.Write(b, 7, ids),
+        ["describe.response"] = WriteDescribeResponse,
+        ["stat.request"] = EmptyBody.Write,
+        ["stat.response"] = b => StatResponse.Write(b, Encoding.UTF8.GetBytes("{\"hostBlocks\":1,\"name\":\"größe\"}")),
+        ["localAttach.request"] = EmptyBody.Write,
+        ["localAttach.response"] = b => LocalAttachResponse.Write(b, arena),
+        ["localGet.request"] = b => LocalGetRequest.Write(b, 7, 100, 5000, ids),
+        ["localGet.response"] = WriteLocalGetResponse,
+        ["localRelease.notice"] = b => NumbersNotice.Write(b, [1UL << 40, 3]),
+        ["localReserve.request"] = WriteReserve,
+        ["localReserve.response"] = WriteReserveResponse,
+        ["localCommit.request"] = b => LocalCommitRequestWriter.Begin(b, AckLevel.Ssd, 100, 1).Add(new CommitItem(9, check1)),
+        ["localCommit.response"] = b => PutResponse.Write(b, [PutItemStatus.Stored], null),
+        ["localAbort.notice"] = b => NumbersNotice.Write(b, [9]),
+        ["error"] = b => ErrorBody.Write(b, refused),
+        ["error.untrusted"] = b => ErrorBody.Write(b, new KvError(ErrorCode.ProtocolViolation, "frame.magic", "47455420", "4B565431")),
+    };
+
+    public static TheoryData<string> Names => [.. GoldenFrame.All.Select(frame => frame.Name)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Write_OfTypedValues_MakesTheGoldenBytes(string name)
+    {
+        GoldenFrame golden = GoldenFrame.Of(name);
+        using var buffer = new FrameBuffer();
+        int start = Frame.Begin(buffer);
+        encoders[name](buffer);
+        Frame.Complete(buffer, start, golden.Kind, golden.Opcode, golden.RequestId, golden.Payload.Length);
+        Assert.Equal(Convert.ToHexString(golden.HeaderAndBody), Convert.ToHexString(buffer.WrittenSpan));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Read_OfTheGoldenBytes_GivesBackWhatMakesThem(string name)
+    {
+        GoldenFrame golden = GoldenFrame.Of(name);
+        Assert.Equal(FrameStatus.Ok, FrameHeader.TryParse(golden.Bytes, Limits.Default, out FrameHeader header));
+        Assert.Equal((golden.Kind, golden.Opcode, golden.RequestId), (header.Kind, header.Opcode, header.RequestId));
+        Assert.Equal(golden.Payload.Length, header.PayloadLength);
+        Assert.Null(header.CheckBody(golden.Body));
+        using var buffer = new FrameBuffer();
+        Assert.Null(Recode.Of(name)(golden.Body, header.PayloadLength, buffer));
+        Assert.Equal(Convert.ToHexString(golden.Body), Convert.ToHexString(buffer.WrittenSpan));
+    }
+
+    [Fact]
+    public void GoldenFrames_CoverEveryOpcodeInBothDirections()
+    {
+        foreach (Opcode opcode in Enum.GetValues<Opcode>().Where(opcode => opcode != Opcode.None))
+        {
+            FrameKind[] expected = opcode.IsNotice() ? [FrameKind.Notice] : [FrameKind.Request, FrameKind.Response];
+            Assert.Equal(expected, GoldenFrame.All.Where(f => f.Opcode == opcode && f.Kind != FrameKind.Error).Select(f => f.Kind).Distinct());
+            Assert.True(opcode.IsKnown());
+        }
+    }
+
+    [Fact]
+    public void GoldenFrames_ReadByPython_AgreeInHeaderChecksAndBody() =>
+        Assert.Equal($"{GoldenFrame.All.Count} frames", Repository.RunPython(Path.Combine(Repository.GoldenPath, "frames.py"), "", "--check").Trim());
+
+    private static void WritePut(FrameBuffer buffer)
+    {
+        PutRequestWriter writer = PutRequestWriter.Begin(buffer, 7, AckLevel.Ssd, PutFlags.None, 3_600_000, 1000, 2);
+        writer.Add("key-1"u8, 5, 0, check1);
+        writer.Add(Enumerable.Repeat((byte)'k', 512).ToArray(), 6, 3, check2);
+    }
+
+    private static void WriteGetResponse(FrameBuffer buffer)
+    {
+        GetResponseWriter writer = GetResponseWriter.Begin(buffer, 3);
+        writer.Add(new GetItem(GetStatus.HostHit, 5, 0, check1, 5));
+        writer.Add(GetItem.Miss(MissReason.Evicted));
+        writer.Add(new GetItem(GetStatus.SsdHit, 6, 3, check2, 6));
+    }
+
+    private static void WriteDescribeResponse(FrameBuffer buffer)
+    {
+        DescribeResponseWriter writer = DescribeResponseWriter.Begin(buffer, 2);
+        uint crc = Crc32C.Compute("hello"u8);
+        writer.Add(new DescribeItem(TierSet.Host | TierSet.Ssd, MissReason.None, 5, 0, crc, 1_800_000_000_000, 1_700_000_000_000, true));
+        writer.Add(new DescribeItem(TierSet.None, MissReason.Expired, 0, 0, 0, 0, 0, false));
+    }
+
+    private static void WriteLocalGetResponse(FrameBuffer buffer)
+    {
+        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(buffer, 123_456_789_012_345, 2);
+        writer.Add(new LocalGetItem(GetStatus.HostHit, 1UL << 40, 1 << 20, 5, 0, check1));
+        writer.Add(LocalGetItem.Miss(MissReason.NeverStored));
+    }
+
+    private static void WriteReserve(FrameBuffer buffer)
+    {
+        LocalReserveRequestWriter writer = LocalReserveRequestWriter.Begin(buffer, 7, PutFlags.Overwrite, 0, 100, 5000, 2);
+        writer.Add("key-1"u8, 5, 0);
+        writer.Add("key-2"u8, 6, 3);
+    }
+
+    private static void WriteReserveResponse(FrameBuffer buffer)
+    {
+        LocalReserveResponseWriter writer = LocalReserveResponseWriter.Begin(buffer, 123_456_789_012_345, 2);
+        writer.Add(new ReservedItem(ReserveStatus.Reserved, 9, 4096, 512));
+        writer.Add(new ReservedItem(ReserveStatus.Refused, 0, 0, 0));
+        writer.End(new KvError(ErrorCode.HostFull, "hostBytes", "full", ""));
+    }
+}

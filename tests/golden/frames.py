@@ -1,0 +1,153 @@
+"""The golden frames of the protocol, made and checked without any KvTier code.
+
+    python3 frames.py --write    writes frames.json from the table below (a change of it is a change of the protocol)
+    python3 frames.py --check    checks frames.json: header fields, both CRCs, bodies as python3-msgpack reads and writes them
+
+CRC32C and the header are computed here; bodies are made by python3-msgpack. In JSON, {"bin": "hex"} is a byte string.
+"""
+import json
+import os
+import struct
+import sys
+
+import msgpack
+
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "frames.json")
+REQUEST, RESPONSE, ERROR, NOTICE = 1, 2, 3, 4
+
+
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def frame(kind: int, opcode: int, request_id: int, body: bytes, payload: bytes) -> bytes:
+    head = struct.pack("<4sBBHQIII", b"KVT1", 1, kind, opcode, request_id, len(body), crc32c(body), len(payload))
+    return head + struct.pack("<I", crc32c(head)) + body + payload
+
+
+def block_check(block_id: bytes, codec: int, offset: int, payload: bytes) -> int:
+    return crc32c(block_id + struct.pack("<iiiI", codec, offset, len(payload), crc32c(payload)))
+
+
+ID1, ID2 = bytes(range(16)), bytes(range(0xF0, 0x100))
+IDS = ID1 + ID2
+LLAMA = ["llama-3.1-8b", 1, 32, 8, 128, "bf16", 16, 500000.0, 8.0, False]
+OPAQUE = ["opaque", 0, 0, 0, 0, "raw", 0, 0.0, 0.0, False]
+FINGERPRINT = bytes.fromhex("8f" * 16)
+ARENA = ["/dev/shm/kvtier-1-host", 1 << 30, 0x1122334455667788]
+LIMITS = {
+    "keyBytesMax": 512, "blockBytesMax": 64 << 20, "batchBlocksMax": 4096, "frameBodyBytesMax": 4 << 20,
+    "framePayloadBytesMax": 1 << 30, "connectionsMax": 1024, "inflightRequestsMax": 256, "leasesMax": 16384,
+    "reservationsMax": 4096, "leaseMsMax": 60000, "pinMsMax": 86400000, "deadlineMsMax": 300000, "namespacesMax": 1024,
+}
+REFUSED = [2, "put.items[1].key.length", "600", "512"]
+HELLO, WORLD = b"hello", b"world!"
+
+# name, what it says, kind, opcode, request id, body, payload
+FRAMES = [
+    ("hello.request", "first request, with a token", REQUEST, 1, 1, [1, 1, "kvtier-net 0.1.0", "secret", ID1], b""),
+    ("hello.request.no-token", "first request, without a token", REQUEST, 1, 1, [1, 1, "c", None, ID2], b""),
+    ("hello.response", "the silo's answer to a local client", RESPONSE, 1, 1, [1, "silo-a", "0.1.0", ARENA, LIMITS], b""),
+    ("hello.response.remote", "the same to a remote client", RESPONSE, 1, 1, [1, "silo-a", "0.1.0", None, LIMITS], b""),
+    ("ping.request", "no fields", REQUEST, 2, 2, [], b""),
+    ("ping.response", "no fields", RESPONSE, 2, 2, [], b""),
+    ("namespaceOpen.request", "a model's namespace", REQUEST, 10, 3, ["acme", LLAMA], b""),
+    ("namespaceOpen.response", "its handle", RESPONSE, 10, 3, [7, FINGERPRINT, 2097152], b""),
+    ("namespaceList.request", "no fields", REQUEST, 11, 4, [], b""),
+    ("namespaceList.response", "one namespace of 300 blocks", RESPONSE, 11, 4, [[["acme", LLAMA, FINGERPRINT, 300]]], b""),
+    ("put.request", "two blocks, ack=ssd, one hour to live", REQUEST, 20, 5,
+     [7, 1, 0, 3600000, 1000, [[b"key-1", 5, 0, block_check(ID1, 0, 0, HELLO)], [b"k" * 512, 6, 3, block_check(ID2, 3, 0, WORLD)]]],
+     HELLO + WORLD),
+    ("put.response", "one stored, one here already", RESPONSE, 20, 5, [b"\x00\x01", None], b""),
+    ("put.response.refused", "the second one refused", RESPONSE, 20, 5, [b"\x00\x02", REFUSED], b""),
+    ("get.request", "two whole blocks", REQUEST, 21, 6, [7, 250, IDS, None], b""),
+    ("get.request.ranges", "ranges of two blocks", REQUEST, 21, 6, [7, 0, IDS, struct.pack("<IIII", 0, 4, 2, 0)], b""),
+    ("get.response", "a hit from host, a miss (evicted), a hit from SSD", RESPONSE, 21, 6,
+     [[[0, 5, 0, block_check(ID1, 0, 0, HELLO), 5], [2, 0, 0, 0, 0], [128, 6, 3, block_check(ID2, 3, 0, WORLD), 6]]], HELLO + WORLD),
+    ("prefix.request", "touch them", REQUEST, 22, 7, [7, 1, IDS], b""),
+    ("prefix.response", "both: host, host and SSD", RESPONSE, 22, 7, [2, b"\x02\x06"], b""),
+    ("delete.request", "two ids", REQUEST, 23, 8, [7, IDS], b""),
+    ("delete.response", "one done, one not here", RESPONSE, 23, 8, [b"\x01\x00"], b""),
+    ("pin.request", "for a minute", REQUEST, 24, 9, [7, 60000, IDS], b""),
+    ("pin.response", "done", RESPONSE, 24, 9, [b"\x01\x01"], b""),
+    ("unpin.request", "two ids", REQUEST, 25, 10, [7, IDS], b""),
+    ("unpin.response", "done", RESPONSE, 25, 10, [b"\x01\x01"], b""),
+    ("touch.request", "two ids", REQUEST, 26, 11, [7, IDS], b""),
+    ("touch.response", "done", RESPONSE, 26, 11, [b"\x01\x01"], b""),
+    ("prefetch.request", "one id", REQUEST, 27, 12, [7, ID1], b""),
+    ("prefetch.response", "not here", RESPONSE, 27, 12, [b"\x00"], b""),
+    ("describe.request", "two ids", REQUEST, 28, 13, [7, IDS], b""),
+    ("describe.response", "one in host and SSD, one expired", RESPONSE, 28, 13,
+     [[[6, 0, 5, 0, crc32c(HELLO), 1800000000000, 1700000000000, True], [0, 3, 0, 0, 0, 0, 0, False]]], b""),
+    ("stat.request", "no fields", REQUEST, 29, 14, [], b""),
+    ("stat.response", "JSON", RESPONSE, 29, 14, ['{"hostBlocks":1,"name":"größe"}'], b""),
+    ("localAttach.request", "no fields", REQUEST, 30, 15, [], b""),
+    ("localAttach.response", "the arena", RESPONSE, 30, 15, ARENA, b""),
+    ("localGet.request", "two ids, leases of 5 s", REQUEST, 31, 16, [7, 100, 5000, IDS], b""),
+    ("localGet.response", "a hit and a miss (never stored)", RESPONSE, 31, 16,
+     [123456789012345, [[0, 1 << 40, 1 << 20, 5, 0, block_check(ID1, 0, 0, HELLO)], [1, 0, 0, 0, 0, 0]]], b""),
+    ("localRelease.notice", "two leases", NOTICE, 32, 0, [struct.pack("<QQ", 1 << 40, 3)], b""),
+    ("localReserve.request", "two blocks, replacing", REQUEST, 33, 17, [7, 1, 0, 100, 5000, [[b"key-1", 5, 0], [b"key-2", 6, 3]]], b""),
+    ("localReserve.response", "one reserved, one refused", RESPONSE, 33, 17,
+     [123456789012345, [[0, 9, 4096, 512], [2, 0, 0, 0]], [5, "hostBytes", "full", ""]], b""),
+    ("localCommit.request", "one slot, ack=ssd", REQUEST, 34, 18, [1, 100, [[9, block_check(ID1, 0, 0, HELLO)]]], b""),
+    ("localCommit.response", "stored", RESPONSE, 34, 18, [b"\x00", None], b""),
+    ("localAbort.notice", "one reservation", NOTICE, 35, 0, [struct.pack("<Q", 9)], b""),
+    ("error", "a put of a key that is too long", ERROR, 20, 2**64 - 1, REFUSED, b""),
+    ("error.untrusted", "about a frame whose header can't be trusted", ERROR, 0, 0, [11, "frame.magic", "47455420", "4B565431"], b""),
+]
+
+
+def to_json(value):
+    if isinstance(value, bytes):
+        return {"bin": value.hex()}
+    if isinstance(value, dict):
+        return {"map": [[key, to_json(item)] for key, item in value.items()]}
+    return [to_json(item) for item in value] if isinstance(value, list) else value
+
+
+def from_json(value):
+    if isinstance(value, dict):
+        return bytes.fromhex(value["bin"]) if "bin" in value else {key: from_json(item) for key, item in value["map"]}
+    return [from_json(item) for item in value] if isinstance(value, list) else value
+
+
+def write():
+    entries = []
+    for name, meaning, kind, opcode, request_id, body, payload in FRAMES:
+        raw = frame(kind, opcode, request_id, msgpack.packb(body, use_bin_type=True), payload)
+        entries.append({"name": name, "meaning": meaning, "kind": kind, "opcode": opcode, "requestId": str(request_id),
+                        "body": to_json(body), "payload": payload.hex(), "frame": raw.hex()})
+    with open(PATH, "w", encoding="utf-8") as out:
+        out.write("[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n")
+    return len(entries)
+
+
+def check():
+    with open(PATH, encoding="utf-8") as source:
+        entries = json.load(source)
+    for entry in entries:
+        raw, name = bytes.fromhex(entry["frame"]), entry["name"]
+        magic, version, kind, opcode, request_id, body_length, body_crc, payload_length = struct.unpack_from("<4sBBHQIII", raw)
+        (header_crc,) = struct.unpack_from("<I", raw, 28)
+        body, payload = raw[32:32 + body_length], raw[32 + body_length:]
+        assert (magic, version) == (b"KVT1", 1), name
+        assert header_crc == crc32c(raw[:28]), name
+        assert body_crc == crc32c(body), name
+        assert (kind, opcode, request_id) == (entry["kind"], entry["opcode"], int(entry["requestId"])), name
+        assert payload_length == len(payload) and payload == bytes.fromhex(entry["payload"]), name
+        model = from_json(entry["body"])
+        assert msgpack.unpackb(body, raw=False, strict_map_key=False) == model, name
+        assert msgpack.packb(model, use_bin_type=True) == body, name
+    return len(entries)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["--write"], ["--check"]):
+        sys.exit(__doc__)
+    print(f"{write() if sys.argv[1] == '--write' else check()} frames")
