@@ -4,9 +4,9 @@ namespace KvTier.Client;
 /// <param name="Name">The silo's name.</param>
 /// <param name="Version">Version of its software.</param>
 /// <param name="ProtocolVersion">Version of the protocol that both speak.</param>
-/// <param name="Limits">Its limits by name, as in <c>stat</c>.</param>
+/// <param name="Limits">Its limits.</param>
 /// <param name="IsLocal">True when its arena is mapped, so that the local path can be taken.</param>
-public sealed record SiloInfo(string Name, string Version, int ProtocolVersion, IReadOnlyDictionary<string, long> Limits, bool IsLocal);
+public sealed record SiloInfo(string Name, string Version, int ProtocolVersion, Limits Limits, bool IsLocal);
 
 /// <summary>A namespace that a silo knows.</summary>
 /// <param name="Descriptor">Tenant and profile.</param>

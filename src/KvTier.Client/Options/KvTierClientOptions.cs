@@ -51,7 +51,7 @@ public sealed class KvTierClientOptions
     /// <returns>Null when the options are valid, else the first error.</returns>
     public KvError? Validate()
     {
-        if (!Internal.SiloEndpoint.TryParse(Endpoint, out _, out KvError? error)) return error;
+        if (!KvTier.Client.Connections.SiloEndpoint.TryParse(Endpoint, out _, out KvError? error)) return error;
         if (!Enum.IsDefined(Transport)) return KvError.InvalidArgument("Transport", Transport.ToString(), "Auto, Wire or Local");
         if (Connections is < 1 or > 64) return KvError.InvalidArgument("Connections", Connections, "1 to 64");
         if (ClientName is not { Length: > 0 and <= 128 }) return KvError.InvalidArgument("ClientName", ClientName, "1 to 128 characters");

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 
-namespace KvTier.Client.Internal;
+namespace KvTier.Client.Connections;
 
 /// <summary>Where a silo listens, parsed from an endpoint's text.</summary>
 internal sealed record SiloEndpoint(string Text, string Host, int Port, string? UnixPath)

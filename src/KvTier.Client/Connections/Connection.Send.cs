@@ -1,0 +1,85 @@
+using System.Net.Sockets;
+using KvTier.Client.Requests;
+
+namespace KvTier.Client.Connections;
+
+internal sealed partial class Connection
+{
+    /// <summary>Frames and payloads up to this size are copied together, because one system call costs more than copying them.</summary>
+    private const int GatherBytesMax = 32 * 1024;
+
+    /// <summary>Sends what local leases have given back; without a request this is done by a timer.</summary>
+    public async Task FlushAsync()
+    {
+        await sendLock.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (!IsOpen) return;
+            outbox.Clear();
+            Local?.WriteNotices(outbox);
+            if (outbox.WrittenCount > 0) await SendAllAsync(outbox.WrittenMemory).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            Abort(Lost(error));
+        }
+        finally
+        {
+            sendLock.Release();
+        }
+    }
+
+    private static KvError Lost(Exception error) => new(ErrorCode.Unavailable, "connection", error.Message, "an open connection");
+
+    /// <summary>Sends a request's frame and leaves the send lock, which the caller has entered. Failures end the connection, which completes
+    /// the request.</summary>
+    private async ValueTask SendAsync(Request request)
+    {
+        try
+        {
+            if (!IsOpen) return;
+            outbox.Clear();
+            Local?.WriteNotices(outbox);
+            Gather(request.Buffer.WrittenMemory.Span);
+            metrics.RequestSent(request.Buffer.WrittenCount + request.PayloadLength);
+            for (int i = 0; i < request.PayloadCount; i++)
+            {
+                ReadOnlyMemory<byte> payload = request.Payload(i);
+                if (payload.Length <= GatherBytesMax - outbox.WrittenCount)
+                {
+                    Gather(payload.Span);
+                    continue;
+                }
+
+                if (outbox.WrittenCount > 0) await SendAllAsync(outbox.WrittenMemory).ConfigureAwait(false);
+                outbox.Clear();
+                await SendAllAsync(payload).ConfigureAwait(false);
+            }
+
+            if (outbox.WrittenCount > 0) await SendAllAsync(outbox.WrittenMemory).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            Abort(Lost(error));
+        }
+        finally
+        {
+            sendLock.Release();
+        }
+    }
+
+    private void Gather(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(outbox.GetSpan(bytes.Length));
+        outbox.Advance(bytes.Length);
+    }
+
+    private async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            int sent = await socket.SendAsync(bytes, SocketFlags.None).ConfigureAwait(false);
+            bytes = bytes[sent..];
+        }
+    }
+}
