@@ -1,0 +1,31 @@
+using KvTier.Engine;
+
+namespace KvTier.Silo;
+
+/// <summary>
+/// Registers namespaces: with the engine, and in the data directory before the client hears of it, so that no acknowledged block is in a namespace
+/// that a restart has forgotten. Thread-safe.
+/// </summary>
+/// <param name="engine">The engine.</param>
+/// <param name="limits">For the most namespaces.</param>
+/// <param name="persist">Writes the whole list durably; null without a data directory.</param>
+internal sealed class NamespaceRegistry(BlockEngine engine, Limits limits, Func<IReadOnlyList<NamespaceDescriptor>, KvError?>? persist)
+{
+    private readonly Lock gate = new();
+
+    /// <summary>Registers a namespace, or finds it.</summary>
+    /// <returns>Its handle, or why it is refused.</returns>
+    public Result<ushort> Open(NamespaceDescriptor descriptor)
+    {
+        if (descriptor.Validate() is { } invalid) return invalid;
+        lock (gate)
+        {
+            IReadOnlyList<NamespaceDescriptor> known = engine.Namespaces;
+            if (known.Any(ns => ns.Name == descriptor.Name)) return engine.OpenNamespace(descriptor);
+            if (descriptor.Profile.BlockBytes > limits.BlockBytesMax)
+                return KvError.LimitExceeded($"namespace {descriptor.Name}: block bytes", descriptor.Profile.BlockBytes, limits.BlockBytesMax);
+            if (known.Count >= limits.NamespacesMax) return KvError.LimitExceeded("namespaces", known.Count + 1, limits.NamespacesMax);
+            return persist?.Invoke([.. known, descriptor]) is { } error ? error : engine.OpenNamespace(descriptor);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Logging;
+
+namespace KvTier.Silo;
+
+/// <summary>What the silo logs; event ids 5000 to 5199 (RESP2: 5200 to 5299).</summary>
+internal static partial class SiloLog
+{
+    [LoggerMessage(5000, LogLevel.Information, "Silo {Name} {Version} is ready: native {Native}, unix {UnixSocket}, resp {Resp}, http {Http}")]
+    public static partial void Ready(this ILogger logger, string name, string version, string native, string unixSocket, string resp, string http);
+
+    [LoggerMessage(5001, LogLevel.Warning, "Host memory is not shared, local clients get bytes over their socket: {Reason}")]
+    public static partial void ArenaFallback(this ILogger logger, string reason);
+
+    [LoggerMessage(5002, LogLevel.Information,
+        "Recovered {Records} records in {ElapsedMs} ms; clean {Clean}, corrupt {CorruptRecords}, cut {BytesCut} B, scanned {BytesScanned} B")]
+    public static partial void Recovered(
+        this ILogger logger, long records, double elapsedMs, bool clean, long corruptRecords, long bytesCut, long bytesScanned);
+
+    [LoggerMessage(5003, LogLevel.Information, "Draining, at most {DrainSeconds} s")]
+    public static partial void Draining(this ILogger logger, double drainSeconds);
+
+    [LoggerMessage(5004, LogLevel.Warning, "Drain is not complete: {Reason}")]
+    public static partial void DrainIncomplete(this ILogger logger, string reason);
+
+    [LoggerMessage(5005, LogLevel.Information, "Stopped")]
+    public static partial void Stopped(this ILogger logger);
+
+    [LoggerMessage(5006, LogLevel.Warning, "Listening on {Address} for {Listener} without a token: anyone who reaches the port reads and writes every block")]
+    public static partial void OpenToAll(this ILogger logger, string address, string listener);
+
+    [LoggerMessage(5007, LogLevel.Information, "Removed {Count} files of arenas whose silo is gone")]
+    public static partial void StaleArenasRemoved(this ILogger logger, int count);
+
+    [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
+    public static partial void ConnectionOpened(this ILogger logger, int number, string peer);
+
+    [LoggerMessage(5051, LogLevel.Debug, "Connection {Number} ended: {Reason}")]
+    public static partial void ConnectionEnded(this ILogger logger, int number, string reason);
+
+    [LoggerMessage(5052, LogLevel.Warning, "Connection {Number} refused: {Count} are open, the most there may be")]
+    public static partial void ConnectionRefused(this ILogger logger, int number, int count);
+
+    [LoggerMessage(5053, LogLevel.Warning, "Connection {Number} ended: the client broke the protocol: {Error}")]
+    public static partial void ProtocolViolation(this ILogger logger, int number, string error);
+
+    [LoggerMessage(5054, LogLevel.Warning, "Connection {Number} ended: {Side} waited longer than {TimeoutMs} ms for the client")]
+    public static partial void ConnectionStalled(this ILogger logger, int number, string side, int timeoutMs);
+
+    [LoggerMessage(5055, LogLevel.Error, "Connection {Number} ended by an unexpected error")]
+    public static partial void ConnectionFailed(this ILogger logger, Exception error, int number);
+
+    [LoggerMessage(5056, LogLevel.Warning, "Accepting on {EndPoint} failed, trying again: {Reason}")]
+    public static partial void AcceptFailed(this ILogger logger, string endPoint, string reason);
+
+    [LoggerMessage(5057, LogLevel.Information, "Connection {Number}: {Count} reservations revoked, quarantined until the client ends the connection")]
+    public static partial void ReservationsRevoked(this ILogger logger, int number, int count);
+
+    [LoggerMessage(5058, LogLevel.Warning, "Connection {Number} refused: {Error}")]
+    public static partial void HelloRefused(this ILogger logger, int number, string error);
+}

@@ -1,0 +1,105 @@
+using KvTier.Engine;
+using KvTier.Memory;
+using KvTier.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace KvTier.Silo;
+
+/// <summary>The tiers of a silo and the engine over them, opened in order and closed in the opposite one.</summary>
+internal sealed class SiloStore : IAsyncDisposable
+{
+    private readonly SiloOptions options;
+    private readonly DataDirectory? directory;
+    private readonly IBlockLog? log;
+    private readonly Arena arena;
+    private readonly NamespaceDescriptor[] known;
+
+    private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known, TimeProvider time)
+    {
+        this.options = options;
+        this.directory = directory;
+        this.log = log;
+        this.arena = arena;
+        this.known = known;
+        Engine = new BlockEngine(options.ToEngineOptions(), arena, log, time);
+        Namespaces = new NamespaceRegistry(Engine, options.Limits, directory is null ? null : directory.Namespaces.Save);
+    }
+
+    /// <summary>The engine.</summary>
+    public BlockEngine Engine { get; }
+
+    /// <summary>Registers namespaces, in the data directory too.</summary>
+    public NamespaceRegistry Namespaces { get; }
+
+    /// <summary>What recovery found; null without a data directory.</summary>
+    public RecoverySummary? Recovery { get; private set; }
+
+    /// <summary>Opens folder, log and memory. Nothing is served before <see cref="Recover"/>.</summary>
+    public static Result<SiloStore> Open(SiloOptions options, TimeProvider time, ILogger logger)
+    {
+        var arenaOptions = new ArenaOptions { CapacityBytes = options.HostBytes, Shared = options.SharedMemory, Prefault = options.Prefault };
+        int stale = Arena.ReapStale(arenaOptions.SharedDirectory);
+        if (stale > 0) logger.StaleArenasRemoved(stale);
+        DataDirectory? folder = null;
+        BlockLog? opened = null;
+        NamespaceDescriptor[]? registered = [];
+        KvError? error;
+        if (options.DataDirectory is { } path)
+        {
+            if (!DataDirectory.Open(path).TryGet(out folder, out error)) return error;
+            if (!folder.Namespaces.Load().TryGet(out registered, out error) || !BlockLog.Open(LogOptionsOf(options, folder), time).TryGet(out opened, out error))
+            {
+                folder.Dispose();
+                return error;
+            }
+        }
+
+        if (!Arena.Create(arenaOptions).TryGet(out Arena? memory, out error))
+        {
+            opened?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            folder?.Dispose();
+            return error;
+        }
+
+        if (memory.Fallback is { } reason) logger.ArenaFallback(reason);
+        return new SiloStore(options, folder, opened, memory, registered, time);
+    }
+
+    /// <summary>Rebuilds the index, registers the namespaces of the options, and starts the engine.</summary>
+    /// <returns>Null, or why the silo can't serve.</returns>
+    public KvError? Recover(ILogger logger)
+    {
+        Recovery = Engine.Recover(known);
+        if (Recovery is { } found)
+            logger.Recovered(found.Records, found.Elapsed.TotalMilliseconds, found.Clean, found.CorruptRecords, found.BytesCut, found.BytesScanned);
+        foreach (NamespaceDescriptor descriptor in known)
+        {
+            if (Engine.OpenNamespace(descriptor).Error is { } error) return error;
+        }
+
+        foreach (NamespaceDescriptor descriptor in options.Namespaces)
+        {
+            if (Namespaces.Open(descriptor).Error is { } error) return error;
+        }
+
+        Engine.Start();
+        return null;
+    }
+
+    /// <summary>Closes engine, log, memory and folder.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Engine.DisposeAsync();
+        if (log is not null) await log.DisposeAsync();
+        arena.Dispose();
+        directory?.Dispose();
+    }
+
+    private static LogOptions LogOptionsOf(SiloOptions options, DataDirectory directory) => new()
+    {
+        Directory = directory.LogPath,
+        CapBytes = options.SsdBytes,
+        BlockBytesMax = options.Limits.BlockBytesMax,
+        ReadDepth = Math.Min(options.SsdReads, 64),
+    };
+}

@@ -1,0 +1,38 @@
+using KvTier.Engine;
+using KvTier.Silo.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace KvTier.Silo.Native;
+
+/// <summary>What every native connection of a silo shares.</summary>
+internal sealed class NativeContext
+{
+    /// <summary>The silo's options.</summary>
+    public required SiloOptions Options { get; init; }
+
+    /// <summary>The store.</summary>
+    public required BlockEngine Engine { get; init; }
+
+    /// <summary>Registers namespaces.</summary>
+    public required NamespaceRegistry Namespaces { get; init; }
+
+    /// <summary>Counters.</summary>
+    public required SiloMetrics Metrics { get; init; }
+
+    /// <summary>Log.</summary>
+    public required ILogger Logger { get; init; }
+
+    /// <summary>Clock. Its timestamps are those of <c>CLOCK_MONOTONIC</c> in ns, which local clients compare with.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>The answer to Stat.</summary>
+    public required Func<string> Stat { get; init; }
+
+    /// <summary>The limits.</summary>
+    public Limits Limits => Options.Limits;
+
+    /// <summary>Compares tokens.</summary>
+    public TokenCheck Token => token ??= new TokenCheck(Options.Token);
+
+    private TokenCheck? token;
+}
