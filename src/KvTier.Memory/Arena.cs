@@ -119,6 +119,9 @@ public sealed class Arena : IDisposable
         slots.Dispose();
     }
 
+    /// <summary>Makes the file system of a shared arena look full from an offset on.</summary>
+    internal void FailReservationsFrom(long offset) => file!.ReservableBytes = offset;
+
     private static Result<Arena> CreateShared(ArenaOptions options, long sizeBytes)
     {
         if (!ArenaFile.Create(options, sizeBytes).TryGet(out ArenaFile? made, out KvError? error)) return error;

@@ -5,8 +5,9 @@ using Microsoft.Win32.SafeHandles;
 namespace KvTier.Memory;
 
 /// <summary>
-/// The file behind a shared arena. Its owner holds an exclusive lock on it for as long as it lives, and the system drops the lock
-/// however the owner ends; so a file whose lock can be had is nobody's, whatever its process id says in another container.
+/// The file behind a shared arena. Its owner holds a shared lock on it for as long as it lives, and the system drops the lock
+/// however the owner ends; so a file that can be locked exclusively is nobody's, whatever its process id says in another container.
+/// (The lock is shared because .NET takes one like it on every file that it opens, in clients too.)
 /// </summary>
 internal sealed class ArenaFile : IDisposable
 {
@@ -52,7 +53,7 @@ internal sealed class ArenaFile : IDisposable
             bool kept = false;
             try
             {
-                _ = NativeMethods.Lock(file.Handle, NativeMethods.LockExclusive | NativeMethods.LockNonBlocking);
+                _ = NativeMethods.Lock(file.Handle, NativeMethods.LockShared | NativeMethods.LockNonBlocking);
                 RandomAccess.SetLength(file.Handle, sizeBytes);
                 kept = file.TryReserve(options.Prefault ? sizeBytes : ArenaHeader.AreaBytes);
                 return kept ? file : new KvError(ErrorCode.LimitExceeded, $"arena.size in {folder}", $"{sizeBytes} bytes", "what is free there");
@@ -67,6 +68,9 @@ internal sealed class ArenaFile : IDisposable
             return new KvError(ErrorCode.IoError, $"arena in {folder}", e.Message);
         }
     }
+
+    /// <summary>End of the room that can be reserved. For tests, which can't fill the machine's shared memory.</summary>
+    internal long ReservableBytes { get; set; } = long.MaxValue;
 
     /// <summary>Makes sure that pages up to an end have room, so that writing them can't fail: a full tmpfs answers a write with SIGBUS.</summary>
     /// <returns>False when the file system has no room.</returns>
@@ -148,7 +152,6 @@ internal sealed class ArenaFile : IDisposable
 
     private static FileStream Open(string path, FileMode mode)
     {
-        // FileShare.ReadWrite keeps .NET from taking a lock of its own on the file.
         var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
         if (mode == FileMode.CreateNew && !OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         return new FileStream(path, options);
@@ -158,6 +161,7 @@ internal sealed class ArenaFile : IDisposable
 
     private bool TryAllocate(long endBytes)
     {
+        if (endBytes > ReservableBytes) return false;
         int error;
         do error = NativeMethods.Allocate(Handle, reservedBytes, endBytes - reservedBytes);
         while (error == NativeMethods.ErrorInterrupted);

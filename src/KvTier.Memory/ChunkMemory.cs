@@ -33,7 +33,15 @@ internal sealed unsafe class ChunkMemory(byte* pointer, int length) : MemoryMana
         if (offset < ArenaHeader.AreaBytes) ThrowOutside(offset);
         long chunk = offset >> ChunkShift;
         if (chunk >= chunks.Length) ThrowOutside(offset);
-        return chunks[chunk].CreateMemory((int)(offset & ((1L << ChunkShift) - 1)), length);
+        return chunks[chunk].Cut((int)(offset & ((1L << ChunkShift) - 1)), length);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Memory<byte> Cut(int start, int bytes)
+    {
+        // CreateMemory leaves this check to whoever takes a span; a pin would not make it.
+        if (start + (long)(uint)bytes > length) ThrowOutside(start);
+        return CreateMemory(start, bytes);
     }
 
     /// <summary>Makes every later use throw instead of touching memory that is gone.</summary>

@@ -19,6 +19,7 @@ internal static partial class NativeMethods
 
     /// <summary>MADV_POPULATE_WRITE, from Linux 5.14 on; older kernels answer EINVAL.</summary>
     internal const int AdvisePopulateWrite = 23;
+    internal const int LockShared = 1;
     internal const int LockExclusive = 2;
     internal const int LockNonBlocking = 4;
     internal const int ErrorInterrupted = 4;

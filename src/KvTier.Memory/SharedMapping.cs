@@ -30,7 +30,6 @@ public sealed class SharedMapping : IDisposable
             return KvError.InvalidArgument("arena.sizeBytes", info.SizeBytes, $"a multiple of {ArenaHeader.AreaBytes}");
         try
         {
-            // FileShare.ReadWrite keeps .NET from locking the file: the lock on it is the silo's sign of life.
             using SafeFileHandle file = File.OpenHandle(info.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
             long length = RandomAccess.GetLength(file);
             // Mapping past the end of a file would turn a read into SIGBUS.

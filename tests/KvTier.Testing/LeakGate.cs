@@ -19,12 +19,16 @@ public static class LeakGate
     }
 
     /// <summary>Lists what is left.</summary>
-    public static List<string> Find(params (string Name, long Count)[] counts)
+    public static List<string> Find(params (string Name, long Count)[] counts) => Find(0, 0, [], counts);
+
+    /// <summary>Lists what is left beyond what was there before.</summary>
+    internal static List<string> Find(long bytesBefore, long regionsBefore, string[] filesBefore, (string Name, long Count)[] counts)
     {
         var leaks = new List<string>();
-        if (NativeMemoryTracker.LiveBytes != 0 || NativeMemoryTracker.LiveRegions != 0)
-            leaks.Add($"{NativeMemoryTracker.LiveBytes} native bytes in {NativeMemoryTracker.LiveRegions} pieces");
-        foreach (string file in SharedFiles()) leaks.Add($"shared file {file}");
+        long bytes = NativeMemoryTracker.LiveBytes - bytesBefore;
+        long regions = NativeMemoryTracker.LiveRegions - regionsBefore;
+        if (bytes != 0 || regions != 0) leaks.Add($"{bytes} native bytes in {regions} pieces");
+        foreach (string file in SharedFiles().Except(filesBefore)) leaks.Add($"shared file {file}");
         foreach ((string name, long count) in counts)
         {
             if (count != 0) leaks.Add($"{count} {name}");
@@ -41,9 +45,16 @@ public static class LeakGate
 /// <summary>A test left something behind.</summary>
 public sealed class LeakException(string leaks) : Exception($"left behind: {leaks}");
 
-/// <summary>Base of test classes that must leave nothing behind: the gate runs after every test.</summary>
+/// <summary>
+/// Base of test classes that must leave nothing behind: the gate runs after every test. It compares with what was there when the test
+/// began, so that one leak fails one test.
+/// </summary>
 public abstract class LeakGated : IDisposable
 {
+    private readonly long bytesBefore = NativeMemoryTracker.LiveBytes;
+    private readonly long regionsBefore = NativeMemoryTracker.LiveRegions;
+    private readonly string[] filesBefore = LeakGate.SharedFiles();
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -55,5 +66,9 @@ public abstract class LeakGated : IDisposable
     protected virtual IReadOnlyList<(string Name, long Count)> LeakCounts => [];
 
     /// <summary>Runs the gate; a derived class frees its own things first, then calls this.</summary>
-    protected virtual void Dispose(bool disposing) => LeakGate.AssertClean([.. LeakCounts]);
+    protected virtual void Dispose(bool disposing)
+    {
+        List<string> leaks = LeakGate.Find(bytesBefore, regionsBefore, filesBefore, [.. LeakCounts]);
+        if (leaks.Count > 0) throw new LeakException(string.Join("; ", leaks));
+    }
 }
