@@ -1,0 +1,215 @@
+using System.Net;
+using System.Net.Sockets;
+using KvTier.Engine;
+using Microsoft.Extensions.Logging;
+
+namespace KvTier.Silo.Resp;
+
+/// <summary>Listens for clients of Redis and answers them in RESP2 from the engine's blocks.</summary>
+internal sealed partial class RespListener : IAsyncDisposable
+{
+    private readonly RespOptions options;
+    private readonly RespLimits limits;
+    private readonly BlockEngine engine;
+    private readonly ILogger logger;
+    private readonly TimeProvider time;
+    private readonly Lock gate = new();
+    private readonly HashSet<Task> running = [];
+    private RespServer? server;
+    private Socket? listener;
+    private ITimer? sweep;
+    private Task accepting = Task.CompletedTask;
+    private bool stopping;
+
+    /// <summary>Makes a listener; <see cref="StartAsync"/> opens its port.</summary>
+    /// <param name="options">Address, port, password.</param>
+    /// <param name="engine">Where the values are. Its limits on keys and blocks must be at least those in <paramref name="limits"/>.</param>
+    /// <param name="logger">Takes start, stop and what went wrong.</param>
+    /// <param name="limits">Limits; by default those of <see cref="RespLimits"/>.</param>
+    /// <param name="time">Clock of expiry times and deadlines; by default the system's.</param>
+    public RespListener(RespOptions options, BlockEngine engine, ILogger logger, RespLimits? limits = null, TimeProvider? time = null)
+    {
+        this.options = options;
+        this.engine = engine;
+        this.logger = logger;
+        this.limits = limits ?? new RespLimits();
+        this.time = time ?? TimeProvider.System;
+    }
+
+    /// <summary>Where it listens; null before the start.</summary>
+    public IPEndPoint? LocalEndPoint { get; private set; }
+
+    /// <summary>Clients connected now.</summary>
+    public int Connections => server?.Connections.Count ?? 0;
+
+    /// <summary>Opens the namespaces and the port.</summary>
+    /// <returns>Null when it listens, else what went wrong: the address, or a namespace that is registered otherwise.</returns>
+    public ValueTask<KvError?> StartAsync()
+    {
+        if (!IPAddress.TryParse(options.Address, out IPAddress? address))
+            return new ValueTask<KvError?>(KvError.InvalidArgument("resp.address", options.Address, "an IP address"));
+        if (!RespServer.Create(options, limits, engine, time).TryGet(out RespServer? created, out KvError? error)) return new ValueTask<KvError?>(error);
+        server = created;
+        listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            listener.Bind(new IPEndPoint(address, options.Port));
+            listener.Listen(512);
+        }
+        catch (SocketException e)
+        {
+            listener.Dispose();
+            return new ValueTask<KvError?>(KvError.InvalidArgument("resp.port", $"{options.Address}:{options.Port} ({e.SocketErrorCode})", "an address that is free"));
+        }
+
+        LocalEndPoint = (IPEndPoint)listener.LocalEndPoint!;
+        server.Port = LocalEndPoint.Port;
+        sweep = time.CreateTimer(_ => Sweep(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        accepting = AcceptAsync(listener, server);
+        LogListening(logger, LocalEndPoint);
+        return default;
+    }
+
+    /// <summary>Takes no more connections or commands, lets those under way be answered, and closes what is left after the deadline.</summary>
+    public async ValueTask StopAsync(TimeSpan deadline)
+    {
+        Task[] left;
+        lock (gate)
+        {
+            if (stopping || server is null) return;
+            stopping = true;
+        }
+
+        listener?.Dispose();
+        await accepting;
+        lock (gate) left = [.. running];
+        foreach (RespConnection connection in server.Connections.Values) connection.StopReading();
+        try
+        {
+            await Task.WhenAll(left).WaitAsync(deadline, time);
+        }
+        catch (TimeoutException)
+        {
+            LogAborted(logger, server.Connections.Count);
+            foreach (RespConnection connection in server.Connections.Values) connection.Abort();
+            await Task.WhenAll(left);
+        }
+
+        if (sweep is not null) await sweep.DisposeAsync();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => StopAsync(TimeSpan.FromSeconds(5));
+
+    private async Task AcceptAsync(Socket socket, RespServer target)
+    {
+        while (true)
+        {
+            Socket client;
+            try
+            {
+                client = await socket.AcceptAsync();
+            }
+            catch (Exception e) when (e is ObjectDisposedException || (e is SocketException && Volatile.Read(ref stopping)))
+            {
+                return;
+            }
+            catch (SocketException e)
+            {
+                // Out of file descriptors, for one: those who are connected go on, and the next accept may succeed.
+                LogAcceptFailed(logger, e.SocketErrorCode);
+                await Task.Delay(TimeSpan.FromMilliseconds(100), time);
+                continue;
+            }
+
+            if (target.Connections.Count >= limits.ConnectionsMax) Reject(client, target);
+            else Serve(client, target);
+        }
+    }
+
+    private static void Reject(Socket client, RespServer target)
+    {
+        target.Counters.AddRejected();
+        NativeSend.TrySend(client, "-ERR max number of clients reached\r\n"u8, default, default);
+        client.Dispose();
+    }
+
+    private void Serve(Socket client, RespServer target)
+    {
+        RespConnection connection;
+        try
+        {
+            client.NoDelay = true;
+            connection = new RespConnection(target, client, target.Counters.AddConnection());
+        }
+        catch (SocketException)
+        {
+            // It left between the accept and here.
+            client.Dispose();
+            return;
+        }
+
+        lock (gate)
+        {
+            if (stopping)
+            {
+                connection.Dispose();
+                return;
+            }
+
+            target.Connections[connection.Session.Id] = connection;
+
+            // Not on this thread: a busy client must not keep others from being accepted.
+            Task task = Task.Run(() => RunAsync(connection, target));
+            running.Add(task);
+            _ = task.ContinueWith(Forget, TaskScheduler.Default);
+        }
+    }
+
+    private void Forget(Task task)
+    {
+        lock (gate) running.Remove(task);
+    }
+
+    private async Task RunAsync(RespConnection connection, RespServer target)
+    {
+        try
+        {
+            await connection.RunAsync();
+        }
+        catch (Exception e)
+        {
+            LogConnectionFailed(logger, connection.Session.Id, e);
+        }
+        finally
+        {
+            target.Connections.TryRemove(connection.Session.Id, out _);
+            connection.Dispose();
+        }
+    }
+
+    private void Sweep()
+    {
+        foreach (RespConnection connection in server!.Connections.Values)
+        {
+            if (!connection.IsStalled) continue;
+            LogStalled(logger, connection.Session.RemoteAddress, limits.StallMs);
+            connection.Abort();
+        }
+    }
+
+    [LoggerMessage(EventId = 6000, Level = LogLevel.Information, Message = "RESP listens on {EndPoint}")]
+    private static partial void LogListening(ILogger logger, IPEndPoint endPoint);
+
+    [LoggerMessage(EventId = 6001, Level = LogLevel.Warning, Message = "RESP could not accept a connection: {Error}")]
+    private static partial void LogAcceptFailed(ILogger logger, SocketError error);
+
+    [LoggerMessage(EventId = 6002, Level = LogLevel.Error, Message = "RESP connection {Id} failed")]
+    private static partial void LogConnectionFailed(ILogger logger, long id, Exception exception);
+
+    [LoggerMessage(EventId = 6003, Level = LogLevel.Information, Message = "RESP closed {Address}: it stopped inside a command or left a reply unread for {StallMs} ms")]
+    private static partial void LogStalled(ILogger logger, string address, int stallMs);
+
+    [LoggerMessage(EventId = 6004, Level = LogLevel.Warning, Message = "RESP closed {Count} connections that had not ended in time")]
+    private static partial void LogAborted(ILogger logger, int count);
+}

@@ -1,0 +1,158 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Text;
+
+namespace KvTier.Silo.Resp;
+
+/// <summary>The replies of a connection: gathered in a buffer, sent once for all commands that were parsed together.</summary>
+internal sealed class RespOutput(Socket socket, RespProgress progress) : IDisposable
+{
+    private byte[] buffer = ArrayPool<byte>.Shared.Rent(RespLimits.FlushBytes + RespLimits.CopyBytesMax + 1024);
+
+    /// <summary>True while the client has switched replies off: everything written is forgotten.</summary>
+    public bool Muted { get; set; }
+
+    /// <summary>Bytes that wait to be sent.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>True when so much waits that it should be sent before more is written.</summary>
+    public bool IsFull => Length >= RespLimits.FlushBytes;
+
+    /// <summary>Writes bytes as they are.</summary>
+    public void Raw(ReadOnlySpan<byte> bytes)
+    {
+        if (Muted) return;
+        bytes.CopyTo(Room(bytes.Length));
+        Length += bytes.Length;
+    }
+
+    /// <summary>Writes text in Latin-1, so that bytes of arguments that were read as such come out unchanged.</summary>
+    public void Raw(string text)
+    {
+        if (Muted) return;
+        Length += Encoding.Latin1.GetBytes(text, Room(text.Length));
+    }
+
+    public void Ok() => Raw("+OK\r\n"u8);
+
+    public void Null() => Raw("$-1\r\n"u8);
+
+    public void SyntaxError() => Raw("-ERR syntax error\r\n"u8);
+
+    public void NotAnInteger() => Raw("-ERR value is not an integer or out of range\r\n"u8);
+
+    /// <summary>An error; the text begins with its code, such as ERR.</summary>
+    public void Error(string text)
+    {
+        Raw("-"u8);
+        Raw(text);
+        Raw("\r\n"u8);
+    }
+
+    public void Integer(long value) => Number((byte)':', value);
+
+    public void ArrayHead(long count) => Number((byte)'*', count);
+
+    public void BulkHead(long length) => Number((byte)'$', length);
+
+    public void Bulk(ReadOnlySpan<byte> bytes)
+    {
+        BulkHead(bytes.Length);
+        Raw(bytes);
+        Raw("\r\n"u8);
+    }
+
+    public void Bulk(string text)
+    {
+        BulkHead(text.Length);
+        Raw(text);
+        Raw("\r\n"u8);
+    }
+
+    public void Simple(string text)
+    {
+        Raw("+"u8);
+        Raw(text);
+        Raw("\r\n"u8);
+    }
+
+    /// <summary>Sends what waits.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask FlushAsync()
+    {
+        if (Length == 0) return;
+        progress.Begin();
+        await socket.SendAsync(buffer.AsMemory(0, Length));
+        progress.End();
+        Length = 0;
+        Trim();
+    }
+
+    /// <summary>Sends what waits, then a value from the arena and its line end, with no copy of the value.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask SendValueAsync(Memory<byte> value)
+    {
+        long sent = NativeSend.TrySend(socket, buffer.AsSpan(0, Length), value.Span, "\r\n"u8);
+        progress.Begin();
+        if (sent < Length)
+        {
+            await socket.SendAsync(buffer.AsMemory((int)sent, Length - (int)sent));
+            sent = Length;
+        }
+
+        int valueSent = (int)Math.Min(sent - Length, value.Length);
+        int lineEndSent = (int)(sent - Length - valueSent);
+        while (valueSent < value.Length)
+        {
+            // In pieces, so that a client that reads slowly but steadily is seen to make progress.
+            progress.Begin();
+            int piece = Math.Min(value.Length - valueSent, 4 << 20);
+            valueSent += await socket.SendAsync(value.Slice(valueSent, piece));
+        }
+
+        progress.End();
+        Length = 0;
+
+        // The line end goes with whatever comes next, or with the flush at the end of the batch.
+        if (lineEndSent < 2) Raw("\r\n"u8[lineEndSent..]);
+    }
+
+    public void Dispose()
+    {
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = [];
+    }
+
+    private void Number(byte kind, long value)
+    {
+        if (Muted) return;
+        Span<byte> room = Room(24);
+        room[0] = kind;
+        Utf8Formatter.TryFormat(value, room[1..], out int written);
+        room[++written] = (byte)'\r';
+        room[++written] = (byte)'\n';
+        Length += written + 1;
+    }
+
+    private Span<byte> Room(int bytes)
+    {
+        if (buffer.Length - Length < bytes)
+        {
+            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(2 * buffer.Length, Length + bytes));
+            buffer.AsSpan(0, Length).CopyTo(larger);
+            ArrayPool<byte>.Shared.Return(buffer);
+            buffer = larger;
+        }
+
+        return buffer.AsSpan(Length);
+    }
+
+    private void Trim()
+    {
+        if (buffer.Length <= 4 * RespLimits.FlushBytes) return;
+        ArrayPool<byte>.Shared.Return(buffer);
+        buffer = ArrayPool<byte>.Shared.Rent(RespLimits.FlushBytes + RespLimits.CopyBytesMax + 1024);
+    }
+}
