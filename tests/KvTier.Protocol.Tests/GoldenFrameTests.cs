@@ -97,14 +97,18 @@ public sealed class GoldenFrameTests
         foreach (Opcode opcode in Enum.GetValues<Opcode>().Where(opcode => opcode != Opcode.None))
         {
             FrameKind[] expected = opcode.IsNotice() ? [FrameKind.Notice] : [FrameKind.Request, FrameKind.Response];
-            Assert.Equal(expected, GoldenFrame.All.Where(f => f.Opcode == opcode && f.Kind != FrameKind.Error).Select(f => f.Kind).Distinct());
+            IEnumerable<GoldenFrame> frames = GoldenFrame.All.Where(frame => frame.Opcode == opcode && frame.Kind != FrameKind.Error);
+            Assert.Equal(expected, frames.Select(frame => frame.Kind).Distinct());
             Assert.True(opcode.IsKnown());
         }
     }
 
     [Fact]
-    public void GoldenFrames_ReadByPython_AgreeInHeaderChecksAndBody() =>
-        Assert.Equal($"{GoldenFrame.All.Count} frames", Repository.RunPython(Path.Combine(Repository.GoldenPath, "frames.py"), "", "--check").Trim());
+    public void GoldenFrames_ReadByPython_AgreeInHeaderChecksAndBody()
+    {
+        string answer = Repository.RunPython(Path.Combine(Repository.GoldenPath, "frames.py"), "", "--check");
+        Assert.Equal($"{GoldenFrame.All.Count} frames", answer.Trim());
+    }
 
     private static void WritePut(FrameBuffer buffer)
     {

@@ -1,10 +1,14 @@
+using System.Text;
+
 namespace KvTier.Protocol.Tests;
 
 /// <summary>Decodes a body and encodes what was read again.</summary>
 /// <returns>Null when the body was accepted, else why not.</returns>
 internal delegate KvError? Recoder(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output);
 
-/// <summary>For each message of the protocol its decoder and encoder in a row. Counts of requests are taken as 1 to 3 where one is needed.</summary>
+/// <summary>
+/// For each message of the protocol its decoder and encoder in a row. Answers are read for the counts that the golden ones have.
+/// </summary>
 internal static class Recode
 {
     public static readonly Limits Limits = Limits.Default;
@@ -42,9 +46,10 @@ internal static class Recode
         ["describe.response"] = Describe,
         ["stat.request"] = Empty,
         ["stat.response"] =
-            (body, _, output) => Whole(StatResponse.Read(body), output, static (m, o) => StatResponse.Write(o, System.Text.Encoding.UTF8.GetBytes(m))),
+            (body, _, output) => Whole(StatResponse.Read(body), output, static (m, o) => StatResponse.Write(o, Encoding.UTF8.GetBytes(m))),
         ["localAttach.request"] = Empty,
-        ["localAttach.response"] = (body, _, output) => Whole(LocalAttachResponse.Read(body), output, static (m, o) => LocalAttachResponse.Write(o, m)),
+        ["localAttach.response"] =
+            (body, _, output) => Whole(LocalAttachResponse.Read(body), output, static (m, o) => LocalAttachResponse.Write(o, m)),
         ["localGet.request"] = LocalGet,
         ["localGet.response"] = LocalGetResponse,
         ["localRelease.notice"] = Numbers,
