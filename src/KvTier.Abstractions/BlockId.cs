@@ -19,7 +19,8 @@ public readonly record struct BlockId(ulong High, ulong Low)
     /// <param name="key">The key, 1 to <see cref="Limits.KeyBytesMax"/> bytes; its length is checked by the caller.</param>
     public static BlockId Compute(NamespaceId ns, ReadOnlySpan<byte> key)
     {
-        Span<byte> message = key.Length <= 512 ? stackalloc byte[NamespaceId.SizeBytes + key.Length] : new byte[NamespaceId.SizeBytes + key.Length];
+        Span<byte> message = key.Length <= 512 ? stackalloc byte[NamespaceId.SizeBytes + key.Length]
+            : new byte[NamespaceId.SizeBytes + key.Length];
         ns.WriteTo(message);
         key.CopyTo(message[NamespaceId.SizeBytes..]);
         Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];

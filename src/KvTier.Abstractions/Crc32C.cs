@@ -27,14 +27,15 @@ public static class Crc32C
 
     /// <summary>Copies bytes and computes the CRC of what arrived, in one pass over memory.</summary>
     /// <param name="source">The bytes.</param>
-    /// <param name="destination">At least as long; its CRC is taken, so that a source that changes meanwhile can't lead to a check that does
-    /// not fit the copy. Must not overlap the source.</param>
+    /// <param name="destination">At least as long; its CRC is taken, so that a source that changes meanwhile can't lead to a check that
+    /// does not fit the copy. Must not overlap the source.</param>
     /// <param name="crc">CRC of the bytes before these. Default 0, for none.</param>
     /// <returns>The CRC of the bytes before and these.</returns>
     /// <exception cref="ArgumentException">The destination is too short.</exception>
     public static uint CopyAndCompute(ReadOnlySpan<byte> source, Span<byte> destination, uint crc = 0)
     {
-        if (destination.Length < source.Length) throw new ArgumentException($"destination has {destination.Length} of {source.Length} bytes", nameof(destination));
+        if (destination.Length < source.Length)
+            throw new ArgumentException($"destination has {destination.Length} of {source.Length} bytes", nameof(destination));
         while (source.Length > 0)
         {
             int length = Math.Min(source.Length, CopyPieceBytes);

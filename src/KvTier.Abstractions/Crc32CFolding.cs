@@ -56,7 +56,8 @@ internal static class Crc32CFolding
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<ulong> Load(ref byte source, nint offset) => Unsafe.ReadUnaligned<Vector512<ulong>>(ref Unsafe.Add(ref source, offset));
+    private static Vector512<ulong> Load(ref byte source, nint offset) =>
+        Unsafe.ReadUnaligned<Vector512<ulong>>(ref Unsafe.Add(ref source, offset));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<ulong> Fold(Vector512<ulong> value, Vector512<ulong> factor, Vector512<ulong> next) =>
@@ -65,9 +66,11 @@ internal static class Crc32CFolding
     private static Vector128<ulong> Fold(Vector128<ulong> value, Vector128<ulong> next) =>
         Pclmulqdq.CarrylessMultiply(value, ByLane, 0x00) ^ Pclmulqdq.CarrylessMultiply(value, ByLane, 0x11) ^ next;
 
-    /// <summary>The first half of a lane has 32 bits more to go than the distance, the second 32 less: its own 64 bits and the CRC's 32.</summary>
+    /// <summary>The first half of a lane has 32 bits more to go than the distance, the second 32 less: its own 64 bits and the CRC's
+    /// 32.</summary>
     private static Vector128<ulong> Constants(int distanceBytes) =>
         Vector128.Create(Crc32CMath.FoldConstant((8 * distanceBytes) + 32), Crc32CMath.FoldConstant((8 * distanceBytes) - 32));
 
-    private static Vector512<ulong> Spread(Vector128<ulong> lane) => Vector512.Create(Vector256.Create(lane, lane), Vector256.Create(lane, lane));
+    private static Vector512<ulong> Spread(Vector128<ulong> lane) =>
+        Vector512.Create(Vector256.Create(lane, lane), Vector256.Create(lane, lane));
 }

@@ -73,18 +73,23 @@ public sealed record ModelProfile
         {
             return Layers == 0 && KvHeads == 0 && HeadDim == 0 && BlockTokens == 0 && Dtype == Dtype.Raw && Rope == default
                 ? null
-                : KvError.InvalidArgument("profile.kind", "opaque", "an opaque profile has no layers, heads, dim, block tokens, dtype or rope (all 0)");
+                : KvError.InvalidArgument(
+                    "profile.kind", "opaque", "an opaque profile has no layers, heads, dim, block tokens, dtype or rope (all 0)");
         }
 
-        if (Kind is not (AttentionKind.Gqa or AttentionKind.Mla)) return KvError.InvalidArgument("profile.kind", Kind.ToString(), "opaque, gqa or mla");
-        if (!Enum.IsDefined(Dtype) || Dtype == Dtype.Raw) return KvError.InvalidArgument("profile.dtype", Dtype.ToString(), "an element type");
+        if (Kind is not (AttentionKind.Gqa or AttentionKind.Mla))
+            return KvError.InvalidArgument("profile.kind", Kind.ToString(), "opaque, gqa or mla");
+        if (!Enum.IsDefined(Dtype) || Dtype == Dtype.Raw)
+            return KvError.InvalidArgument("profile.dtype", Dtype.ToString(), "an element type");
         if (Layers is < 1 or > 1024) return KvError.InvalidArgument("profile.layers", Layers, "1 to 1024");
         if (KvHeads is < 1 or > 1024) return KvError.InvalidArgument("profile.kvHeads", KvHeads, "1 to 1024");
         if (Kind == AttentionKind.Mla && KvHeads != 1) return KvError.InvalidArgument("profile.kvHeads", KvHeads, "1 for mla");
         if (HeadDim is < 1 or > 8192) return KvError.InvalidArgument("profile.headDim", HeadDim, "1 to 8192");
         if (BlockTokens is < 1 or > 65536) return KvError.InvalidArgument("profile.blockTokens", BlockTokens, "1 to 65536");
-        if (!double.IsFinite(Rope.Theta) || Rope.Theta < 0) return KvError.InvalidArgument("profile.rope.theta", Rope.Theta, "0 or more, finite");
-        if (!double.IsFinite(Rope.ScalingFactor) || Rope.ScalingFactor <= 0) return KvError.InvalidArgument("profile.rope.scaling", Rope.ScalingFactor, "above 0, finite");
+        if (!double.IsFinite(Rope.Theta) || Rope.Theta < 0)
+            return KvError.InvalidArgument("profile.rope.theta", Rope.Theta, "0 or more, finite");
+        if (!double.IsFinite(Rope.ScalingFactor) || Rope.ScalingFactor <= 0)
+            return KvError.InvalidArgument("profile.rope.scaling", Rope.ScalingFactor, "above 0, finite");
         return null;
     }
 }

@@ -13,7 +13,8 @@ public static class Profiles
     public static ModelProfile Llama31_8B { get; } = Gqa("llama-3.1-8b", layers: 32, kvHeads: 8, headDim: 128, theta: 500_000, scaling: 8);
 
     /// <summary>Llama 3.1 70B in bf16: 320 KiB a token.</summary>
-    public static ModelProfile Llama31_70B { get; } = Gqa("llama-3.1-70b", layers: 80, kvHeads: 8, headDim: 128, theta: 500_000, scaling: 8);
+    public static ModelProfile Llama31_70B { get; } = Gqa(
+        "llama-3.1-70b", layers: 80, kvHeads: 8, headDim: 128, theta: 500_000, scaling: 8);
 
     /// <summary>Qwen3 8B in bf16: 144 KiB a token.</summary>
     public static ModelProfile Qwen3_8B { get; } = Gqa("qwen3-8b", layers: 36, kvHeads: 8, headDim: 128, theta: 1_000_000);

@@ -34,7 +34,8 @@ public sealed class Arena : IDisposable
         reservedExtents = file is null ? extents : 1;
     }
 
-    /// <summary>Bytes that slots can be cut from. Shrinks to what is in use when the shared memory's file system turns out to be full.</summary>
+    /// <summary>Bytes that slots can be cut from. Shrinks to what is in use when the shared memory's file system turns out to be
+    /// full.</summary>
     public long CapacityBytes { get; private set; }
 
     /// <summary>Bytes in allocated slots, counted by slot capacity.</summary>
@@ -50,8 +51,8 @@ public sealed class Arena : IDisposable
     public string? Fallback { get; private set; }
 
     /// <summary>Makes an arena.</summary>
-    /// <returns>The arena; <see cref="ErrorCode.InvalidArgument"/> for options that can't be, <see cref="ErrorCode.HostFull"/> when the system
-    /// has no memory to map.</returns>
+    /// <returns>The arena; <see cref="ErrorCode.InvalidArgument"/> for options that can't be, <see cref="ErrorCode.HostFull"/> when the
+    /// system has no memory to map.</returns>
     public static Result<Arena> Create(ArenaOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -108,7 +109,8 @@ public sealed class Arena : IDisposable
     /// <exception cref="ObjectDisposedException">The arena is gone.</exception>
     public Memory<byte> Slice(long offset, int length) => ChunkMemory.Slice(chunks, offset, length);
 
-    /// <summary>Unmaps the memory and removes the shared file. Nobody may use slices of it any more. Calling it again does nothing.</summary>
+    /// <summary>Unmaps the memory and removes the shared file. Nobody may use slices of it any more. Calling it again does
+    /// nothing.</summary>
     public void Dispose()
     {
         if (disposed) return;
@@ -139,7 +141,8 @@ public sealed class Arena : IDisposable
         return arena;
     }
 
-    /// <summary>Takes room in the file system for extents that are used for the first time; gives them up for good when there is none.</summary>
+    /// <summary>Takes room in the file system for extents that are used for the first time; gives them up for good when there is
+    /// none.</summary>
     private bool TryReserve(int lengthBytes, int endExtent, ref ArenaSlot slot)
     {
         if (file!.TryReserve((long)endExtent << ExtentPool.ExtentShift))

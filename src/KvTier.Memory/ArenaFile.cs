@@ -46,7 +46,8 @@ internal sealed class ArenaFile : IDisposable
         try
         {
             long room = new DriveInfo(folder).AvailableFreeSpace;
-            if (room < sizeBytes) return new KvError(ErrorCode.LimitExceeded, $"arena.size in {folder}", $"{sizeBytes} bytes", $"{room} bytes free");
+            if (room < sizeBytes)
+                return new KvError(ErrorCode.LimitExceeded, $"arena.size in {folder}", $"{sizeBytes} bytes", $"{room} bytes free");
             string path = Path.Combine(folder, options.SharedName ?? NextName());
             FileStream opened = Open(path, FileMode.CreateNew);
             var file = new ArenaFile(path, opened, sizeBytes, BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
@@ -56,7 +57,8 @@ internal sealed class ArenaFile : IDisposable
                 _ = NativeMethods.Lock(file.Handle, NativeMethods.LockShared | NativeMethods.LockNonBlocking);
                 RandomAccess.SetLength(file.Handle, sizeBytes);
                 kept = file.TryReserve(options.Prefault ? sizeBytes : ArenaHeader.AreaBytes);
-                return kept ? file : new KvError(ErrorCode.LimitExceeded, $"arena.size in {folder}", $"{sizeBytes} bytes", "what is free there");
+                return kept ? file : new KvError(
+                    ErrorCode.LimitExceeded, $"arena.size in {folder}", $"{sizeBytes} bytes", "what is free there");
             }
             finally
             {
@@ -72,7 +74,8 @@ internal sealed class ArenaFile : IDisposable
     /// <summary>End of the room that can be reserved. For tests, which can't fill the machine's shared memory.</summary>
     internal long ReservableBytes { get; set; } = long.MaxValue;
 
-    /// <summary>Makes sure that pages up to an end have room, so that writing them can't fail: a full tmpfs answers a write with SIGBUS.</summary>
+    /// <summary>Makes sure that pages up to an end have room, so that writing them can't fail: a full tmpfs answers a write with
+    /// SIGBUS.</summary>
     /// <returns>False when the file system has no room.</returns>
     public bool TryReserve(long endBytes)
     {
@@ -152,8 +155,15 @@ internal sealed class ArenaFile : IDisposable
 
     private static FileStream Open(string path, FileMode mode)
     {
-        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
-        if (mode == FileMode.CreateNew && !OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        var options = new FileStreamOptions
+        {
+            Mode = mode,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.ReadWrite | FileShare.Delete,
+            BufferSize = 0,
+        };
+        if (mode == FileMode.CreateNew && !OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         return new FileStream(path, options);
     }
 

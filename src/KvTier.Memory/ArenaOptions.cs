@@ -16,8 +16,8 @@ public sealed record ArenaOptions
     /// <summary>Folder for the shared file. Default <c>/dev/shm</c>.</summary>
     public string SharedDirectory { get; init; } = "/dev/shm";
 
-    /// <summary>Name of the shared file without its folder; by default <c>kvtier-&lt;process id&gt;-&lt;number&gt;</c>. Names that do not begin
-    /// with <c>kvtier-</c> are never reaped.</summary>
+    /// <summary>Name of the shared file without its folder; by default <c>kvtier-&lt;process id&gt;-&lt;number&gt;</c>. Names that do not
+    /// begin with <c>kvtier-</c> are never reaped.</summary>
     public string? SharedName { get; init; }
 
     /// <summary>True to touch every page at the start, so that no put pays for it later. Default false.</summary>
@@ -27,7 +27,8 @@ public sealed record ArenaOptions
     /// <returns>Null when all are valid, else the first error.</returns>
     public KvError? Validate()
     {
-        if (CapacityBytes is < 1 or > CapacityBytesMax) return KvError.InvalidArgument("arena.capacityBytes", CapacityBytes, $"1 to {CapacityBytesMax}");
+        if (CapacityBytes is < 1 or > CapacityBytesMax)
+            return KvError.InvalidArgument("arena.capacityBytes", CapacityBytes, $"1 to {CapacityBytesMax}");
         if (SharedName is { } name && (name.Length == 0 || name.Contains('/', StringComparison.Ordinal) || name is "." or ".."))
             return KvError.InvalidArgument("arena.sharedName", name, "a file name without a folder");
         return null;

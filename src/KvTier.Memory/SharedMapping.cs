@@ -21,8 +21,8 @@ public sealed class SharedMapping : IDisposable
 
     /// <summary>Maps an arena and checks that its nonce is the one the silo named.</summary>
     /// <returns>The mapping; <see cref="ErrorCode.InvalidArgument"/> for a size that can't be or a file shorter than it,
-    /// <see cref="ErrorCode.Corrupt"/> or <see cref="ErrorCode.VersionMismatch"/> when the file is not that arena, <see cref="ErrorCode.IoError"/>
-    /// or <see cref="ErrorCode.Unauthorized"/> when it can't be opened.</returns>
+    /// <see cref="ErrorCode.Corrupt"/> or <see cref="ErrorCode.VersionMismatch"/> when the file is not that arena, <see
+    /// cref="ErrorCode.IoError"/> or <see cref="ErrorCode.Unauthorized"/> when it can't be opened.</returns>
     public static Result<SharedMapping> Open(SharedArenaInfo info)
     {
         ArgumentNullException.ThrowIfNull(info);
@@ -30,7 +30,8 @@ public sealed class SharedMapping : IDisposable
             return KvError.InvalidArgument("arena.sizeBytes", info.SizeBytes, $"a multiple of {ArenaHeader.AreaBytes}");
         try
         {
-            using SafeFileHandle file = File.OpenHandle(info.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            using SafeFileHandle file = File.OpenHandle(
+                info.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
             long length = RandomAccess.GetLength(file);
             // Mapping past the end of a file would turn a read into SIGBUS.
             if (length < info.SizeBytes) return KvError.InvalidArgument("arena.sizeBytes", info.SizeBytes, $"at most the file's {length}");
@@ -68,8 +69,10 @@ public sealed class SharedMapping : IDisposable
         KvError? error = null;
         if (ArenaHeader.Read(mapping.chunks[0].GetSpan()).TryGet(out ArenaHeader header, out KvError? unreadable))
         {
-            if (header.Nonce != info.Nonce) error = new KvError(ErrorCode.Corrupt, "arena.nonce", $"{header.Nonce:x16}", $"{info.Nonce:x16}");
-            else if (header.SizeBytes != info.SizeBytes) error = new KvError(ErrorCode.Corrupt, "arena.size", $"{header.SizeBytes}", $"{info.SizeBytes}");
+            if (header.Nonce != info.Nonce)
+                error = new KvError(ErrorCode.Corrupt, "arena.nonce", $"{header.Nonce:x16}", $"{info.Nonce:x16}");
+            else if (header.SizeBytes != info.SizeBytes) error = new KvError(
+                ErrorCode.Corrupt, "arena.size", $"{header.SizeBytes}", $"{info.SizeBytes}");
         }
         else
         {

@@ -62,7 +62,8 @@ internal sealed class SlotAllocator : IDisposable
         switch (entry.Kind)
         {
             case ExtentKind.Large:
-                if (slot != new ArenaSlot((long)extent << ExtentPool.ExtentShift, entry.Length << ExtentPool.ExtentShift)) throw NotASlot(slot);
+                if (slot != new ArenaSlot((long)extent << ExtentPool.ExtentShift, entry.Length << ExtentPool.ExtentShift))
+                    throw NotASlot(slot);
                 int length = entry.Length;
                 entry = default;
                 pool.Give(extent, length);

@@ -88,7 +88,8 @@ public sealed class VocabularyTests
         Limits limits = Limits.Default;
         Assert.Equal((512, 64 << 20, 4096), (limits.KeyBytesMax, limits.BlockBytesMax, limits.BatchBlocksMax));
         Assert.Equal((4 << 20, 1L << 30), (limits.FrameBodyBytesMax, limits.FramePayloadBytesMax));
-        Assert.True(limits.BatchBlocksMax * (limits.KeyBytesMax + 32L) <= limits.FrameBodyBytesMax, "a full batch of longest keys fits a frame");
+        Assert.True(limits.BatchBlocksMax * (limits.KeyBytesMax + 32L) <= limits.FrameBodyBytesMax,
+            "a full batch of longest keys fits a frame");
     }
 
     [Fact]
@@ -119,7 +120,8 @@ public sealed class VocabularyTests
     public void ErrorCode_Numbers_AreThoseOfTheWire()
     {
         string[] names = ["None", "InvalidArgument", "LimitExceeded", "NamespaceMismatch", "NamespaceUnknown", "HostFull", "DiskFull",
-            "DeadlineExceeded", "LeaseExpired", "Unauthorized", "ShuttingDown", "ProtocolViolation", "VersionMismatch", "Corrupt", "Unsupported",
+            "DeadlineExceeded", "LeaseExpired", "Unauthorized", "ShuttingDown", "ProtocolViolation", "VersionMismatch", "Corrupt",
+                "Unsupported",
             "Busy", "IoError", "Unavailable", "Internal"];
         Assert.Equal(names, Enum.GetValues<ErrorCode>().Order().Select(code => code.ToString()));
         Assert.Equal(Enumerable.Range(0, names.Length), Enum.GetValues<ErrorCode>().Order().Select(code => (int)code));

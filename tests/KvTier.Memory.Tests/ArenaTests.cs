@@ -6,7 +6,8 @@ public sealed class ArenaTests : LeakGated
     public void TryAllocate_ExactSizes_WasteNothing()
     {
         using Arena arena = Make(64 << 20);
-        foreach (int bytes in (int[])[512, 1024, 2048, 4096, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20, 2 << 20, 5 << 20, 2_359_296, 32 << 20])
+        int[] sizes = [512, 1024, 2048, 4096, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20, 2 << 20, 2_359_296, 5 << 20, 32 << 20];
+        foreach (int bytes in sizes)
         {
             Assert.True(arena.TryAllocate(bytes, out ArenaSlot slot));
             Assert.Equal(bytes, slot.Capacity);
@@ -74,7 +75,8 @@ public sealed class ArenaTests : LeakGated
         ArenaSlot[] foreign =
         [
             small with { Capacity = 8192 }, small with { Offset = small.Offset + 512 }, large with { Capacity = 512 << 10 },
-            large with { Offset = large.Offset + Arena.ExtentBytes }, new(0, 4096), new(-4096, 4096), new(1L << 40, 4096), new(long.MinValue, 512),
+            large with { Offset = large.Offset + Arena.ExtentBytes }, new(0, 4096), new(-4096, 4096), new(1L << 40, 4096),
+                new(long.MinValue, 512),
         ];
         foreach (ArenaSlot slot in foreign) Assert.Throws<ArgumentException>(() => arena.Free(slot));
         arena.Free(small);
@@ -176,7 +178,7 @@ public sealed class ArenaTests : LeakGated
         }
     }
 
-    /// <summary>Bytes of the process that are in memory, less what they were without the arena, are hard to come by; the mapping's own count is not.</summary>
+    /// <summary>Bytes of the arena's mapping that are in memory, by the kernel's count.</summary>
     private static unsafe long ResidentBytes(Arena arena)
     {
         fixed (byte* start = arena.Slice(Arena.ExtentBytes, 1).Span)

@@ -58,7 +58,8 @@ public sealed class LeaseTableTests
                     model.Add(number, granted);
                     break;
                 case 2:
-                    ulong any = model.Count == 0 || random.Next(4) == 0 ? (ulong)random.Next(step + 1) : model.Keys.ElementAt(random.Next(model.Count));
+                    ulong any = model.Count == 0
+                        || random.Next(4) == 0 ? (ulong)random.Next(step + 1) : model.Keys.ElementAt(random.Next(model.Count));
                     int claimed = random.Next(8);
                     bool expected = model.TryGetValue(any, out (int Owner, int Target, long Deadline) lease) && lease.Owner == claimed;
                     Assert.Equal(expected, table.TryEnd(any, claimed, out int ended));

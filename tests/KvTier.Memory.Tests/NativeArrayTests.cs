@@ -28,7 +28,8 @@ public sealed class NativeArrayTests : LeakGated
     public void Index_Outside_Throws()
     {
         using var array = new NativeArray<int>(5);
-        foreach (long index in (long[])[-1, 5, long.MaxValue, long.MinValue]) Assert.Throws<ArgumentOutOfRangeException>(() => array[index]);
+        foreach (long index in (long[])[-1, 5, long.MaxValue, long.MinValue])
+            Assert.Throws<ArgumentOutOfRangeException>(() => array[index]);
         Assert.Throws<ArgumentOutOfRangeException>(() => array.AsSpan(4, 2).Length);
         Assert.Throws<ArgumentOutOfRangeException>(() => array.AsSpan(-1, 1).Length);
         Assert.Throws<ArgumentOutOfRangeException>(() => array.AsSpan(0, -1).Length);

@@ -10,7 +10,8 @@ namespace KvTier.Testing;
 /// block or another place, without keeping what was written.
 /// </summary>
 /// <remarks>The byte at a position is byte <c>p % 8</c> of <c>mix(seed + 0x9E3779B97F4A7C15 * (p / 8))</c>, where seed is
-/// <c>High ^ rotl(Low, 32)</c> and mix is <c>x ^= x &lt;&lt; 13; x ^= x &gt;&gt; 7; x ^= x &lt;&lt; 17</c>: a bijection, so no two words of a block are alike.</remarks>
+/// <c>High ^ rotl(Low, 32)</c> and mix is <c>x ^= x &lt;&lt; 13; x ^= x &gt;&gt; 7; x ^= x &lt;&lt; 17</c>: a bijection, so no two words
+/// of a block are alike.</remarks>
 public static class BlockBytes
 {
     private const ulong Step = 0x9E3779B97F4A7C15;

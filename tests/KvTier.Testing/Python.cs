@@ -12,7 +12,12 @@ public static class Python
     /// <exception cref="InvalidOperationException">python3 is missing, failed, or took more than 60 s; the message says which.</exception>
     public static string Run(string program, params ReadOnlySpan<string> arguments)
     {
-        var start = new ProcessStartInfo("python3") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("python3")
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add(program);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);

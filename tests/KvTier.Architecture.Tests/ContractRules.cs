@@ -1,0 +1,54 @@
+using System.Text.RegularExpressions;
+
+namespace KvTier.Architecture.Tests;
+
+/// <summary>
+/// Contracts: numbered invariants (<c>1. …</c>, from 1 on without a gap), each naming at least one test as
+/// <c>`KvTier.X.Tests: Class.Method`</c>.
+/// </summary>
+internal static partial class ContractRules
+{
+    /// <summary>Checks one contract.</summary>
+    /// <param name="text">The contract.</param>
+    /// <param name="testExists">Says whether a project's sources have a method of a class.</param>
+    public static List<string> Check(string text, Func<string, string, string, bool> testExists)
+    {
+        var wrong = new List<string>();
+        MatchCollection invariants = Invariant().Matches(text);
+        if (invariants.Count == 0) wrong.Add("no numbered invariants");
+        for (int i = 0; i < invariants.Count; i++)
+        {
+            Match invariant = invariants[i];
+            string number = invariant.Groups["number"].Value;
+            if (number != $"{i + 1}") wrong.Add($"invariant {number} stands where {i + 1} should");
+            int end = i + 1 < invariants.Count ? invariants[i + 1].Index : text.Length;
+            MatchCollection tests = NamedTest().Matches(text[invariant.Index..end]);
+            if (tests.Count == 0) wrong.Add($"invariant {number} names no test");
+            foreach (Match test in tests)
+            {
+                (string project, string type, string method) = (
+                    test.Groups["project"].Value, test.Groups["type"].Value, test.Groups["method"].Value);
+                if (!testExists(project, type, method)) wrong.Add($"invariant {number}: {project}: {type}.{method} does not exist");
+            }
+        }
+
+        return wrong;
+    }
+
+    /// <summary>Says whether one of some source files has a test method in a class.</summary>
+    public static bool HasTest(IEnumerable<string> sources, string type, string method)
+    {
+        string typePattern = $@"\bclass\s+{Regex.Escape(type)}\b";
+        string methodPattern = $@"\[(Fact|Theory|Property)\b[^{{}};]*?\b{Regex.Escape(method)}\s*\(";
+        TimeSpan limit = TimeSpan.FromSeconds(5);
+        return sources.Any(text => Regex.IsMatch(text, typePattern, RegexOptions.ExplicitCapture, limit)
+            && text.Contains(method, StringComparison.Ordinal)
+            && Regex.IsMatch(text, methodPattern, RegexOptions.ExplicitCapture | RegexOptions.Singleline, limit));
+    }
+
+    [GeneratedRegex(@"^(?<number>\d+)\. ", RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
+    private static partial Regex Invariant();
+
+    [GeneratedRegex(@"`(?<project>KvTier\.[\w.]+): (?<type>\w+)\.(?<method>\w+)`", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex NamedTest();
+}
