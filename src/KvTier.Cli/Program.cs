@@ -1,1 +1,4 @@
-return 0;
+using KvTier.Cli;
+
+using var stop = new StopSignals();
+return await CommandTree.RunAsync(args, CliOutput.ForProcess(), stop.Token);

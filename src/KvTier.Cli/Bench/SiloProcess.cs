@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace KvTier.Cli;
+
+/// <summary>A silo in a process of its own: <c>kvtier serve</c> of this very executable.</summary>
+internal sealed class SiloProcess : IAsyncDisposable
+{
+    private const int Sigterm = 15;
+    private static readonly TimeSpan startDeadline = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan stopDeadline = TimeSpan.FromSeconds(60);
+    private readonly Process process;
+
+    private SiloProcess(Process process, IReadOnlyDictionary<string, string> endpoints, TimeSpan startTime)
+    {
+        this.process = process;
+        Endpoints = endpoints;
+        StartTime = startTime;
+    }
+
+    /// <summary>Where it listens: protocol and endpoint.</summary>
+    public IReadOnlyDictionary<string, string> Endpoints { get; }
+
+    /// <summary>From the start of the process until it served.</summary>
+    public TimeSpan StartTime { get; }
+
+    /// <summary>Its process id.</summary>
+    public int Pid => process.Id;
+
+    /// <summary>Starts a silo and waits until it says that it is ready.</summary>
+    /// <exception cref="CliException">It ended instead, or was not ready in time.</exception>
+    public static async Task<SiloProcess> StartAsync(IEnumerable<string> serveArguments, CancellationToken cancel)
+    {
+        ProcessStartInfo info = Executable();
+        info.RedirectStandardOutput = true;
+        info.RedirectStandardError = true;
+        info.ArgumentList.Add("serve");
+        foreach (string argument in serveArguments) info.ArgumentList.Add(argument);
+        long begin = Stopwatch.GetTimestamp();
+        Process started = Process.Start(info)!;
+        var errors = new List<string>();
+        started.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is null) return;
+            lock (errors) errors.Add(line.Data);
+        };
+        started.BeginErrorReadLine();
+        var endpoints = new Dictionary<string, string>();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        deadline.CancelAfter(startDeadline);
+        try
+        {
+            while (await started.StandardOutput.ReadLineAsync(deadline.Token) is { } line)
+            {
+                string[] words = line.Split(' ');
+                if (words is ["ready"]) return new SiloProcess(started, endpoints, Stopwatch.GetElapsedTime(begin));
+                if (words is ["listening", var protocol, var endpoint]) endpoints[protocol] = endpoint;
+            }
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            started.Kill();
+        }
+
+        await started.WaitForExitAsync(cancel);
+        lock (errors) throw new CliException(ExitCodes.Unavailable, $"the silo process did not get ready (exit code {started.ExitCode}): {string.Join(" | ", errors)}");
+    }
+
+    /// <summary>Asks it to drain, and waits for its end.</summary>
+    /// <returns>Its exit code.</returns>
+    public async Task<int> TerminateAsync()
+    {
+        if (!process.HasExited) Signal(process.Id, Sigterm);
+        using var deadline = new CancellationTokenSource(stopDeadline);
+        try
+        {
+            await process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            await KillAsync();
+        }
+
+        return process.ExitCode;
+    }
+
+    /// <summary>Ends it as kill -9 does.</summary>
+    public async Task KillAsync()
+    {
+        if (!process.HasExited) process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
+        process.Dispose();
+    }
+
+    private static ProcessStartInfo Executable()
+    {
+        string folder = AppContext.BaseDirectory;
+        string host = Path.Combine(folder, "kvtier");
+        if (File.Exists(host)) return new ProcessStartInfo(host);
+        var info = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet");
+        info.ArgumentList.Add(Path.Combine(folder, "kvtier.dll"));
+        return info;
+    }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static extern int Signal(int pid, int signal);
+}

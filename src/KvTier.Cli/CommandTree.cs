@@ -1,0 +1,39 @@
+using System.CommandLine;
+
+namespace KvTier.Cli;
+
+/// <summary>All commands of <c>kvtier</c>.</summary>
+internal static class CommandTree
+{
+    /// <summary>Makes the tree.</summary>
+    public static RootCommand Create(CliOutput output)
+    {
+        var root = new RootCommand("KvTier: a KV-cache tier service for LLM inference.");
+        root.Subcommands.Add(ServeCommand.Create(output));
+        root.Subcommands.Add(DemoCommand.Create(output));
+        root.Subcommands.Add(ReplayCommand.Create(output));
+        root.Subcommands.Add(BenchCommand.Create(output));
+        root.Subcommands.Add(StatCommand.Create(output));
+        root.Subcommands.Add(BlockCommand.Create(output));
+        root.Subcommands.Add(NamespaceCommand.Create(output));
+        return root;
+    }
+
+    /// <summary>Runs a command line.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(string[] arguments, CliOutput output, CancellationToken cancel = default)
+    {
+        ParseResult parsed = Create(output).Parse(arguments);
+        bool help = parsed.Action is not null and not System.CommandLine.Invocation.ParseErrorAction && parsed.Action != parsed.CommandResult.Command.Action;
+        if (parsed.Errors.Count > 0 && !help)
+        {
+            output.Error($"kvtier: {parsed.Errors[0].Message} (kvtier {parsed.CommandResult.Command.Name} --help says what is allowed)");
+            return ExitCodes.Usage;
+        }
+
+        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+        int code = await parsed.InvokeAsync(configuration, cancel);
+        output.Flush();
+        return code;
+    }
+}

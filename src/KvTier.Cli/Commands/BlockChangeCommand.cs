@@ -1,0 +1,58 @@
+using System.CommandLine;
+using KvTier.Client;
+
+namespace KvTier.Cli;
+
+/// <summary><c>kvtier block delete|pin|unpin KEY…</c>: verbs that are done to each block and say how many were there.</summary>
+internal static class BlockChangeCommand
+{
+    private delegate Task<Result<int>> Change(KvNamespace ns, BlockId[] ids, bool[] done, ParseResult parsed, CancellationToken cancel);
+
+    public static Command Delete(CliOutput output) => Create(
+        output,
+        new Command("delete", "Delete blocks. Exit code 1 when one was not there."),
+        "deleted",
+        async (ns, ids, done, _, cancel) => await ns.DeleteAsync(ids, done, cancellationToken: cancel));
+
+    public static Command Pin(CliOutput output)
+    {
+        var command = new Command("pin", "Keep blocks from eviction for a time. Exit code 1 when one was not there.");
+        var duration = new Option<long>("--for-ms") { Description = "How long, in ms.", DefaultValueFactory = _ => 60_000 };
+        command.Options.Add(duration);
+        return Create(output, command, "pinned", async (ns, ids, done, parsed, cancel) =>
+        {
+            long ms = parsed.GetValue(duration);
+            if (ms < 1 || ms > Limits.Default.PinMsMax) throw CliException.Usage("--for-ms", ms, $"1 to {Limits.Default.PinMsMax}");
+            return await ns.PinAsync(ids, TimeSpan.FromMilliseconds(ms), done, cancellationToken: cancel);
+        });
+    }
+
+    public static Command Unpin(CliOutput output) => Create(
+        output,
+        new Command("unpin", "End pins. Exit code 1 when a block was not there or not pinned."),
+        "unpinned",
+        async (ns, ids, done, _, cancel) => await ns.UnpinAsync(ids, done, cancellationToken: cancel));
+
+    private static Command Create(CliOutput output, Command command, string participle, Change change)
+    {
+        var keys = new Argument<string[]>("keys") { Description = "The keys.", Arity = ArgumentArity.OneOrMore };
+        Option<bool> json = JsonOption.AddTo(command);
+        command.Arguments.Add(keys);
+        var blocks = new BlockOptions(command);
+        var connection = new ConnectionOptions(command);
+        command.Run(output, async (parsed, cancel) =>
+        {
+            string[] names = parsed.GetValue(keys)!;
+            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
+            KvNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
+            BlockId[] ids = blocks.Ids(parsed, ns, names);
+            var done = new bool[ids.Length];
+            int count = (await change(ns, ids, done, parsed, cancel)).OrFail();
+            string[] missing = [.. names.Where((_, i) => !done[i])];
+            if (parsed.GetValue(json)) output.Json(new { keys = names.Length, done = count, missing });
+            else output.Line($"{participle} {count} of {names.Length}{(missing.Length > 0 ? $"; not there: {string.Join(", ", missing)}" : "")}");
+            return missing.Length == 0 ? ExitCodes.Ok : ExitCodes.Found;
+        });
+        return command;
+    }
+}

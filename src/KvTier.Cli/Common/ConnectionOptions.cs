@@ -1,0 +1,58 @@
+using System.CommandLine;
+using KvTier.Client;
+
+namespace KvTier.Cli;
+
+/// <summary>The options by which a command reaches a silo.</summary>
+internal sealed class ConnectionOptions
+{
+    private readonly Option<string> endpoint = new("--endpoint", "-e")
+    {
+        Description = "The silo: tcp://host:port or unix:///path.",
+        DefaultValueFactory = _ => new KvTierClientOptions().Endpoint,
+    };
+
+    private readonly Option<string> transport = new("--transport")
+    {
+        Description = "The path that bytes take: auto (shared memory where it pays), wire, or local (shared memory).",
+        DefaultValueFactory = _ => "auto",
+    };
+
+    private readonly Option<string?> token = new("--token") { Description = "Token that the silo asks for." };
+
+    private readonly Option<int> timeout = new("--timeout-ms")
+    {
+        Description = "How long an operation may take, in ms.",
+        DefaultValueFactory = _ => (int)new KvTierClientOptions().RequestTimeout.TotalMilliseconds,
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public ConnectionOptions(Command command)
+    {
+        command.Options.Add(endpoint);
+        command.Options.Add(transport);
+        command.Options.Add(token);
+        command.Options.Add(timeout);
+    }
+
+    /// <summary>Connects.</summary>
+    /// <exception cref="CliException">An option is not valid, or the silo can't be reached or refuses.</exception>
+    public async Task<KvTierClient> ConnectAsync(ParseResult parsed, CancellationToken cancel)
+    {
+        string mode = parsed.GetValue(transport)!;
+        if (!Enum.TryParse(mode, ignoreCase: true, out TransportMode transportMode) || !Enum.IsDefined(transportMode))
+            throw CliException.Usage("--transport", mode, "auto, wire or local");
+        var options = new KvTierClientOptions
+        {
+            Endpoint = parsed.GetValue(endpoint)!,
+            Transport = transportMode,
+            Token = parsed.GetValue(token),
+            RequestTimeout = TimeSpan.FromMilliseconds(parsed.GetValue(timeout)),
+            Connections = 1,
+            ClientName = "kvtier",
+        };
+        // Somebody waits at a terminal: one try, and a clear answer when there is nobody at the endpoint.
+        options.Resilience.RetriesMax = 0;
+        return (await KvTierClient.ConnectAsync(options, cancel)).OrFail();
+    }
+}

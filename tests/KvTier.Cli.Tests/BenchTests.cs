@@ -1,0 +1,53 @@
+using System.Text.Json;
+
+namespace KvTier.Cli.Tests;
+
+public class BenchTests
+{
+    private static readonly string[] required =
+    [
+        "local_get_1MiB", "local_get_touch_1MiB", "local_put_1MiB", "tcp_get_1MiB_c1", "tcp_get_1MiB_c4", "tcp_put_1MiB_c1", "tcp_put_1MiB_c4",
+        "resp_get_1MiB_c4", "resp_set_1MiB_c4", "ssd_read_1MiB", "ssd_write_1MiB", "index_lookup", "prefix_1000_keys", "index_bytes_per_block",
+        "recover_1M_blocks_clean", "recover_1M_blocks_killed",
+    ];
+
+    [Fact]
+    public async Task Bench_List_HasEveryRowThatIsPromised() => Assert.Superset(required.ToHashSet(), (await CliRun.Async("bench", "--list", "--json")).Json().EnumerateArray().Select(name => name.GetString()!).ToHashSet());
+
+    [Fact]
+    public async Task Bench_QuickAll_GivesEveryRowWithItsShape()
+    {
+        CliRun run = await CliRun.Async("bench", "all", "--quick", "--json");
+        Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
+        JsonElement[] rows = [.. run.Json().EnumerateArray()];
+        Assert.Superset(required.ToHashSet(), rows.Select(row => row.GetProperty("name").GetString()!).ToHashSet());
+        foreach (JsonElement row in rows)
+        {
+            Assert.True(row.GetProperty("value").GetDouble() > 0, row.ToString());
+            Assert.False(string.IsNullOrEmpty(row.GetProperty("unit").GetString()));
+            Assert.False(string.IsNullOrEmpty(row.GetProperty("baselineName").GetString()));
+            if (row.GetProperty("baseline").ValueKind == JsonValueKind.Null) Assert.False(string.IsNullOrEmpty(row.GetProperty("note").GetString()));
+            else Assert.True(row.GetProperty("ratio").GetDouble() > 0, row.ToString());
+        }
+    }
+
+    [Theory]
+    [InlineData(300, 100, 3)]
+    [InlineData(50, 100, 0.5)]
+    public void Rate_MoreIsBetter_RatioIsValueOverBaseline(double value, double baseline, double ratio) =>
+        Assert.Equal(ratio, BenchRow.Rate("r", value, "ops/s", "b", baseline, null).Ratio);
+
+    [Theory]
+    [InlineData(50, 100, 2)]
+    [InlineData(200, 100, 0.5)]
+    public void Cost_LessIsBetter_RatioIsBaselineOverValue(double value, double baseline, double ratio) =>
+        Assert.Equal(ratio, BenchRow.Cost("r", value, "ns", "b", baseline, null).Ratio);
+
+    [Fact]
+    public void Median_EvenAndOddCounts_IsTheMiddle()
+    {
+        Assert.Equal(2, Median.Of([9, 1, 2]));
+        Assert.Equal(3, Median.Of([1, 4, 2, 9]));
+        Assert.Throws<ArgumentException>(() => Median.Of([]));
+    }
+}
