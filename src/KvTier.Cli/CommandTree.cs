@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace KvTier.Cli;
 
@@ -27,13 +28,16 @@ internal static class CommandTree
         bool help = parsed.Action is not null and not System.CommandLine.Invocation.ParseErrorAction && parsed.Action != parsed.CommandResult.Command.Action;
         if (parsed.Errors.Count > 0 && !help)
         {
-            output.Error($"kvtier: {parsed.Errors[0].Message} (kvtier {parsed.CommandResult.Command.Name} --help says what is allowed)");
+            output.Error($"kvtier: {parsed.Errors[0].Message} ({PathOf(parsed.CommandResult)} --help says what is allowed)");
             return ExitCodes.Usage;
         }
 
-        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = output.Stdout };
         int code = await parsed.InvokeAsync(configuration, cancel);
         output.Flush();
         return code;
     }
+
+    private static string PathOf(CommandResult result) =>
+        result.Parent is CommandResult parent ? $"{PathOf(parent)} {result.Command.Name}" : "kvtier";
 }

@@ -6,12 +6,15 @@ internal static class MemorySilo
     private static int count;
 
     /// <summary>Starts one on free ports and a Unix socket.</summary>
-    public static Task<SiloProcess> StartAsync(BenchContext context)
+    public static Task<SiloProcess> StartAsync(BenchContext context, bool resp = false)
     {
         long hostMiB = 4L * context.Settings.HotBlocks * context.Settings.BlockBytes >> 20;
         string socket = context.Folder.File($"m{Interlocked.Increment(ref count)}");
-        return SiloProcess.StartAsync(
-            ["--port", "0", "--unix-socket", socket, "--resp-enabled", "true", "--resp-port", "0", "--http-enabled", "false", "--host-bytes", $"{Math.Max(64, hostMiB)}MiB", "--prefault", "true"],
-            context.Cancel);
+        string[] arguments =
+        [
+            "--port", "0", "--unix-socket", socket, "--http-enabled", "false", "--host-bytes", $"{Math.Max(64, hostMiB)}MiB", "--prefault",
+            .. resp ? (string[])["--resp-enabled", "--resp-port", "0"] : [],
+        ];
+        return SiloProcess.StartAsync(arguments, context.Cancel);
     }
 }

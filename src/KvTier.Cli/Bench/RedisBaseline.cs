@@ -43,7 +43,7 @@ internal sealed class RedisBaseline : IDisposable
     {
         if (own is null || redis is null) return (null, "redis-server is not on the PATH");
         if (test is null) return (own, null);
-        double? tool = await redis.process.BenchmarkAsync(test, redis.payload.Length, redis.sockets.Length, 3000, redis.unix, context.Cancel);
+        double? tool = await redis.process.BenchmarkAsync(test, redis.payload.Length, redis.keys.Length, redis.sockets.Length, 2000, redis.unix, context.Cancel);
         return tool > own ? (tool, "redis by redis-benchmark") : (own, null);
     }
 

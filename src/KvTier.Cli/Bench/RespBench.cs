@@ -13,7 +13,7 @@ internal sealed class RespBench : IBenchGroup
     /// <inheritdoc/>
     public async Task<IReadOnlyList<BenchRow>> RunAsync(BenchContext context, IReadOnlySet<string> names)
     {
-        await using SiloProcess silo = await MemorySilo.StartAsync(context);
+        await using SiloProcess silo = await MemorySilo.StartAsync(context, resp: true);
         var payload = new byte[context.Settings.BlockBytes];
         BlockContent.Fill(payload, 1);
         int hot = context.Settings.HotBlocks;

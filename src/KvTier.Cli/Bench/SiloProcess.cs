@@ -10,6 +10,7 @@ internal sealed class SiloProcess : IAsyncDisposable
     private static readonly TimeSpan startDeadline = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan stopDeadline = TimeSpan.FromSeconds(60);
     private readonly Process process;
+    private bool disposed;
 
     private SiloProcess(Process process, IReadOnlyDictionary<string, string> endpoints, TimeSpan startTime)
     {
@@ -94,6 +95,8 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (disposed) return;
+        disposed = true;
         await KillAsync();
         process.Dispose();
     }

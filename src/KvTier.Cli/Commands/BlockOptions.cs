@@ -8,10 +8,13 @@ namespace KvTier.Cli;
 /// <summary>The options that say which namespace and which keys a <c>block</c> verb is about.</summary>
 internal sealed class BlockOptions
 {
+    /// <summary>The namespace that is meant when none is named; it may be asked before anybody put a block into it.</summary>
+    private const string DefaultName = "default/opaque";
+
     private readonly Option<string> ns = new("--namespace", "-n")
     {
         Description = "The namespace, tenant/profile.",
-        DefaultValueFactory = _ => "default/opaque",
+        DefaultValueFactory = _ => DefaultName,
     };
 
     private readonly Option<bool> hex = new("--hex") { Description = "Keys are hexadecimal digits instead of text." };
@@ -33,7 +36,7 @@ internal sealed class BlockOptions
         string name = parsed.GetValue(ns)!;
         NamespaceInfo[] known = (await client.ListNamespacesAsync(cancel)).OrFail();
         NamespaceDescriptor? descriptor = Array.Find(known, info => info.Descriptor.Name == name)?.Descriptor;
-        if (descriptor is null && !register)
+        if (descriptor is null && !register && name != DefaultName)
             throw CliException.Of(new KvError(ErrorCode.NamespaceUnknown, "--namespace", name, "one that `kvtier namespace list` shows"));
         descriptor ??= NamespaceText.Parse(name).OrFail();
         return (await client.OpenNamespaceAsync(descriptor, cancel)).OrFail();

@@ -15,7 +15,6 @@ internal sealed class CliOutput
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };
 
-    private readonly TextWriter stdout;
     private readonly TextWriter stderr;
     private readonly IAnsiConsole tables;
 
@@ -25,13 +24,21 @@ internal sealed class CliOutput
     /// <param name="progressTo">Console for progress bars; null shows none.</param>
     public CliOutput(TextWriter stdout, TextWriter stderr, IAnsiConsole? progressTo = null)
     {
-        this.stdout = stdout;
+        Stdout = stdout;
         this.stderr = stderr;
         ProgressConsole = progressTo;
-        tables = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(stdout) });
+        bool terminal = stdout == Console.Out && !Console.IsOutputRedirected;
+        tables = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(stdout),
+            Ansi = terminal ? AnsiSupport.Detect : AnsiSupport.No,
+        });
         // A pipe has no width of its own; tables are not to be cut at 80 columns there.
-        if (!tables.Profile.Out.IsTerminal) tables.Profile.Width = 160;
+        if (!terminal) tables.Profile.Width = 200;
     }
+
+    /// <summary>The writer of results.</summary>
+    public TextWriter Stdout { get; }
 
     /// <summary>Console for progress bars; null where stderr is no terminal.</summary>
     public IAnsiConsole? ProgressConsole { get; }
@@ -46,7 +53,7 @@ internal sealed class CliOutput
     }
 
     /// <summary>Writes one JSON document, which ends the output.</summary>
-    public void Json<T>(T value) => stdout.WriteLine(JsonSerializer.Serialize(value, jsonOptions));
+    public void Json<T>(T value) => Stdout.WriteLine(JsonSerializer.Serialize(value, jsonOptions));
 
     /// <summary>Writes a JSON document that is text already, indented.</summary>
     public void JsonText(string json)
@@ -56,7 +63,7 @@ internal sealed class CliOutput
     }
 
     /// <summary>Writes a line to stdout.</summary>
-    public void Line(string text = "") => stdout.WriteLine(text);
+    public void Line(string text = "") => Stdout.WriteLine(text);
 
     /// <summary>Writes a table to stdout.</summary>
     public void Table(Table table) => tables.Write(table);
@@ -67,7 +74,7 @@ internal sealed class CliOutput
     /// <summary>Pushes out what is buffered.</summary>
     public void Flush()
     {
-        stdout.Flush();
+        Stdout.Flush();
         stderr.Flush();
     }
 }
