@@ -28,6 +28,7 @@ public sealed class GoldenFrameTests
         ["namespaceList.request"] = EmptyBody.Write,
         ["namespaceList.response"] = b => new NamespaceListResponse([new NamespaceListEntry(llama, fingerprint, 300)]).Write(b),
         ["put.request"] = WritePut,
+        ["put.request.small"] = b => PutRequestWriter.Begin(b, 7, AckLevel.Memory, PutFlags.None, 0, 0, 1).Add("key-1"u8, 5, 0, check1),
         ["put.response"] = b => PutResponse.Write(b, [PutItemStatus.Stored, PutItemStatus.Present], null),
         ["put.response.refused"] = b => PutResponse.Write(b, [PutItemStatus.Stored, PutItemStatus.Refused], refused),
         ["get.request"] = b => GetRequest.Write(b, 7, 250, ids),
@@ -108,6 +109,18 @@ public sealed class GoldenFrameTests
     {
         string answer = Repository.RunPython(Path.Combine(Repository.GoldenPath, "frames.py"), "", "--check");
         Assert.Equal($"{GoldenFrame.All.Count} frames", answer.Trim());
+    }
+
+    [Fact]
+    public void WorkedExamples_InTheReference_AreGoldenFrames()
+    {
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "reference", "protocol.md"));
+        foreach (string name in new[] { "put.request.small", "get.request", "get.response" })
+        {
+            string[] lines = page.Split($"`{name}`\n\n```text\n")[1].Split("```")[0].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+            string hex = string.Concat(lines.Select(line => line.Split("  ")[0].Replace(" ", "")));
+            Assert.Equal(Convert.ToHexString(GoldenFrame.Of(name).Bytes), hex);
+        }
     }
 
     private static void WritePut(FrameBuffer buffer)

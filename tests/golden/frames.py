@@ -63,6 +63,8 @@ FRAMES = [
     ("put.request", "two blocks, ack=ssd, one hour to live", REQUEST, 20, 5,
      [7, 1, 0, 3600000, 1000, [[b"key-1", 5, 0, block_check(ID1, 0, 0, HELLO)], [b"k" * 512, 6, 3, block_check(ID2, 3, 0, WORLD)]]],
      HELLO + WORLD),
+    ("put.request.small", "one block, ack=memory; the worked example", REQUEST, 20, 5,
+     [7, 0, 0, 0, 0, [[b"key-1", 5, 0, block_check(ID1, 0, 0, HELLO)]]], HELLO),
     ("put.response", "one stored, one here already", RESPONSE, 20, 5, [b"\x00\x01", None], b""),
     ("put.response.refused", "the second one refused", RESPONSE, 20, 5, [b"\x00\x02", REFUSED], b""),
     ("get.request", "two whole blocks", REQUEST, 21, 6, [7, 250, IDS, None], b""),
