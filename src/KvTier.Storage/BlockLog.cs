@@ -185,10 +185,19 @@ public sealed class BlockLog : IBlockLog
     public async ValueTask DisposeAsync()
     {
         if (disposed) return;
+        bool clean = log is not null && await CommitAsync().ConfigureAwait(false) is null;
+        await CloseAsync(clean).ConfigureAwait(false);
+    }
+
+    /// <summary>Lets go of the files as they are, as a kill would: the next start has to find its way by itself.</summary>
+    internal ValueTask AbandonAsync() => CloseAsync(clean: false);
+
+    private async ValueTask CloseAsync(bool clean)
+    {
+        if (disposed) return;
         disposed = true;
         if (log is not null)
         {
-            bool clean = await CommitAsync().ConfigureAwait(false) is null;
             if (ticker is not null) await ticker.DisposeAsync().ConfigureAwait(false);
             log.Dispose();
             device!.Dispose();

@@ -125,7 +125,9 @@ internal sealed class LogFixture : IAsyncDisposable
     public string CopyFiles()
     {
         string copy = NewDirectory();
-        foreach (string path in System.IO.Directory.EnumerateFiles(Directory))
+
+        // Segments last: what an index or the commit record says is durable is then in their copy too, as it would be after a kill.
+        foreach (string path in System.IO.Directory.EnumerateFiles(Directory).OrderBy(path => path.EndsWith(".seg", StringComparison.Ordinal)))
         {
             // Indexes are replaced in the background; one that is being moved is as good as one not written yet.
             try

@@ -20,9 +20,9 @@ internal static class LayoutFile
             if (File.Exists(path))
             {
                 byte[] bytes = File.ReadAllBytes(path);
-                if (bytes.Length >= 6 && BinaryPrimitives.ReadUInt32LittleEndian(bytes) == Magic && BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(4)) > Version)
-                    return new KvError(ErrorCode.VersionMismatch, path, $"{BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(4))}", $"{Version}");
-                if (TryParse(bytes, out LogGeometry stored)) return stored;
+                bool whole = TryParse(bytes, out LogGeometry stored, out int version);
+                if (whole && version > Version) return new KvError(ErrorCode.VersionMismatch, path, $"{version}", $"{Version}");
+                if (whole && stored.IsValid) return stored;
             }
 
             LogGeometry geometry = FromRecords(store) ?? LogGeometry.Choose(options.CapBytes, options.PageBytes);
@@ -52,13 +52,15 @@ internal static class LayoutFile
         return bytes;
     }
 
-    internal static bool TryParse(ReadOnlySpan<byte> bytes, out LogGeometry geometry)
+    internal static bool TryParse(ReadOnlySpan<byte> bytes, out LogGeometry geometry, out int version)
     {
         geometry = default;
+        version = 0;
         if (bytes.Length != Bytes || BinaryPrimitives.ReadUInt32LittleEndian(bytes) != Magic) return false;
         if (Crc32C.Compute(bytes[..12]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..])) return false;
         geometry = new LogGeometry(bytes[6], bytes[7]);
-        return geometry.IsValid;
+        version = BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]);
+        return true;
     }
 
     /// <summary>Every record header repeats the geometry, so a damaged layout file loses nothing.</summary>

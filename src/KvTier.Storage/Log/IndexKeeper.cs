@@ -13,14 +13,6 @@ internal sealed class IndexKeeper(ISegmentStore store, SegmentTable segments, Lo
 
     public uint Epoch { get; set; }
 
-    public long? CurrentSegment
-    {
-        get
-        {
-            lock (gate) return current?.Segment;
-        }
-    }
-
     /// <summary>Begins the index of a segment; the one before waits for its records to be durable.</summary>
     public void Begin(long segment, long nextAddress)
     {
@@ -30,6 +22,25 @@ internal sealed class IndexKeeper(ISegmentStore store, SegmentTable segments, Lo
             current = spare.TryPop(out SegmentIndexBuilder? reused) ? reused : new SegmentIndexBuilder();
             current.Begin(segment, nextAddress);
         }
+    }
+
+    /// <summary>Goes on with the index of a segment after recovery; those of later segments are void.</summary>
+    public void Resume(long segment, long nextAddress)
+    {
+        lock (gate)
+        {
+            if (current is not null) pending.Add(current);
+            current = pending.Find(builder => builder.Segment == segment);
+            foreach (SegmentIndexBuilder builder in pending.Where(builder => builder.Segment > segment))
+            {
+                segments.Charge(-builder.ChargedBytes);
+                builder.Dispose();
+            }
+
+            pending.RemoveAll(builder => builder.Segment >= segment);
+        }
+
+        if (current is null) Begin(segment, nextAddress);
     }
 
     /// <summary>Adds a record whose bytes of index were charged before. Begins new indexes when the record begins in another segment.</summary>

@@ -19,7 +19,6 @@ internal sealed class LogRecovery(
 {
     private readonly long durable = commit?.DurableAddress ?? 0;
     private long records;
-    private bool indexing;
 
     public RecoveredLog Run(TimeProvider time)
     {
@@ -47,9 +46,9 @@ internal sealed class LogRecovery(
             if (scanner.BadEnd < scanner.GoodEnd) corrupt++;
         }
 
-        EnsureIndex(scanner.GoodEnd);
+        GoOnAt(scanner.GoodEnd, numbers);
         uint epoch = Math.Max(scanner.Epoch, commit?.Epoch ?? 0) + 1;
-        bool wasClean = (clean || numbers.Length == 0) && corrupt == 0 && cut == 0;
+        bool wasClean = (clean || (commit is null && numbers.Length == 0)) && corrupt == 0 && cut == 0;
         var summary = new RecoverySummary(wasClean, records, corrupt, cut, scanner.BytesRead, time.GetElapsedTime(startedAt));
         return new RecoveredLog(begin, scanner.GoodEnd, epoch, summary);
     }
@@ -57,7 +56,7 @@ internal sealed class LogRecovery(
     /// <summary>A segment that lies wholly inside a record that began before it.</summary>
     private long SkipSegment(long number, long position)
     {
-        Begin(number, position);
+        indexes.Begin(number, position);
         return position;
     }
 
@@ -75,14 +74,14 @@ internal sealed class LogRecovery(
             scanner.SawEpoch(index.Header.Epoch);
             from = index.Header.NextAddress;
             bool whole = from >= end;
-            if (!whole) Begin(number, from);
+            if (!whole) indexes.Begin(number, from);
             PassIndex(index, whole);
             scanner.GoodEnd = Math.Max(scanner.GoodEnd, from);
             if (whole || (clean && from == durable)) return from;
         }
         else
         {
-            Begin(number, from);
+            indexes.Begin(number, from);
             if (clean && full && from == durable) return from;
         }
 
@@ -119,17 +118,12 @@ internal sealed class LogRecovery(
         records++;
     }
 
-    private void Begin(long number, long nextAddress)
+    /// <summary>Segments after the tail were made for a record that never came; the log goes on in the tail's own.</summary>
+    private void GoOnAt(long tail, long[] numbers)
     {
-        indexes.Begin(number, nextAddress);
-        indexing = true;
-    }
-
-    /// <summary>The segment that the log goes on in must have an index under way.</summary>
-    private void EnsureIndex(long tail)
-    {
-        long number = geometry.SegmentOf(tail);
-        if (!indexing || indexes.CurrentSegment != number) indexes.Begin(number, tail);
+        long current = geometry.SegmentOf(tail);
+        foreach (long number in numbers.Where(number => number > current)) segments.Drop(number);
+        indexes.Resume(current, tail);
     }
 
     /// <summary>Makes the bytes after the tail zeros, so that the remains of a torn record are never seen again.</summary>

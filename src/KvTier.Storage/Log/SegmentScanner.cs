@@ -29,12 +29,15 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
     public long BadEnd { get; private set; }
 
     /// <summary>The largest epoch seen.</summary>
-    public uint Epoch => lastEpoch;
+    public uint Epoch { get; private set; }
 
     public long BytesRead => headers.BytesRead + payloads.BytesRead;
 
-    /// <summary>Takes note of an epoch that an index names.</summary>
-    public void SawEpoch(uint epoch) => lastEpoch = Math.Max(lastEpoch, epoch);
+    /// <summary>
+    /// Takes note of an epoch that an index names. It says when the index was written, which may be later than the records after it were,
+    /// so it does not count for their order.
+    /// </summary>
+    public void SawEpoch(uint epoch) => Epoch = Math.Max(Epoch, epoch);
 
     /// <summary>Scans from an address to the end of its segment.</summary>
     /// <returns>The address after the last record that begins here, or the segment's end.</returns>
@@ -89,6 +92,7 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
         }
 
         lastEpoch = header.Epoch;
+        SawEpoch(lastEpoch);
         GoodEnd = end;
         lastHop = end - header.Address;
         handler(header.ToRecord(), bytes.Slice(RecordHeader.FixedBytes, header.KeyLength), end);
