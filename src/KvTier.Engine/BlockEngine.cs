@@ -62,7 +62,11 @@ public sealed partial class BlockEngine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(namespaces);
         foreach (NamespaceDescriptor descriptor in namespaces) _ = OpenNamespace(descriptor).Value;
-        return log?.Recover(new LogReplay(state));
+        if (log is null) return null;
+        var replay = new LogReplay(state);
+        RecoverySummary summary = log.Recover(replay);
+        replay.Finish();
+        return summary;
     }
 
     /// <summary>Starts write-behind, reclaim and expiry in the background.</summary>

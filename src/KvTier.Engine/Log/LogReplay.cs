@@ -3,8 +3,6 @@ namespace KvTier.Engine;
 /// <summary>Rebuilds the index from the records of the log, oldest first: the newest record of a block wins.</summary>
 internal sealed class LogReplay(EngineState state) : ILogRecordSink
 {
-    private readonly long now = state.NowUnixMs;
-
     /// <inheritdoc/>
     public void OnRecord(in RecoveredRecord record, ReadOnlySpan<byte> key)
     {
@@ -34,16 +32,21 @@ internal sealed class LogReplay(EngineState state) : ILogRecordSink
         }
     }
 
+    /// <summary>Drops what has expired. Only now, as a later record may have given an expired block more time.</summary>
+    internal void Finish()
+    {
+        lock (state.Gate)
+        {
+            for (uint number = 1; number < state.Index.Top && state.Counters.ExpiringBlocks > 0; number++)
+            {
+                if (state.Index[number].Namespace != BlockEntry.FreeNamespace) state.IsExpired(number);
+            }
+        }
+    }
+
     private void Put(ushort ns, in RecoveredRecord record, ReadOnlySpan<byte> key)
     {
         uint number = state.Index.Find(ns, record.Id);
-        if (IsExpired(record.ExpiryUnixMs))
-        {
-            // An older record of the block is void as well.
-            if (number != 0) state.Remove(number, MissReason.Expired, tombstone: false);
-            return;
-        }
-
         if (number == 0)
         {
             number = state.Index.Add(ns, record.Id);
@@ -65,9 +68,7 @@ internal sealed class LogReplay(EngineState state) : ILogRecordSink
     private void Expire(ushort ns, in RecoveredRecord record)
     {
         uint number = state.Index.Find(ns, record.Id);
-        if (number == 0) return;
-        if (IsExpired(record.ExpiryUnixMs)) state.Remove(number, MissReason.Expired, tombstone: false);
-        else state.SetExpiry(ref state.Index[number], record.ExpiryUnixMs);
+        if (number != 0) state.SetExpiry(ref state.Index[number], record.ExpiryUnixMs);
     }
 
     private void Clear(ushort ns)
@@ -83,6 +84,4 @@ internal sealed class LogReplay(EngineState state) : ILogRecordSink
         uint number = state.Index.Find(ns, id);
         if (number != 0) state.Remove(number, reason, tombstone: false);
     }
-
-    private bool IsExpired(long expiryUnixMs) => expiryUnixMs != 0 && expiryUnixMs <= now;
 }

@@ -9,14 +9,19 @@ namespace KvTier.Engine;
 /// </summary>
 internal sealed class Reclaimer : ILogRecordSink, IDisposable
 {
+    private const int SectorBytes = 512;
+    private const int RecordHeadBytes = 512;
+
     private readonly EngineState state;
     private readonly IBlockLog log;
     private readonly long segmentBytes;
     private readonly long capBytes;
     private readonly List<Candidate> candidates = [];
+    private readonly List<(Candidate Candidate, LogAddress Address)> kept = [];
     private readonly byte[] key;
     private Arena? scratch;
     private int fruitless;
+    private long deferredSegment = -1;
 
     internal Reclaimer(EngineState state, IBlockLog log)
     {
@@ -35,7 +40,9 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
         get
         {
             LogStatus status = log.Status;
-            return status.DiskBytes + segmentBytes > capBytes && status.TailAddress % segmentBytes >= segmentBytes / 2;
+            return status.DiskBytes + segmentBytes > capBytes
+                && status.TailAddress % segmentBytes >= segmentBytes / 2
+                && status.TailAddress / segmentBytes != deferredSegment;
         }
     }
 
@@ -53,7 +60,13 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
         candidates.Clear();
         if (log.ListOldestSegment(this) < 0) return mustMakeRoom ? Full("no sealed segment to drop") : null;
         KvError? error = await KeepAsync();
-        if (error is not null) return error;
+        if (error is not null)
+        {
+            // While there is room yet, nothing is refused, and not tried again before there is none.
+            deferredSegment = log.Status.TailAddress / segmentBytes;
+            return mustMakeRoom ? error : null;
+        }
+
         DropRest();
         log.DropOldestSegment();
         return null;
@@ -81,29 +94,46 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
     private async ValueTask<KvError?> KeepAsync()
     {
         long keptBytes = 0;
-        long hotBytes = 0;
-        var kept = new List<(Candidate Candidate, LogAddress Address)>();
-        foreach (Candidate candidate in candidates)
+        kept.Clear();
+        KvError? error = null;
+        foreach (Candidate candidate in candidates.Where(each => each.MustKeep))
         {
-            if (!candidate.MustKeep && (!candidate.IsHot || hotBytes + candidate.Length > HotBytesMax)) continue;
-            (LogAppendResult result, bool isGone) = await AppendAgainAsync(candidate);
-            if (isGone) continue;
-            if (result.Status == LogAppendStatus.CapReached) break;
-            if (result.Status != LogAppendStatus.Appended) return Full("an append failed while a segment was reclaimed");
-            kept.Add((candidate, result.Address));
-            keptBytes += candidate.Length;
-            if (!candidate.MustKeep) hotBytes += candidate.Length;
+            error = await KeepOneAsync(candidate);
+            if (error is not null) break;
+            keptBytes += CostOf(candidate);
         }
 
-        fruitless = keptBytes > segmentBytes - (segmentBytes / 8) ? fruitless + 1 : 0;
+        long hotBytes = 0;
+        foreach (Candidate candidate in candidates.Where(each => each.IsHot && !each.MustKeep))
+        {
+            hotBytes += CostOf(candidate);
+            if (error is not null || hotBytes > HotBytesMax || await KeepOneAsync(candidate) is not null) break;
+            keptBytes += CostOf(candidate);
+        }
+
+        // What was appended again is moved even when the rest could not be, so that the next try does not append it once more.
         if (kept.Count > 0 && await log.CommitAsync() is { } failed) return failed;
         lock (state.Gate)
         {
             foreach ((Candidate candidate, LogAddress address) in kept) NoteMoved(candidate, address);
         }
 
-        return fruitless > capBytes / segmentBytes ? Full("nearly every block is pinned or leased") : null;
+        fruitless = keptBytes > segmentBytes - (segmentBytes / 8) ? fruitless + 1 : 0;
+        return fruitless > capBytes / segmentBytes ? Full("nearly every block is pinned or leased") : error;
     }
+
+    private async ValueTask<KvError?> KeepOneAsync(Candidate candidate)
+    {
+        (LogAppendResult result, bool isGone) = await AppendAgainAsync(candidate);
+        if (isGone) return null;
+        if (result.Status == LogAppendStatus.CapReached) return Full("the blocks that have to stay leave no room");
+        if (result.Status != LogAppendStatus.Appended) return Full("an append failed while a segment was reclaimed");
+        kept.Add((candidate, result.Address));
+        return null;
+    }
+
+    // Bytes of a record: header and key take one sector or two, the payload whole ones.
+    private static long CostOf(in Candidate candidate) => RecordHeadBytes + ((candidate.Length + SectorBytes - 1L) / SectorBytes * SectorBytes);
 
     private void NoteMoved(in Candidate candidate, LogAddress address)
     {

@@ -104,8 +104,12 @@ internal sealed class EngineHarness : IAsyncDisposable
         for (int steps = 0; await Engine.Writer!.StepAsync(); steps++) Assert.True(steps < 100_000, "write-behind does not come to rest");
     }
 
+    private bool disposed;
+
     public async ValueTask DisposeAsync()
     {
+        if (disposed) return;
+        disposed = true;
         await Engine.DisposeAsync();
         Assert.Equal(0, Arena.UsedBytes);
         Arena.Dispose();

@@ -1,0 +1,233 @@
+using KvTier.Testing;
+
+namespace KvTier.Engine.Tests;
+
+/// <summary>Random operations against a dictionary that knows what each block's bytes must be.</summary>
+public sealed class ModelTests
+{
+    [Theory]
+    [InlineData(1, false, "lru")]
+    [InlineData(2, false, "s3fifo")]
+    [InlineData(3, true, "lru")]
+    [InlineData(4, true, "s3fifo")]
+    [InlineData(5, true, "lru")]
+    [InlineData(6, false, "lru")]
+    [InlineData(7, true, "s3fifo")]
+    public async Task Engine_RandomOperations_NeverGivesWrongBytesAndConservesSlots(int seed, bool withLog, string policy)
+    {
+        var log = new FakeLog(32 << 10, 8 * (32 << 10));
+        var random = new Random(seed);
+        var options = new EngineOptions { HostBlocksMax = 40, Policy = policy };
+        await using var harness = new EngineHarness(options, withLog ? log : null, arenaBytes: 8 << 20);
+        var model = new Model(harness, random, log);
+        for (int step = 0; step < 6000; step++)
+        {
+            await model.StepAsync();
+            if (step % 50 == 0) Conservation.Check(harness.Engine);
+        }
+
+        model.ReleaseAll();
+        Conservation.Check(harness.Engine);
+        Assert.Equal(0, harness.Engine.Stats.LeasedSlots);
+        Assert.True(model.Hits > 500, $"only {model.Hits} hits: the test would prove little");
+    }
+
+    [Theory]
+    [InlineData(11)]
+    [InlineData(12)]
+    [InlineData(13)]
+    public async Task Engine_CrashesAtRandom_AcknowledgedBlocksComeBack(int seed)
+    {
+        var random = new Random(seed);
+        var log = new FakeLog(1 << 20);
+        var durable = new Dictionary<int, int>();
+        int version = 0;
+        for (int round = 0; round < 12; round++)
+        {
+            await using var harness = new EngineHarness(log: log);
+            harness.Engine.Recover([EngineHarness.Opaque]);
+            Assert.Equal(durable.Count, harness.Engine.Count(harness.Namespace));
+            foreach ((int number, int expected) in durable) Assert.Equal(MissReason.None, (await harness.GetAsync(number, expected)).Reason);
+            var pending = new Dictionary<int, int>(durable);
+            for (int step = 0; step < 200; step++)
+            {
+                int number = random.Next(60);
+                if (random.Next(4) == 0)
+                {
+                    if (harness.Engine.Delete(harness.Namespace, EngineHarness.IdOf(number))) pending.Remove(number);
+                }
+                else
+                {
+                    harness.Put(number, random.Next(2000), ++version, overwrite: true);
+                    pending[number] = version;
+                }
+
+                if (random.Next(20) != 0) continue;
+                await harness.FlushAsync();
+                durable = new Dictionary<int, int>(pending);
+            }
+
+            log.Crash();
+        }
+    }
+
+    private sealed class Model(EngineHarness harness, Random random, FakeLog log)
+    {
+        private readonly Dictionary<int, (int Version, long Expiry)> blocks = [];
+        private readonly List<(int Number, int Version, BlockLease Lease)> leases = [];
+        private int versions;
+
+        internal int Hits { get; private set; }
+
+        internal async Task StepAsync()
+        {
+            int number = random.Next(70);
+            BlockId id = EngineHarness.IdOf(number);
+            switch (random.Next(14))
+            {
+                case <= 3:
+                    Put(number);
+                    break;
+                case <= 7:
+                    await GetAsync(number, id);
+                    break;
+                case 8:
+                    bool deleted = harness.Engine.Delete(harness.Namespace, id);
+                    Assert.True(!deleted || blocks.ContainsKey(number));
+                    blocks.Remove(number);
+                    break;
+                case 9:
+                    harness.Engine.Pin(harness.Namespace, id, Now + random.Next(50));
+                    break;
+                case 10:
+                    if (harness.Engine.SetExpiry(harness.Namespace, id, Now + 400)) blocks[number] = (blocks[number].Version, Now + 400);
+                    break;
+                case 11:
+                    Release();
+                    break;
+                case 12:
+                    harness.Clock.Advance(TimeSpan.FromMilliseconds(random.Next(10)));
+                    harness.Engine.Sweeper.Step();
+                    log.RefuseAppends = random.Next(10) == 0 ? LogAppendStatus.DiskFull : null;
+                    break;
+                default:
+                    if (harness.Engine.Writer is { } writer) await writer.StepAsync();
+                    break;
+            }
+        }
+
+        internal void ReleaseAll()
+        {
+            while (leases.Count > 0) Release();
+        }
+
+        private long Now => harness.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+        private void Put(int number)
+        {
+            bool overwrite = random.Next(3) == 0;
+            long expiry = random.Next(5) == 0 ? Now + random.Next(1, 1000) : 0;
+            PutBegin begin = harness.Begin(number, out Reservation reservation, random.Next(10) == 0 ? 0 : random.Next(1, 3000), overwrite, expiry);
+            if (begin == PutBegin.Present) Assert.True(blocks.ContainsKey(number));
+            if (begin != PutBegin.Reserved) return;
+            if (random.Next(10) == 0)
+            {
+                harness.Engine.Abort(reservation);
+                return;
+            }
+
+            Assert.Equal(SealStatus.Stored, harness.Seal(number, reservation, out _, ++versions));
+            blocks[number] = (versions, expiry);
+        }
+
+        private async Task GetAsync(int number, BlockId id)
+        {
+            ValueTask<LeaseResult> get = harness.Engine.LeaseAsync(harness.Namespace, id, TimeSpan.FromMilliseconds(5));
+            if (!get.IsCompleted) harness.Clock.Advance(TimeSpan.FromMilliseconds(5));
+            LeaseResult result = await get;
+            if (result.Reason != MissReason.None)
+            {
+                Assert.NotEqual(MissReason.Corrupt, result.Reason);
+                return;
+            }
+
+            (int version, long expiry) = blocks[number];
+            Assert.True(expiry == 0 || expiry > Now, "an expired block was served");
+            Hits++;
+            harness.Verify(number, result.Lease, version, release: false);
+            leases.Add((number, version, result.Lease));
+            while (leases.Count > 8) Release();
+        }
+
+        private void Release()
+        {
+            if (leases.Count == 0) return;
+            int index = random.Next(leases.Count);
+            (int number, int version, BlockLease lease) = leases[index];
+            leases.RemoveAt(index);
+            harness.Verify(number, lease, version);
+        }
+    }
+}
+
+/// <summary>What must always hold between index, slots, arena and counters.</summary>
+internal static class Conservation
+{
+    internal static void Check(BlockEngine engine)
+    {
+        EngineState state = engine.State;
+        lock (state.Gate)
+        {
+            long used = 0, host = 0, hostBytes = 0, leased = 0, reserved = 0, dirty = 0, ordered = 0;
+            for (int number = 0; number < state.Host.Slots.Top; number++)
+            {
+                ref HostSlot slot = ref state.Host.Slots[number];
+                if (slot.State == SlotState.Free) continue;
+                used += slot.Capacity;
+                if (slot.Leases > 0) leased++;
+                if (slot.State == SlotState.Reserved) reserved++;
+                if (slot.Has(SlotFlags.Dirty)) dirty++;
+                if (slot.Has(SlotFlags.Ordered)) ordered++;
+                Assert.True(!slot.Has(SlotFlags.Ordered) || slot.Has(SlotFlags.Blocked) == !state.MayGo(number), "a slot's mark disagrees");
+                if (slot.State == SlotState.Orphan) Assert.True(slot.Leases + slot.Holds > 0, "an orphan that nobody holds");
+                if (slot.State is not (SlotState.Sealed or SlotState.Reading)) continue;
+                ref BlockEntry entry = ref state.Index[slot.Entry];
+                Assert.Equal(number, entry.Slot);
+                if (slot.State != SlotState.Sealed) continue;
+                host++;
+                hostBytes += entry.Length;
+                Assert.False(entry.Has(EntryFlags.Pinned) && slot.Has(SlotFlags.Ordered), "a pinned slot is in the victim order");
+            }
+
+            EngineCounters counters = state.Counters;
+            Assert.Equal(used, state.Arena.UsedBytes);
+            Assert.Equal((host, hostBytes), (counters.HostBlocks, counters.HostBytes));
+            Assert.Equal((leased, reserved, dirty), (counters.LeasedSlots, counters.ReservedSlots, counters.DirtyBlocks));
+            Assert.Equal(ordered, state.Host.Ordered);
+            CheckEntries(state, counters);
+        }
+    }
+
+    private static void CheckEntries(EngineState state, EngineCounters counters)
+    {
+        long count = 0, ssd = 0, ssdBytes = 0, expiring = 0, pinned = 0, keyBytes = 0;
+        for (uint number = 1; number < state.Index.Top; number++)
+        {
+            ref BlockEntry entry = ref state.Index[number];
+            if (entry.Namespace == BlockEntry.FreeNamespace) continue;
+            count++;
+            keyBytes += entry.KeyLength;
+            Assert.Equal(number, state.Index.Find(entry.Namespace, entry.Id));
+            Assert.True(entry.Slot >= 0 || !entry.Address.IsNone, "a block that is nowhere");
+            if (!entry.Address.IsNone) (ssd, ssdBytes) = (ssd + 1, ssdBytes + entry.Length);
+            if (entry.Expiry != 0) expiring++;
+            if (entry.Has(EntryFlags.Pinned)) pinned++;
+        }
+
+        Assert.Equal(count, state.Index.Count);
+        Assert.Equal((ssd, ssdBytes, expiring), (counters.SsdBlocks, counters.SsdBytes, counters.ExpiringBlocks));
+        Assert.Equal(pinned, state.Pins.Count);
+        Assert.True(keyBytes <= state.Keys.KeyBytes, "a key is missing");
+        Assert.Equal(count, Enumerable.Range(0, state.Namespaces.Count).Sum(ns => state.Namespaces.Blocks((ushort)ns)));
+    }
+}
