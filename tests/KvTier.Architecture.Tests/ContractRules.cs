@@ -38,13 +38,30 @@ internal static partial class ContractRules
     /// <summary>Says whether one of some source files has a test method in a class.</summary>
     public static bool HasTest(IEnumerable<string> sources, string type, string method)
     {
-        string typePattern = $@"\bclass\s+{Regex.Escape(type)}\b";
-        string methodPattern = $@"\[(Fact|Theory|Property)\b[^{{}};]*?\b{Regex.Escape(method)}\s*\(";
         TimeSpan limit = TimeSpan.FromSeconds(5);
-        return sources.Any(text => Regex.IsMatch(text, typePattern, RegexOptions.ExplicitCapture, limit)
-            && text.Contains(method, StringComparison.Ordinal)
-            && Regex.IsMatch(text, methodPattern, RegexOptions.ExplicitCapture | RegexOptions.Singleline, limit));
+        return sources.Any(text => text.Contains(method, StringComparison.Ordinal)
+            && Regex.IsMatch(text, $@"\bclass\s+{Regex.Escape(type)}\b", RegexOptions.ExplicitCapture, limit)
+            && HasTestMethod(text.Split('\n'), method));
     }
+
+    /// <summary>A declaration whose attributes, on the lines above up to a blank one, make it a test.</summary>
+    private static bool HasTestMethod(string[] lines, string method)
+    {
+        for (int declaration = 0; declaration < lines.Length; declaration++)
+        {
+            string line = lines[declaration].TrimStart();
+            if (!line.StartsWith("public ", StringComparison.Ordinal) || !line.Contains($" {method}(", StringComparison.Ordinal)) continue;
+            for (int above = declaration - 1; above >= 0 && lines[above].Trim().Length > 0; above--)
+            {
+                if (TestAttribute().IsMatch(lines[above])) return true;
+            }
+        }
+
+        return false;
+    }
+
+    [GeneratedRegex(@"^\s*\[(Fact|Theory|Property)\b", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex TestAttribute();
 
     [GeneratedRegex(@"^(?<number>\d+)\. ", RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
     private static partial Regex Invariant();

@@ -30,6 +30,17 @@ public sealed class ContractTests
     }
 
     [Fact]
+    public void HasTest_Sources_NeedsClassMethodAndAttribute()
+    {
+        const string Good = "public class T\n{\n    [Theory]\n    [InlineData(\"a; {b}\")]\n    public void M(string s)\n    {\n    }\n}\n";
+        Assert.True(ContractRules.HasTest([Good], "T", "M"));
+        Assert.False(ContractRules.HasTest([Good], "U", "M"));
+        Assert.False(ContractRules.HasTest([Good], "T", "N"));
+        Assert.False(ContractRules.HasTest([Good.Replace("[Theory]", "", StringComparison.Ordinal)], "T", "M"));
+        Assert.False(ContractRules.HasTest([], "T", "M"));
+    }
+
+    [Fact]
     public void TestExists_TestsOfThisFile_AreFoundAndOthersAreNot()
     {
         Assert.True(TestExists("KvTier.Architecture.Tests", nameof(ContractTests), nameof(Check_BadSamples_AreFound)));
