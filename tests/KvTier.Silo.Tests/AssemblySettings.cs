@@ -1,0 +1,2 @@
+// The leak gate and the allocation gate count for the whole process.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
