@@ -1,7 +1,54 @@
+using System.Net;
+using KvTier.Silo.Metrics;
+using KvTier.Silo.Resp;
+
 namespace KvTier.Silo;
 
 /// <content>The RESP2 listener's place in the silo.</content>
 public sealed partial class SiloHost
 {
-    private KvError? StartResp() => new(ErrorCode.Unsupported, "resp.enabled", "true", "false in this build");
+    private async ValueTask<KvError?> StartRespAsync()
+    {
+        WarnIfOpen(options.Resp.Address, options.Resp.Password, "resp");
+
+        // Registered here first, so that the data directory knows them before a value is stored.
+        for (int db = 0; db < RespServer.Databases; db++)
+        {
+            if (store!.Namespaces.Open(RespServer.DescribeDatabase(db)).Error is { } refused) return refused;
+        }
+
+        var resp = new RespListener(options.Resp, store!.Engine, loggers.CreateLogger("KvTier.Silo.Resp"), RespLimitsOf(options), time);
+        metrics.Resp = () => new RespFigures(resp.Counters?.Commands ?? 0, resp.Counters?.Connections ?? 0, resp.Connections);
+        listeners.Add(new RespAdapter(resp));
+        if (await resp.StartAsync() is { } error) return error;
+        Endpoints = Endpoints with { Resp = resp.LocalEndPoint };
+        return null;
+    }
+
+    private static RespLimits RespLimitsOf(SiloOptions options) => new()
+    {
+        ConnectionsMax = options.Limits.ConnectionsMax,
+        KeyBytesMax = options.Limits.KeyBytesMax,
+        ValueBytesMax = options.Limits.BlockBytesMax,
+        StallMs = options.StallTimeoutMs,
+        ReadMs = options.RequestDeadlineMs,
+        RoomMs = options.PutWaitMs,
+    };
+
+    /// <summary>Makes a silo's listener of the RESP2 one.</summary>
+    private sealed class RespAdapter(RespListener resp) : ISiloListener
+    {
+        public EndPoint EndPoint => resp.LocalEndPoint!;
+
+        /// <summary>It is started before it is listed.</summary>
+        public KvError? Start() => null;
+
+        public async Task<bool> DrainAsync(TimeSpan deadline)
+        {
+            await resp.StopAsync(deadline);
+            return true;
+        }
+
+        public ValueTask DisposeAsync() => resp.DisposeAsync();
+    }
 }

@@ -123,7 +123,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         cancellation.ThrowIfCancellationRequested();
         if (await Task.Run(() => store.Recover(logger), CancellationToken.None) is { } recoveryError) return recoveryError;
         cancellation.ThrowIfCancellationRequested();
-        if (StartListeners() is { } listenError) return listenError;
+        if (StartNative() is { } listenError) return listenError;
+        if (options.Resp.Enabled && await StartRespAsync() is { } respError) return respError;
         readyAt = time.GetTimestamp();
         SetState(SiloState.Ready);
         logger.Ready(
@@ -131,7 +132,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         return null;
     }
 
-    private KvError? StartListeners()
+    private KvError? StartNative()
     {
         var context = new NativeContext
         {
@@ -161,7 +162,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             Endpoints = Endpoints with { UnixSocket = path };
         }
 
-        return options.Resp.Enabled ? StartResp() : null;
+        return null;
     }
 
     private async Task<KvError?> DrainAsync(TimeSpan deadline)

@@ -3,6 +3,9 @@ using KvTier.Protocol;
 
 namespace KvTier.Silo.Metrics;
 
+/// <summary>Figures of the RESP2 listener.</summary>
+internal readonly record struct RespFigures(long Commands, long Accepted, long Open);
+
 /// <summary>What the silo counts itself; the engine's figures are read from <see cref="EngineStats"/>. Thread-safe.</summary>
 internal sealed class SiloMetrics
 {
@@ -10,6 +13,7 @@ internal sealed class SiloMetrics
     public static readonly string[] Listeners = ["tcp", "unix", "resp"];
 
     private const int OpcodeCount = 64;
+    private const int RespListenerIndex = 2;
 
     private readonly long[] requests = new long[OpcodeCount];
     private readonly long[] errors = new long[Enum.GetValues<ErrorCode>().Length];
@@ -21,7 +25,6 @@ internal sealed class SiloMetrics
     private long bytesSent;
     private long leasesExpired;
     private long reservationsRevoked;
-    private long respCommands;
     private long stalled;
 
     /// <summary>Makes the counters.</summary>
@@ -51,8 +54,11 @@ internal sealed class SiloMetrics
     /// <summary>Reservations of local clients that ran out.</summary>
     public long ReservationsRevoked => Interlocked.Read(ref reservationsRevoked);
 
+    /// <summary>What the RESP2 listener counts; null while it is off.</summary>
+    public Func<RespFigures>? Resp { get; set; }
+
     /// <summary>Commands of RESP2 clients.</summary>
-    public long RespCommands => Interlocked.Read(ref respCommands);
+    public long RespCommands => Resp?.Invoke().Commands ?? 0;
 
     /// <summary>A connection was accepted.</summary>
     /// <param name="listener">Index into <see cref="Listeners"/>.</param>
@@ -94,9 +100,6 @@ internal sealed class SiloMetrics
     /// <summary>A reservation ran out.</summary>
     public void ReservationRevoked() => Interlocked.Increment(ref reservationsRevoked);
 
-    /// <summary>A RESP2 command was answered.</summary>
-    public void RespCommandDone() => Interlocked.Increment(ref respCommands);
-
     /// <summary>Requests answered, by opcode.</summary>
     public long RequestCount(Opcode opcode) => Interlocked.Read(ref requests[(int)opcode]);
 
@@ -107,8 +110,8 @@ internal sealed class SiloMetrics
     public long ErrorCount(ErrorCode code) => Interlocked.Read(ref errors[(int)code]);
 
     /// <summary>Connections accepted by a listener.</summary>
-    public long Accepted(int listener) => Interlocked.Read(ref accepted[listener]);
+    public long Accepted(int listener) => listener == RespListenerIndex ? Resp?.Invoke().Accepted ?? 0 : Interlocked.Read(ref accepted[listener]);
 
     /// <summary>Connections open now on a listener.</summary>
-    public long Open(int listener) => Interlocked.Read(ref open[listener]);
+    public long Open(int listener) => listener == RespListenerIndex ? Resp?.Invoke().Open ?? 0 : Interlocked.Read(ref open[listener]);
 }

@@ -42,6 +42,9 @@ internal sealed partial class RespListener : IAsyncDisposable
     /// <summary>Clients connected now.</summary>
     public int Connections => server?.Connections.Count ?? 0;
 
+    /// <summary>Totals since the start; null before it.</summary>
+    public RespCounters? Counters => server?.Counters;
+
     /// <summary>Opens the namespaces and the port.</summary>
     /// <returns>Null when it listens, else what went wrong: the address, or a namespace that is registered otherwise.</returns>
     public ValueTask<KvError?> StartAsync()
