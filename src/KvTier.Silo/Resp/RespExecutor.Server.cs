@@ -42,8 +42,12 @@ internal sealed partial class RespExecutor
         {
             for (int i = 2; i < Count; i++)
             {
-                if (!RespGlob.IsMatch(RespText.CString(Arg(i)), Encoding.ASCII.GetBytes(name), ignoreCase: true)) continue;
-                found.Add(Encoding.ASCII.GetBytes(name));
+                ReadOnlySpan<byte> pattern = RespText.CString(Arg(i));
+                byte[] own = Encoding.ASCII.GetBytes(name);
+                if (!RespGlob.IsMatch(pattern, own, ignoreCase: true)) continue;
+
+                // A name without wildcards comes back as it was asked for.
+                found.Add(pattern.ContainsAny("*?["u8) ? own : pattern);
                 found.Add(Encoding.Latin1.GetBytes(value));
                 break;
             }
@@ -68,7 +72,12 @@ internal sealed partial class RespExecutor
         yield return ("timeout", "0");
     }
 
-    private void ConfigSet() => output.Error($"ERR Unknown option or number of arguments for CONFIG SET - '{Line(Arg(2))}'");
+    /// <summary>Refuses every option by the error for an unknown one: none can be changed while the silo runs.</summary>
+    private void ConfigSet()
+    {
+        if (Count % 2 != 0) output.SyntaxError();
+        else output.Error($"ERR Unknown option or number of arguments for CONFIG SET - '{Line(Arg(2))}'");
+    }
 
     private void CommandInfo()
     {
@@ -84,7 +93,7 @@ internal sealed partial class RespExecutor
         for (int i = 2; i < Count; i++)
         {
             if (FindByFullName(Arg(i)) is { } command) Describe(command);
-            else output.Raw("*-1\r\n"u8);
+            else output.Null();
         }
     }
 
