@@ -143,6 +143,7 @@ internal sealed partial class RespListener : IAsyncDisposable
         try
         {
             client.NoDelay = true;
+            if (limits.SocketBufferBytes > 0) client.SendBufferSize = client.ReceiveBufferSize = limits.SocketBufferBytes;
             connection = new RespConnection(target, client, target.Counters.AddConnection());
         }
         catch (SocketException)
