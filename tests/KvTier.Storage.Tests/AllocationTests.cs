@@ -1,0 +1,62 @@
+namespace KvTier.Storage.Tests;
+
+[CollectionDefinition(nameof(AllocationTests), DisableParallelization = true)]
+public sealed class AloneCollection;
+
+/// <summary>Appends and reads allocate nothing per block. Runs alone, because it looks at the whole process.</summary>
+[Collection(nameof(AllocationTests))]
+public sealed class AllocationTests
+{
+    private const int Blocks = 4000;
+    private const int BytesPerBlockMax = 24;
+
+    [Fact]
+    public async Task AppendAndRead_SteadyState_AllocateNothingPerBlock()
+    {
+        string directory = LogFixture.NewDirectory();
+        LogOptions options = LogFixture.SmallOptions(directory, 64 << 20, 1 << 20) with { PageBytes = 1 << 20, BufferBytes = 4 << 20 };
+        var slot = new AlignedBuffer(4096);
+        await using (LogFixture fixture = LogFixture.Open(options))
+        {
+            LogRecord record = LogFixture.Block(1, 4096);
+            var addresses = new LogAddress[2 * Blocks];
+            await Run(fixture, record, addresses, 0, slot);
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            await Run(fixture, record, addresses, Blocks, slot);
+            long perBlock = (GC.GetTotalAllocatedBytes(precise: true) - before) / Blocks;
+            Assert.True(perBlock <= BytesPerBlockMax, $"{perBlock} bytes per block");
+        }
+
+        slot.Free();
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task DisposeAsync_AfterWork_LeavesNoOpenFileAndNoThreadBehind()
+    {
+        int files = OpenFiles();
+        for (int i = 0; i < 3; i++)
+        {
+            await using LogFixture fixture = LogFixture.Open();
+            Stored stored = await fixture.AppendAsync(LogFixture.Block(i, 300_000));
+            Assert.Null(await fixture.Log.CommitAsync());
+            await fixture.AssertReadsAsync([stored]);
+        }
+
+        Assert.Equal(files, OpenFiles());
+        Assert.DoesNotContain(Directory.EnumerateDirectories("/proc/self/task"), task => File.ReadAllText(Path.Combine(task, "comm")).StartsWith("kvtier-log", StringComparison.Ordinal));
+    }
+
+    private static int OpenFiles() =>
+        Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(path => File.ResolveLinkTarget(path, returnFinalTarget: false)?.FullName.Contains("kvtier-log-", StringComparison.Ordinal) == true);
+
+    private static async Task Run(LogFixture fixture, LogRecord record, LogAddress[] addresses, int first, AlignedBuffer slot)
+    {
+        for (int i = first; i < first + Blocks; i++) addresses[i] = (await fixture.Log.AppendAsync(record)).Address;
+        Assert.Null(await fixture.Log.CommitAsync());
+        for (int i = first; i < first + Blocks; i++)
+        {
+            if (await fixture.Log.ReadAsync(addresses[i], record.Id, record.Payload.Length, slot.Memory) != LogReadStatus.Ok) Assert.Fail($"read {i}");
+        }
+    }
+}
