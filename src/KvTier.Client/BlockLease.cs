@@ -3,11 +3,14 @@ using KvTier.Client.Local;
 namespace KvTier.Client;
 
 /// <summary>
-/// The right to read a block in the silo's shared memory until a deadline. Copies of it are the same lease; disposing one ends it, disposing
+/// The right to read a block in the silo's shared memory until a deadline. Copies of it are the same lease; disposing one ends it,
+/// disposing
 /// again does nothing.
 /// </summary>
-/// <remarks>After the deadline the silo may reuse the memory. Bytes count only if <see cref="IsValid"/> still holds after the last of them was
-/// read: <see cref="TryCopyTo"/> and <see cref="TryRead"/> see to that. A lease that is never disposed ends at its deadline or with its connection;
+/// <remarks>After the deadline the silo may reuse the memory. Bytes count only if <see cref="IsValid"/> still holds after the last of them
+/// was
+/// read: <see cref="TryCopyTo"/> and <see cref="TryRead"/> see to that. A lease that is never disposed ends at its deadline or with its
+/// connection;
 /// until then it counts in <see cref="KvTierClient.LeasesHeld"/>, and the mapping stays.</remarks>
 public readonly struct BlockLease : IDisposable
 {
@@ -26,7 +29,8 @@ public readonly struct BlockLease : IDisposable
         place = -1;
     }
 
-    internal BlockLease(LocalSession session, BlockId id, BlockStatus status, (int Place, int Generation) grant, in Protocol.LocalGetItem item, long deadlineNs)
+    internal BlockLease(LocalSession session, BlockId id, BlockStatus status, (int Place, int Generation) grant,
+        in Protocol.LocalGetItem item, long deadlineNs)
     {
         this.session = session;
         this.id = id;
@@ -60,7 +64,8 @@ public readonly struct BlockLease : IDisposable
     /// <summary>True when there is a block to read.</summary>
     public bool IsHit => Status is BlockStatus.HostHit or BlockStatus.SsdHit;
 
-    /// <summary>True while the lease is neither disposed nor expired and its connection stands: bytes read before now were the block's.</summary>
+    /// <summary>True while the lease is neither disposed nor expired and its connection stands: bytes read before now were the
+    /// block's.</summary>
     public bool IsValid => session is { IsOpen: true } && IsLive && session.NowNs < deadlineNs;
 
     /// <summary>The block in shared memory; empty for a miss. Check <see cref="IsValid"/> after reading.</summary>
@@ -101,7 +106,8 @@ public readonly struct BlockLease : IDisposable
     /// <exception cref="ArgumentException">The destination is too short.</exception>
     public bool TryCopyTo(Span<byte> destination)
     {
-        if (destination.Length < Length) throw new ArgumentException($"Needs room for {Length} bytes; has {destination.Length}.", nameof(destination));
+        if (destination.Length < Length)
+            throw new ArgumentException($"Needs room for {Length} bytes; has {destination.Length}.", nameof(destination));
         if (!TryBegin()) return false;
         try
         {

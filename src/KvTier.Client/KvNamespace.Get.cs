@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KvTier.Client.Local;
 using KvTier.Client.Requests;
 using KvTier.Protocol;
@@ -13,7 +14,8 @@ public sealed partial class KvNamespace
     /// <param name="timeout">How long the get may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the get.</param>
     public ValueTask<Result<GetSummary>> GetAsync(
-        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout = default, CancellationToken cancellationToken = default)
+        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout = default,
+            CancellationToken cancellationToken = default)
     {
         CheckRoom(results.Length, blocks.Length, nameof(results), optional: false);
         if (blocks.IsEmpty) return new(default(GetSummary));
@@ -37,7 +39,8 @@ public sealed partial class KvNamespace
     /// <param name="block">The block.</param>
     /// <param name="timeout">How long the get may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the get.</param>
-    public async ValueTask<Result<BlockResult>> GetAsync(GetBlock block, TimeSpan timeout = default, CancellationToken cancellationToken = default)
+    public async ValueTask<Result<BlockResult>> GetAsync(GetBlock block, TimeSpan timeout = default,
+        CancellationToken cancellationToken = default)
     {
         GetBlock[] blocks = [block];
         var results = new BlockResult[1];
@@ -46,7 +49,8 @@ public sealed partial class KvNamespace
         return results[0];
     }
 
-    /// <summary>Fetches a block into a new array, for callers that do not know its length; takes two round trips in an opaque namespace.</summary>
+    /// <summary>Fetches a block into a new array, for callers that do not know its length; takes two round trips in an opaque
+    /// namespace.</summary>
     /// <param name="id">The block.</param>
     /// <param name="timeout">How long the get may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the get.</param>
@@ -68,6 +72,7 @@ public sealed partial class KvNamespace
         return (answer, answer.IsHit ? bytes : []);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<GetSummary>> GetWireAsync(
         ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, CancellationToken cancellationToken)
     {
@@ -86,6 +91,7 @@ public sealed partial class KvNamespace
     }
 
     /// <summary>Leases the blocks, copies them out and gives the leases back.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<GetSummary>> GetLocalAsync(
         ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, CancellationToken cancellationToken)
     {
@@ -128,7 +134,8 @@ public sealed partial class KvNamespace
 
     private BlockResult CopyOne(LocalSession session, bool mapped, in GetBlock block, in LocalGetItem item, long deadlineNs)
     {
-        if (block.Destination.Length < item.Length) return new(BlockStatus.DestinationTooSmall, MissReason.None, item.Length, item.Length, item.Codec);
+        if (block.Destination.Length < item.Length)
+            return new(BlockStatus.DestinationTooSmall, MissReason.None, item.Length, item.Length, item.Codec);
         if (!mapped) return BlockResult.Miss(MissReason.Deadline);
         Span<byte> destination = block.Destination.Span[..item.Length];
         uint crc = item.Length == 0 ? 0 : PieceCopy.Copy(session.Slice(item.Offset, item.Length).Span, destination);

@@ -8,7 +8,8 @@ public sealed partial class KvNamespace
 {
     /// <summary>Leases blocks in the silo's shared memory: no payload moves. Needs the local path.</summary>
     /// <param name="ids">The blocks.</param>
-    /// <param name="leases">Takes a lease, or the reason of a miss, for each block; at least as long as <paramref name="ids"/>. Each one that is a
+    /// <param name="leases">Takes a lease, or the reason of a miss, for each block; at least as long as <paramref name="ids"/>. Each one
+    /// that is a
     /// hit must be disposed.</param>
     /// <param name="timeout">How long it may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the wait; leases that were granted all the same are given back.</param>
@@ -35,8 +36,10 @@ public sealed partial class KvNamespace
     /// <param name="id">The block.</param>
     /// <param name="timeout">How long it may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The lease, which must be disposed when it is a hit; <see cref="ErrorCode.Unsupported"/> when the arena is not mapped.</returns>
-    public async ValueTask<Result<BlockLease>> LeaseAsync(BlockId id, TimeSpan timeout = default, CancellationToken cancellationToken = default)
+    /// <returns>The lease, which must be disposed when it is a hit; <see cref="ErrorCode.Unsupported"/> when the arena is not
+    /// mapped.</returns>
+    public async ValueTask<Result<BlockLease>> LeaseAsync(BlockId id, TimeSpan timeout = default,
+        CancellationToken cancellationToken = default)
     {
         BlockId[] ids = [id];
         var leases = new BlockLease[1];
@@ -47,7 +50,8 @@ public sealed partial class KvNamespace
 
     /// <summary>Reserves slots in the silo's shared memory to write blocks in place. Needs the local path.</summary>
     /// <param name="blocks">The blocks.</param>
-    /// <param name="reservations">Takes a reservation for each; at least as long as <paramref name="blocks"/>. Each one must be committed or
+    /// <param name="reservations">Takes a reservation for each; at least as long as <paramref name="blocks"/>. Each one must be committed
+    /// or
     /// disposed.</param>
     /// <param name="options">Overwrite, time to live and timeout; the ack level is given with the commit.</param>
     /// <param name="cancellationToken">Ends the wait; slots that were reserved all the same are given back.</param>
@@ -71,8 +75,10 @@ public sealed partial class KvNamespace
     }
 
     /// <summary>Seals written reservations: from then on the blocks are found. Ends them whatever the outcome.</summary>
-    /// <param name="reservations">Reservations with status <see cref="ReserveStatus.Reserved"/>, all of one <see cref="ReserveAsync"/> or several of
-    /// the same connection; others are answered with <see cref="PutStatus.Refused"/>, those already present with <see cref="PutStatus.Present"/>.</param>
+    /// <param name="reservations">Reservations with status <see cref="ReserveStatus.Reserved"/>, all of one <see cref="ReserveAsync"/> or
+    /// several of
+    /// the same connection; others are answered with <see cref="PutStatus.Refused"/>, those already present with
+    /// <see cref="PutStatus.Present"/>.</param>
     /// <param name="statuses">Takes the outcome of each; empty when the caller does not care.</param>
     /// <param name="ack">How far the put must have come when it is acknowledged.</param>
     /// <param name="timeout">How long it may take; zero for the client's default.</param>
@@ -126,13 +132,15 @@ public sealed partial class KvNamespace
             }
 
             hits++;
-            leases[i] = new BlockLease(session, ids[i], item.Status == GetStatus.SsdHit ? BlockStatus.SsdHit : BlockStatus.HostHit, grant, item, get.LeaseDeadlineNs);
+            BlockStatus status = item.Status == GetStatus.SsdHit ? BlockStatus.SsdHit : BlockStatus.HostHit;
+            leases[i] = new BlockLease(session, ids[i], status, grant, item, get.LeaseDeadlineNs);
         }
 
         return hits;
     }
 
-    private ReserveSummary TakeReservations(LocalReserveExchange reserve, ReadOnlySpan<ReserveBlock> blocks, Span<BlockReservation> reservations)
+    private ReserveSummary TakeReservations(LocalReserveExchange reserve, ReadOnlySpan<ReserveBlock> blocks,
+        Span<BlockReservation> reservations)
     {
         LocalSession session = reserve.Session;
         Span<int> counts = stackalloc int[3];
@@ -144,7 +152,8 @@ public sealed partial class KvNamespace
             if (reserved && !session.TryAcquire()) (status, reserved) = (ReserveStatus.Refused, false);
             counts[(int)status]++;
             reservations[i] = reserved
-                ? new BlockReservation(session, IdOf(blocks[i].Key.Span), blocks[i], session.Reservations.Add(item.Reservation), item.Offset, reserve.LeaseDeadlineNs)
+                ? new BlockReservation(session, IdOf(blocks[i].Key.Span), blocks[i], session.Reservations.Add(item.Reservation),
+                    item.Offset, reserve.LeaseDeadlineNs)
                 : new BlockReservation(status, blocks[i].Length);
         }
 
@@ -171,7 +180,8 @@ public sealed partial class KvNamespace
             else if (reservation.IsValid && (session is null || session == reservation.Session))
             {
                 if (session is null) commit.Set(session = reservation.Session!, ack, reservations.Length);
-                uint check = BlockCheck.Compute(reservation.Id, reservation.Codec, 0, reservation.Length, Crc32C.Compute(reservation.Memory.Span));
+                uint crc = Crc32C.Compute(reservation.Memory.Span);
+                uint check = BlockCheck.Compute(reservation.Id, reservation.Codec, 0, reservation.Length, crc);
                 if (reservation.TryEnd(out ulong number))
                 {
                     places[commit.ItemCount] = i;
@@ -183,7 +193,8 @@ public sealed partial class KvNamespace
             if (status == PutStatus.Refused)
             {
                 refused++;
-                error ??= new KvError(ErrorCode.LeaseExpired, $"reservations[{i}]", $"{reservation.Status}, ended, expired or of another connection", "a live one");
+                error ??= new KvError(ErrorCode.LeaseExpired, $"reservations[{i}]",
+                    $"{reservation.Status}, ended, expired or of another connection", "a live one");
                 reservation.Dispose();
             }
 

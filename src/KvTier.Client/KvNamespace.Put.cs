@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KvTier.Client.Local;
 using KvTier.Client.Requests;
 
@@ -12,7 +13,8 @@ public sealed partial class KvNamespace
     /// <param name="options">How; the default value asks for the defaults.</param>
     /// <param name="cancellationToken">Ends the wait. The blocks may be stored all the same.</param>
     public ValueTask<Result<PutSummary>> PutAsync(
-        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses = default, PutOptions options = default, CancellationToken cancellationToken = default)
+        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses = default, PutOptions options = default,
+            CancellationToken cancellationToken = default)
     {
         CheckRoom(statuses.Length, blocks.Length, nameof(statuses), optional: true);
         if (blocks.IsEmpty) return new(default(PutSummary));
@@ -44,6 +46,7 @@ public sealed partial class KvNamespace
         if (room < needed && !(optional && room == 0)) throw new ArgumentException($"Needs room for {needed}; has {room}.", name);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<PutSummary>> PutWireAsync(
         ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, CancellationToken cancellationToken)
     {
@@ -61,6 +64,7 @@ public sealed partial class KvNamespace
     }
 
     /// <summary>Reserves, writes in place and commits.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<PutSummary>> PutLocalAsync(
         ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, CancellationToken cancellationToken)
     {
@@ -72,12 +76,14 @@ public sealed partial class KvNamespace
             if (await client.ExecuteAsync(reserve, options.Timeout, cancellationToken).ConfigureAwait(false) is { } refused) return refused;
             LocalSession session = reserve.Session;
             commit.Set(session, options.Ack, blocks.Length);
-            if (!WriteReserved(reserve, commit, blocks.Span)) return new KvError(ErrorCode.Unavailable, "connection", "closed", "an open connection");
+            if (!WriteReserved(reserve, commit, blocks.Span))
+                return new KvError(ErrorCode.Unavailable, "connection", "closed", "an open connection");
             if (commit.ItemCount == 0 && options.Ack == AckLevel.Memory) return PutSummaries.Merge(reserve, commit, statuses);
             bool committed = false;
             try
             {
-                if (await client.ExecuteAsync(commit, options.Timeout, cancellationToken).ConfigureAwait(false) is { } failed) return failed;
+                if (await client.ExecuteAsync(commit, options.Timeout, cancellationToken).ConfigureAwait(false) is { } failed)
+                    return failed;
                 committed = true;
             }
             finally

@@ -36,7 +36,8 @@ public sealed partial class KvNamespace
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>How many were there.</returns>
     public ValueTask<Result<int>> DeleteAsync(
-        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default, CancellationToken cancellationToken = default) =>
+        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default,
+            CancellationToken cancellationToken = default) =>
         ForEachAsync(Opcode.Delete, ids, done, 0, timeout, cancellationToken);
 
     /// <summary>Keeps blocks from eviction for a time; a later pin replaces an earlier one.</summary>
@@ -61,7 +62,8 @@ public sealed partial class KvNamespace
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>How many were pinned.</returns>
     public ValueTask<Result<int>> UnpinAsync(
-        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default, CancellationToken cancellationToken = default) =>
+        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default,
+            CancellationToken cancellationToken = default) =>
         ForEachAsync(Opcode.Unpin, ids, done, 0, timeout, cancellationToken);
 
     /// <summary>Marks blocks as used now.</summary>
@@ -71,7 +73,8 @@ public sealed partial class KvNamespace
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>How many are there.</returns>
     public ValueTask<Result<int>> TouchAsync(
-        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default, CancellationToken cancellationToken = default) =>
+        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default,
+            CancellationToken cancellationToken = default) =>
         ForEachAsync(Opcode.Touch, ids, done, 0, timeout, cancellationToken);
 
     /// <summary>Asks the silo to read blocks from SSD into host memory; does not wait for the reads.</summary>
@@ -81,7 +84,8 @@ public sealed partial class KvNamespace
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>How many are there or being read.</returns>
     public ValueTask<Result<int>> PrefetchAsync(
-        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default, CancellationToken cancellationToken = default) =>
+        ReadOnlyMemory<BlockId> ids, Memory<bool> done = default, TimeSpan timeout = default,
+            CancellationToken cancellationToken = default) =>
         ForEachAsync(Opcode.Prefetch, ids, done, 0, timeout, cancellationToken);
 
     /// <summary>What the silo knows of blocks. Counts neither hits nor misses.</summary>

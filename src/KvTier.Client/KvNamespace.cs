@@ -50,7 +50,8 @@ public sealed partial class KvNamespace
     }
 
     /// <summary>The ids of keys, in their order.</summary>
-    /// <exception cref="ArgumentException">A key is empty or too long, or <paramref name="ids"/> is shorter than <paramref name="keys"/>.</exception>
+    /// <exception cref="ArgumentException">A key is empty or too long, or <paramref name="ids"/> is shorter than
+    /// <paramref name="keys"/>.</exception>
     public void IdsOf(ReadOnlySpan<ReadOnlyMemory<byte>> keys, Span<BlockId> ids)
     {
         if (ids.Length < keys.Length) throw new ArgumentException($"Needs room for {keys.Length} ids; has {ids.Length}.", nameof(ids));

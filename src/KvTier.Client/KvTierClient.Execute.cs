@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using KvTier.Client.Connections;
 using KvTier.Client.Requests;
 using Polly;
@@ -18,6 +19,7 @@ public sealed partial class KvTierClient
     /// <summary>Sends a request and waits for the answer, with retries.</summary>
     /// <returns>Null when the request holds its answer.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     internal async ValueTask<KvError?> ExecuteAsync(Request request, TimeSpan timeout, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
@@ -33,6 +35,7 @@ public sealed partial class KvTierClient
         return error;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<KvError?> ExecuteResilientAsync(
         ResiliencePipeline<KvError?> resilient, Request request, CancellationToken cancellationToken)
     {
@@ -47,13 +50,15 @@ public sealed partial class KvTierClient
         return outcome.Exception switch
         {
             null => outcome.Result,
-            BrokenCircuitException => new KvError(ErrorCode.Unavailable, "circuit", "open", $"tries again after {options.Resilience.BreakerPause}"),
+            BrokenCircuitException =>
+                new KvError(ErrorCode.Unavailable, "circuit", "open", $"tries again after {options.Resilience.BreakerPause}"),
             OperationCanceledException => Request.Cancelled,
             var other => new KvError(ErrorCode.Internal, "client", other.ToString()),
         };
     }
 
     /// <summary>Tries a request once.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<KvError?> TryAsync(Request request, CancellationToken cancellationToken)
     {
         Connection? connection = request.Pinned;
@@ -64,7 +69,8 @@ public sealed partial class KvTierClient
         }
 
         if (request.NeedsLocal && connection.Local is null)
-            return new KvError(ErrorCode.Unsupported, "transport", options.Endpoint, "a Unix socket of a silo that offers its arena to this user");
+            return new KvError(ErrorCode.Unsupported, "transport", options.Endpoint,
+                "a Unix socket of a silo that offers its arena to this user");
         if (request.Check(connection.Limits) is { } refused) return refused;
         ushort handle = 0;
         if (request.Namespace is { } ns && !connection.TryGetHandle(ns, out handle))

@@ -72,7 +72,8 @@ public sealed partial class KvTierClient : IAsyncDisposable
     /// <returns>The client; <see cref="ErrorCode.InvalidArgument"/> when the options are not valid, <see cref="ErrorCode.Unavailable"/> or
     /// <see cref="ErrorCode.DeadlineExceeded"/> when the silo can't be reached, <see cref="ErrorCode.VersionMismatch"/>,
     /// <see cref="ErrorCode.Unauthorized"/> or <see cref="ErrorCode.Unsupported"/> when it refuses.</returns>
-    public static async ValueTask<Result<KvTierClient>> ConnectAsync(KvTierClientOptions options, CancellationToken cancellationToken = default)
+    public static async ValueTask<Result<KvTierClient>> ConnectAsync(KvTierClientOptions options,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { } invalid) return invalid;
@@ -94,7 +95,8 @@ public sealed partial class KvTierClient : IAsyncDisposable
     /// <param name="descriptor">Tenant and profile.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The namespace; <see cref="ErrorCode.NamespaceMismatch"/> when the silo knows another profile under the name.</returns>
-    public async ValueTask<Result<KvNamespace>> OpenNamespaceAsync(NamespaceDescriptor descriptor, CancellationToken cancellationToken = default)
+    public async ValueTask<Result<KvNamespace>> OpenNamespaceAsync(NamespaceDescriptor descriptor,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(descriptor);
         if (descriptor.Validate() is { } invalid) return invalid;
@@ -141,7 +143,8 @@ public sealed partial class KvTierClient : IAsyncDisposable
         return stat.Json;
     }
 
-    /// <summary>Closes the connections. Requests in flight end with <see cref="ErrorCode.Unavailable"/>; leases and reservations are void.</summary>
+    /// <summary>Closes the connections. Requests in flight end with <see cref="ErrorCode.Unavailable"/>; leases and reservations are
+    /// void.</summary>
     public async ValueTask DisposeAsync()
     {
         lock (gate)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using KvTier.Client.Requests;
 using KvTier.Protocol;
 
@@ -7,10 +8,12 @@ namespace KvTier.Client.Connections;
 
 internal sealed partial class Connection
 {
-    /// <summary>Most bytes asked for at once while it is not known what comes: at most so much of a payload has to be copied again.</summary>
+    /// <summary>Most bytes asked for at once while it is not known what comes: at most so much of a payload has to be copied
+    /// again.</summary>
     private const int HeadBytes = 4096;
 
-    /// <summary>Most bytes asked for at once of a payload, so that their check is computed while they are in the processor's cache.</summary>
+    /// <summary>Most bytes asked for at once of a payload, so that their check is computed while they are in the processor's
+    /// cache.</summary>
     private const int PieceBytes = 256 * 1024;
 
     private byte[] inbox = ArrayPool<byte>.Shared.Rent(64 * 1024);
@@ -69,12 +72,16 @@ internal sealed partial class Connection
 
     /// <summary>Takes one answer.</summary>
     /// <returns>Null, or what in it breaks the protocol.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<KvError?> TakeAsync(FrameHeader header, ReadOnlyMemory<byte> body)
     {
-        if (header.Kind is not (FrameKind.Response or FrameKind.Error)) return Violation("frame.kind", header.Kind.ToString(), "Response or Error");
+        if (header.Kind is not (FrameKind.Response or FrameKind.Error))
+            return Violation("frame.kind", header.Kind.ToString(), "Response or Error");
         if (header.Kind == FrameKind.Error && header.RequestId == 0) return ErrorBody.Read(body.Span);
-        if (!pending.TryFind(header.RequestId, out Request? request, out int items)) return Violation("frame.requestId", $"{header.RequestId}", "a request in flight");
-        if (request is null || !request.TryBeginReceive(header.RequestId)) return await DrainLateAsync(header, body, items).ConfigureAwait(false);
+        if (!pending.TryFind(header.RequestId, out Request? request, out int items))
+            return Violation("frame.requestId", $"{header.RequestId}", "a request in flight");
+        if (request is null || !request.TryBeginReceive(header.RequestId))
+            return await DrainLateAsync(header, body, items).ConfigureAwait(false);
         if (header.Opcode != request.Opcode) return Violation("frame.opcode", header.Opcode.ToString(), request.Opcode.ToString());
         metrics.AnswerReceived(FrameHeader.SizeBytes + header.BodyLength + header.PayloadLength);
         if (header.Kind == FrameKind.Error)
@@ -84,7 +91,8 @@ internal sealed partial class Connection
             return null;
         }
 
-        if (request.ReadBody(body.Span, header.PayloadLength, Limits) is { } violation) return violation with { Code = ErrorCode.ProtocolViolation };
+        if (request.ReadBody(body.Span, header.PayloadLength, Limits) is { } violation)
+            return violation with { Code = ErrorCode.ProtocolViolation };
         if (header.PayloadLength == 0)
         {
             for (int i = 0; i < request.SinkCount; i++)
@@ -120,8 +128,10 @@ internal sealed partial class Connection
         return await SkipAsync(header.PayloadLength).ConfigureAwait(false) ? null : Ended();
     }
 
-    /// <summary>Receives the blocks of an answer into their destinations and completes the request, at the latest when its caller leaves.</summary>
+    /// <summary>Receives the blocks of an answer into their destinations and completes the request, at the latest when its caller
+    /// leaves.</summary>
     /// <returns>Bytes of the payload that are still to come; -1 when the connection has ended.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<long> ReceivePayloadAsync(Request request, FrameHeader header)
     {
         long left = header.PayloadLength;
@@ -155,6 +165,7 @@ internal sealed partial class Connection
 
     /// <summary>Receives one block.</summary>
     /// <returns>Bytes received, fewer than asked for when the caller left; -1 when the connection ended.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReceiveBlockAsync(Request request, Memory<byte> destination)
     {
         int got = Math.Min(inboxEnd - inboxStart, destination.Length);
@@ -187,6 +198,7 @@ internal sealed partial class Connection
 
     /// <summary>Receives bytes that nobody wants.</summary>
     /// <returns>False when the connection ended.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> SkipAsync(long length)
     {
         while (length > 0)
@@ -194,7 +206,8 @@ internal sealed partial class Connection
             if (inboxStart == inboxEnd)
             {
                 inboxStart = 0;
-                inboxEnd = await socket.ReceiveAsync(inbox.AsMemory(0, (int)Math.Min(length, inbox.Length)), SocketFlags.None).ConfigureAwait(false);
+                inboxEnd = await socket.ReceiveAsync(inbox.AsMemory(0, (int)Math.Min(length, inbox.Length)), SocketFlags.None)
+                    .ConfigureAwait(false);
                 if (inboxEnd == 0) return false;
             }
 
@@ -208,6 +221,7 @@ internal sealed partial class Connection
 
     /// <summary>Receives until a number of bytes lie together in the inbox.</summary>
     /// <returns>False when the connection ended.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> FillAsync(int count)
     {
         if (inboxStart == inboxEnd) inboxStart = inboxEnd = 0;

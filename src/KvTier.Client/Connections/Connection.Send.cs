@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using KvTier.Client.Requests;
 
 namespace KvTier.Client.Connections;
@@ -31,8 +32,10 @@ internal sealed partial class Connection
 
     private static KvError Lost(Exception error) => new(ErrorCode.Unavailable, "connection", error.Message, "an open connection");
 
-    /// <summary>Sends a request's frame and leaves the send lock, which the caller has entered. Failures end the connection, which completes
+    /// <summary>Sends a request's frame and leaves the send lock, which the caller has entered. Failures end the connection, which
+    /// completes
     /// the request.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendAsync(Request request)
     {
         try
@@ -74,6 +77,7 @@ internal sealed partial class Connection
         outbox.Advance(bytes.Length);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0)

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using KvTier.Client.Local;
 using KvTier.Client.Metrics;
 using KvTier.Client.Requests;
@@ -7,7 +8,8 @@ using KvTier.Protocol;
 namespace KvTier.Client.Connections;
 
 /// <summary>
-/// One connection to a silo that the requests of many callers share. Ends once, for good: by a lost socket, a broken protocol, a deadline that passes
+/// One connection to a silo that the requests of many callers share. Ends once, for good: by a lost socket, a broken protocol, a deadline
+/// that passes
 /// inside a frame, or disposal.
 /// </summary>
 internal sealed partial class Connection : IAsyncDisposable
@@ -93,6 +95,7 @@ internal sealed partial class Connection : IAsyncDisposable
 
     /// <summary>Sends a request and waits for its answer.</summary>
     /// <returns>Null when the answer has been read; the silo's error; or why there is no answer.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<KvError?> RoundTripAsync(Request request, ushort handle, CancellationToken cancellationToken)
     {
         if (await EnterAsync(permits, request.Deadline, cancellationToken).ConfigureAwait(false) is { } crowded) return crowded;
@@ -112,7 +115,8 @@ internal sealed partial class Connection : IAsyncDisposable
         ValueTask<KvError?> answer = request.Begin(this, id, time);
         if (pending.TrySet(id, request))
         {
-            CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static state => ((Request)state!).Cancel(), request);
+            CancellationTokenRegistration registration = cancellationToken
+                .UnsafeRegister(static state => ((Request)state!).Cancel(), request);
             await SendAsync(request).ConfigureAwait(false);
             request.EndSend();
             KvError? error = await answer.ConfigureAwait(false);

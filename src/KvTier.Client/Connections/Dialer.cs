@@ -36,7 +36,8 @@ internal sealed class Dialer
             : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await pipeline.ExecuteAsync(token => socket.ConnectAsync(endpoint.ToEndPoint(), token), CancellationToken.None).ConfigureAwait(false);
+            await pipeline.ExecuteAsync(token => socket.ConnectAsync(endpoint.ToEndPoint(), token), CancellationToken.None)
+                .ConfigureAwait(false);
         }
         catch (Exception error) when (error is SocketException or TimeoutRejectedException)
         {
@@ -74,7 +75,8 @@ internal sealed class Dialer
     private KvError? MapArena(Connection connection, SharedArenaInfo? arena)
     {
         if (options.Transport == TransportMode.Wire) return null;
-        if (!endpoint.IsUnix) return new KvError(ErrorCode.Unsupported, "Transport", "Local", "Auto or Wire on TCP; Local on a Unix socket");
+        if (!endpoint.IsUnix)
+            return new KvError(ErrorCode.Unsupported, "Transport", "Local", "Auto or Wire on TCP; Local on a Unix socket");
         if (arena is null) return new KvError(ErrorCode.Unsupported, "Transport", "Local", "a silo that offers its arena to this user");
         if (!arenas.Acquire(arena).TryGet(out ArenaMapping? mapping, out KvError? error)) return error;
         connection.Local = new LocalSession(connection, mapping, options);

@@ -53,14 +53,17 @@ internal static class Resilience
     {
         double ms = Math.Min(options.RetryDelay.TotalMilliseconds * Math.Pow(2, attempt), options.RetryDelayMax.TotalMilliseconds);
         ms *= 0.5 + (Random.Shared.NextDouble() / 2);
-        if (context.Properties.TryGetValue(RequestKey, out Request? request)) ms = Math.Min(ms, ClientClock.Until(time, request.Deadline).TotalMilliseconds);
+        if (context.Properties.TryGetValue(RequestKey, out Request? request))
+            ms = Math.Min(ms, ClientClock.Until(time, request.Deadline).TotalMilliseconds);
         return TimeSpan.FromMilliseconds(Math.Max(ms, 0));
     }
 
     /// <summary>True for failures of which the next try may know nothing, when there is time for one.</summary>
     private static bool MayRetry(KvError? error, ResilienceContext context, TimeSpan delay, TimeProvider time)
     {
-        if (error is not { Code: ErrorCode.Unavailable or ErrorCode.Busy or ErrorCode.ShuttingDown or ErrorCode.NamespaceUnknown }) return false;
-        return context.Properties.TryGetValue(RequestKey, out Request? request) && request.Pinned is null && ClientClock.Until(time, request.Deadline) > delay;
+        if (error is not { Code: ErrorCode.Unavailable or ErrorCode.Busy or ErrorCode.ShuttingDown or ErrorCode.NamespaceUnknown })
+            return false;
+        return context.Properties.TryGetValue(RequestKey, out Request? request) && request.Pinned is null
+            && ClientClock.Until(time, request.Deadline) > delay;
     }
 }

@@ -24,9 +24,11 @@ internal sealed record SiloEndpoint(string Text, string Host, int Port, string? 
         if (text is not null && text.StartsWith("unix://", StringComparison.Ordinal))
         {
             string path = text["unix://".Length..];
-            if (path.Length > 1 && path[0] == '/' && System.Text.Encoding.UTF8.GetByteCount(path) <= 107) endpoint = new SiloEndpoint(text, "", 0, path);
+            if (path.Length > 1 && path[0] == '/' && System.Text.Encoding.UTF8.GetByteCount(path) <= 107)
+                endpoint = new SiloEndpoint(text, "", 0, path);
         }
-        else if (Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri is { Scheme: "tcp", Port: > 0, Host.Length: > 0 } && uri.AbsolutePath is "" or "/")
+        else if (Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri is { Scheme: "tcp", Port: > 0, Host.Length: > 0 }
+            && uri.AbsolutePath is "" or "/")
         {
             endpoint = new SiloEndpoint(text, uri.Host.Trim('[', ']'), uri.Port, null);
         }

@@ -101,14 +101,16 @@ internal sealed class LocalSession
     /// <param name="count">Blocks of the request.</param>
     public void ReturnGrants(Opcode opcode, ReadOnlySpan<byte> body, int count)
     {
-        if (opcode == Opcode.LocalGet && LocalGetResponseReader.TryRead(body, count, ArenaBytes, connection.Limits, out LocalGetResponseReader gets) is null)
+        if (opcode == Opcode.LocalGet
+            && LocalGetResponseReader.TryRead(body, count, ArenaBytes, connection.Limits, out LocalGetResponseReader gets) is null)
         {
             while (gets.TryReadNext(out LocalGetItem item))
             {
                 if (item.Lease != 0) Release(item.Lease);
             }
         }
-        else if (opcode == Opcode.LocalReserve && LocalReserveResponseReader.TryRead(body, count, ArenaBytes, out LocalReserveResponseReader slots) is null)
+        else if (opcode == Opcode.LocalReserve
+            && LocalReserveResponseReader.TryRead(body, count, ArenaBytes, out LocalReserveResponseReader slots) is null)
         {
             while (slots.TryReadNext(out ReservedItem item))
             {

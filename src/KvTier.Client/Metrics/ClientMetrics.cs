@@ -28,7 +28,8 @@ internal sealed class ClientMetrics : IDisposable
         receivedBytes = meter.CreateCounter<long>("kvtier.client.received", "By", "Bytes of frames and payload received.");
         hits = meter.CreateCounter<long>("kvtier.client.block.hits", "{block}", "Blocks fetched, by tier.");
         misses = meter.CreateCounter<long>("kvtier.client.block.misses", "{block}", "Blocks not fetched, by reason.");
-        corrupt = meter.CreateCounter<long>("kvtier.client.block.corrupt", "{block}", "Blocks whose bytes failed their check in the client.");
+        corrupt = meter.CreateCounter<long>("kvtier.client.block.corrupt", "{block}",
+            "Blocks whose bytes failed their check in the client.");
         failures = meter.CreateCounter<long>("kvtier.client.failures", "{operation}", "Operations that ended with an error, by code.");
         retries = meter.CreateCounter<long>("kvtier.client.retries", "{try}", "Tries after the first.");
         lateAnswers = meter.CreateCounter<long>("kvtier.client.late_answers", "{answer}", "Answers that nobody waited for any more.");

@@ -3,7 +3,8 @@ namespace KvTier.Client;
 /// <summary>What a client does when a silo does not answer. Every operation of the client is idempotent and may be tried again.</summary>
 public sealed class ResilienceOptions
 {
-    /// <summary>False to switch retry and circuit breaker off: each operation is tried once. Deadlines and reconnecting stay. Default true.</summary>
+    /// <summary>False to switch retry and circuit breaker off: each operation is tried once. Deadlines and reconnecting stay. Default
+    /// true.</summary>
     public bool Enabled { get; set; } = true;
 
     /// <summary>Tries after the first, 0 to 100, inside the operation's deadline. Default 3.</summary>
@@ -33,9 +34,12 @@ public sealed class ResilienceOptions
     internal KvError? Validate()
     {
         if (RetriesMax is < 0 or > 100) return KvError.InvalidArgument("Resilience.RetriesMax", RetriesMax, "0 to 100");
-        if (RetryDelay < TimeSpan.Zero || RetryDelay > TimeSpan.FromMinutes(5)) return KvTierClientOptions.Span("Resilience.RetryDelay", RetryDelay, "5 min");
-        if (RetryDelayMax < TimeSpan.Zero || RetryDelayMax > TimeSpan.FromHours(1)) return KvTierClientOptions.Span("Resilience.RetryDelayMax", RetryDelayMax, "1 h");
-        if (BreakerFailureRatio is not (> 0 and <= 1)) return KvError.InvalidArgument("Resilience.BreakerFailureRatio", BreakerFailureRatio, "above 0, at most 1");
+        if (RetryDelay < TimeSpan.Zero || RetryDelay > TimeSpan.FromMinutes(5))
+            return KvTierClientOptions.Span("Resilience.RetryDelay", RetryDelay, "5 min");
+        if (RetryDelayMax < TimeSpan.Zero || RetryDelayMax > TimeSpan.FromHours(1))
+            return KvTierClientOptions.Span("Resilience.RetryDelayMax", RetryDelayMax, "1 h");
+        if (BreakerFailureRatio is not (> 0 and <= 1))
+            return KvError.InvalidArgument("Resilience.BreakerFailureRatio", BreakerFailureRatio, "above 0, at most 1");
         if (BreakerTriesMin < 2) return KvError.InvalidArgument("Resilience.BreakerTriesMin", BreakerTriesMin, "2 or more");
         if (!InRange(BreakerWindow)) return KvError.InvalidArgument("Resilience.BreakerWindow", BreakerWindow.ToString(), "0.5 s to 1 h");
         if (!InRange(BreakerPause)) return KvError.InvalidArgument("Resilience.BreakerPause", BreakerPause.ToString(), "0.5 s to 1 h");

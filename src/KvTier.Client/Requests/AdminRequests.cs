@@ -27,7 +27,8 @@ internal sealed class PingExchange : Request
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) => EmptyBody.Write(buffer);
 
-    public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits) => EmptyBody.Check(body) ?? NoPayload(payloadLength);
+    public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits) =>
+        EmptyBody.Check(body) ?? NoPayload(payloadLength);
 }
 
 /// <summary>The silo's figures.</summary>

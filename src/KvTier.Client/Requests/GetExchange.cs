@@ -59,7 +59,8 @@ internal sealed class GetExchange : Request
             if (item.Status.IsHit())
             {
                 int expected = list[i].Length > 0 ? list[i].Length : item.BlockLength - list[i].Offset;
-                if (item.Length != expected) return new KvError(ErrorCode.ProtocolViolation, $"get.items[{i}].length", $"{item.Length}", $"{expected}");
+                if (item.Length != expected)
+                    return new KvError(ErrorCode.ProtocolViolation, $"get.items[{i}].length", $"{item.Length}", $"{expected}");
             }
 
             if (i + 1 == list.Length) break;

@@ -27,7 +27,9 @@ internal sealed class IdsExchange : Request
     }
 
     public override KvError? Check(Limits limits) =>
-        base.Check(limits) ?? (opcode == Opcode.Pin && pinMs > limits.PinMsMax ? KvError.LimitExceeded("pin.duration", pinMs, limits.PinMsMax) : null);
+        base.Check(limits) ?? (opcode == Opcode.Pin && pinMs > limits.PinMsMax
+            ? KvError.LimitExceeded("pin.duration", pinMs, limits.PinMsMax)
+            : null);
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs)
     {

@@ -44,7 +44,8 @@ internal sealed class LocalGetExchange : Request
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
-        if (LocalGetResponseReader.TryRead(body, ids.Length, Session.ArenaBytes, limits, out LocalGetResponseReader reader) is { } error) return error;
+        if (LocalGetResponseReader.TryRead(body, ids.Length, Session.ArenaBytes, limits, out LocalGetResponseReader reader) is { } error)
+            return error;
         LeaseDeadlineNs = reader.LeaseDeadlineNs;
         for (int i = 0; i < ids.Length && reader.TryReadNext(out LocalGetItem item); i++) items[i] = item;
         return NoPayload(payloadLength);
@@ -112,7 +113,8 @@ internal sealed class LocalReserveExchange : Request
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
-        if (LocalReserveResponseReader.TryRead(body, ItemCount, Session.ArenaBytes, out LocalReserveResponseReader reader) is { } error) return error;
+        if (LocalReserveResponseReader.TryRead(body, ItemCount, Session.ArenaBytes, out LocalReserveResponseReader reader) is { } error)
+            return error;
         LeaseDeadlineNs = reader.LeaseDeadlineNs;
         Error = reader.Error;
         for (int i = 0; i < ItemCount && reader.TryReadNext(out ReservedItem item); i++)

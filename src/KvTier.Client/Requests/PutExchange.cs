@@ -40,7 +40,9 @@ internal sealed class PutExchange : Request
             if (CheckBlock(block.Key.Length, block.Payload.Length, limits) is { } refused) return refused;
         }
 
-        return payloadLength > limits.FramePayloadBytesMax ? KvError.LimitExceeded("put.payloadLength", payloadLength, limits.FramePayloadBytesMax) : null;
+        return payloadLength > limits.FramePayloadBytesMax
+            ? KvError.LimitExceeded("put.payloadLength", payloadLength, limits.FramePayloadBytesMax)
+            : null;
     }
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs)
@@ -51,7 +53,8 @@ internal sealed class PutExchange : Request
         foreach (ref readonly PutBlock block in blocks.Span)
         {
             int length = block.Payload.Length;
-            uint check = BlockCheck.Compute(BlockId.Compute(ns, block.Key.Span), block.Codec, 0, length, Crc32C.Compute(block.Payload.Span));
+            uint check = BlockCheck
+                .Compute(BlockId.Compute(ns, block.Key.Span), block.Codec, 0, length, Crc32C.Compute(block.Payload.Span));
             writer.Add(block.Key.Span, length, block.Codec, check);
         }
     }

@@ -5,7 +5,8 @@ using KvTier.Protocol;
 namespace KvTier.Client.Requests;
 
 /// <summary>
-/// One request and its answer, used again for later ones. Completed by whoever comes first: the receive loop, the deadline, the caller's token or
+/// One request and its answer, used again for later ones. Completed by whoever comes first: the receive loop, the deadline, the caller's
+/// token or
 /// the end of the connection.
 /// </summary>
 /// <remarks>Lock order: the request, then the connection's table of pending requests.</remarks>
@@ -119,7 +120,8 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
             {
                 timer?.Dispose();
                 time = clock;
-                timer = clock.CreateTimer(static state => ((Request)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                timer = clock.CreateTimer(static state => ((Request)state!).OnTimer(), this, Timeout.InfiniteTimeSpan,
+                    Timeout.InfiniteTimeSpan);
             }
 
             TimeSpan left = clock.GetElapsedTime(clock.GetTimestamp(), Deadline);

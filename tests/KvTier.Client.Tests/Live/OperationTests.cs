@@ -49,7 +49,8 @@ public sealed class OperationTests
             Assert.Equal(1, (await ns.DeleteAsync(new[] { deleted.Id, never.Id })).Value);
             var buffer = new byte[200_000];
             var results = new BlockResult[4];
-            GetBlock[] gets = [new(never.Id, new byte[10]), new(here.Id, new byte[199_999]), new(here.Id, buffer), new(deleted.Id, new byte[50_000])];
+            GetBlock[] gets = [new(never.Id, new byte[10]), new(here.Id, new byte[199_999]), new(here.Id, buffer),
+                new(deleted.Id, new byte[50_000])];
             GetSummary got = (await ns.GetAsync(gets, results)).Value;
             Assert.Equal(new GetSummary(1, 0, 3, 200_000), got);
             Assert.Equal(MissReason.NeverStored, results[0].Reason);
@@ -107,7 +108,8 @@ public sealed class OperationTests
             Assert.Equal([true, true, true, false, true], done);
             var known = new BlockDescription[5];
             Assert.Equal(4, (await ns.DescribeAsync(ids, known)).Value);
-            Assert.Equal((20_001, TierSet.Host, Crc32C.Compute(samples[1].Payload)), (known[1].Length, known[1].Tiers, known[1].PayloadCrc));
+            Assert.Equal((20_001, TierSet.Host, Crc32C.Compute(samples[1].Payload)),
+                (known[1].Length, known[1].Tiers, known[1].PayloadCrc));
             Assert.True(known[1].PinnedUntilUnixMs > 0 && known[1].ExpiryUnixMs > 0);
             Assert.Equal(MissReason.NeverStored, known[3].Reason);
             Assert.Equal(4, (await ns.UnpinAsync(ids)).Value);
@@ -124,7 +126,9 @@ public sealed class OperationTests
     [CombinatorialWay]
     public async Task PutAsync_WithAckSsd_IsDurableAndComesBackAfterARestart(Way way)
     {
-        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { DataDirectory = Path.Combine(Path.GetDirectoryName(options.UnixSocket)!, "data"), SsdBytes = 1L << 30 });
+        await using LiveSilo silo = await LiveSilo
+            .StartAsync(options =>
+                options with { DataDirectory = Path.Combine(Path.GetDirectoryName(options.UnixSocket)!, "data"), SsdBytes = 1L << 30 });
         (KvTierClient client, KvNamespace ns) = await silo.ConnectAsync(way);
         await using (client)
         {
@@ -233,7 +237,8 @@ public sealed class OperationTests
 /// <summary>All three ways.</summary>
 public sealed class CombinatorialWayAttribute : Xunit.v3.DataAttribute
 {
-    public override ValueTask<IReadOnlyCollection<ITheoryDataRow>> GetData(System.Reflection.MethodInfo testMethod, Xunit.Sdk.DisposalTracker disposalTracker) =>
+    public override ValueTask<IReadOnlyCollection<ITheoryDataRow>> GetData(System.Reflection.MethodInfo testMethod,
+        Xunit.Sdk.DisposalTracker disposalTracker) =>
         new([.. Enum.GetValues<Way>().Select(way => new TheoryDataRow<Way>(way))]);
 
     public override bool SupportsDiscoveryEnumeration() => true;

@@ -40,7 +40,8 @@ public enum Act
 }
 
 /// <summary>
-/// A silo of wire and dictionary only, over real sockets, that misbehaves on demand. It shares the codecs with the product, and nothing else.
+/// A silo of wire and dictionary only, over real sockets, that misbehaves on demand. It shares the codecs with the product, and nothing
+/// else.
 /// </summary>
 public sealed class ScriptedSilo : IAsyncDisposable
 {
@@ -80,7 +81,8 @@ public sealed class ScriptedSilo : IAsyncDisposable
     /// <summary>Lets what is held go on.</summary>
     public void Open()
     {
-        TaskCompletionSource old = Interlocked.Exchange(ref gate, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        TaskCompletionSource old = Interlocked
+            .Exchange(ref gate, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         old.TrySetResult();
     }
 
@@ -198,7 +200,8 @@ public sealed class ScriptedSilo : IAsyncDisposable
                 lock (namespaces)
                 {
                     if (!namespaces.Contains(descriptor)) namespaces.Add(descriptor);
-                    new NamespaceOpenResponse((ushort)namespaces.IndexOf(descriptor), descriptor.Id, descriptor.Profile.BlockBytes).Write(buffer);
+                    new NamespaceOpenResponse((ushort)namespaces.IndexOf(descriptor), descriptor.Id, descriptor.Profile.BlockBytes)
+                        .Write(buffer);
                 }
 
                 return [];
@@ -237,7 +240,9 @@ public sealed class ScriptedSilo : IAsyncDisposable
             statuses.Add(!sound ? PutItemStatus.Refused : blocks.TryAdd(id, bytes) ? PutItemStatus.Stored : PutItemStatus.Present);
         }
 
-        PutResponse.Write(buffer, statuses.ToArray(), statuses.Contains(PutItemStatus.Refused) ? new KvError(ErrorCode.Corrupt, "check") : null);
+        PutResponse.Write(buffer, statuses.ToArray(), statuses.Contains(PutItemStatus.Refused)
+            ? new KvError(ErrorCode.Corrupt, "check")
+            : null);
         return [];
     }
 
@@ -257,7 +262,8 @@ public sealed class ScriptedSilo : IAsyncDisposable
 
             (int offset, int length) = get.Ranges[i];
             ReadOnlySpan<byte> range = length == 0 ? bytes.AsSpan(offset) : bytes.AsSpan(offset, length);
-            writer.Add(new GetItem(GetStatus.HostHit, range.Length, 0, BlockCheck.Compute(id, 0, offset, range.Length, Crc32C.Compute(range)), bytes.Length));
+            writer.Add(new GetItem(GetStatus.HostHit, range.Length, 0, BlockCheck
+                .Compute(id, 0, offset, range.Length, Crc32C.Compute(range)), bytes.Length));
             output.Write(range);
         }
 

@@ -97,7 +97,8 @@ public sealed class ScriptedTests
         (KvTierClient client, KvNamespace ns) = await ConnectAsync(silo, options => options.Connections = 1);
         await using KvTierClient closing = client;
         silo.Script = header => header.Opcode == Opcode.Prefix ? Act.Hold : Act.Answer;
-        Result<int> late = await ns.PrefixAsync(new BlockId[] { new(1, 2) }, timeout: TimeSpan.FromMilliseconds(50)).AsTask().WaitAsync(Guard);
+        Result<int> late = await ns.PrefixAsync(new BlockId[] { new(1, 2) }, timeout: TimeSpan.FromMilliseconds(50)).AsTask()
+            .WaitAsync(Guard);
         Assert.Equal(ErrorCode.DeadlineExceeded, late.Error!.Code);
         silo.Open();
         Assert.Null(await client.PingAsync());
@@ -113,7 +114,8 @@ public sealed class ScriptedTests
         (byte[] key, byte[] payload, BlockId id) = Block(ns, 5, 1 << 20);
         Assert.True((await ns.PutAsync(key, payload)).IsOk);
         silo.Script = header => header.Opcode == Opcode.Get ? Act.HalfPayload : Act.Answer;
-        Result<BlockResult> late = await ns.GetAsync(new GetBlock(id, new byte[payload.Length]), TimeSpan.FromMilliseconds(100)).AsTask().WaitAsync(Guard);
+        Result<BlockResult> late = await ns.GetAsync(new GetBlock(id, new byte[payload.Length]), TimeSpan.FromMilliseconds(100)).AsTask()
+            .WaitAsync(Guard);
         Assert.Equal(ErrorCode.DeadlineExceeded, late.Error!.Code);
         silo.Script = _ => Act.Answer;
         silo.Open();
@@ -188,7 +190,8 @@ public sealed class ScriptedTests
     public async Task ConnectAsync_WithTransportLocalOverTcp_IsUnsupported()
     {
         await using var silo = new ScriptedSilo();
-        Result<KvTierClient> result = await KvTierClient.ConnectAsync(new KvTierClientOptions { Endpoint = silo.Endpoint, Transport = TransportMode.Local });
+        Result<KvTierClient> result = await KvTierClient
+            .ConnectAsync(new KvTierClientOptions { Endpoint = silo.Endpoint, Transport = TransportMode.Local });
         Assert.Equal(ErrorCode.Unsupported, result.Error!.Code);
     }
 
@@ -220,7 +223,8 @@ public sealed class ScriptedTests
     [Fact]
     public async Task PutAsync_AboveALimitOfTheSilo_NamesFieldValueAndLimitAndSendsNothing()
     {
-        await using var silo = new ScriptedSilo { Limits = Limits.Default with { BatchBlocksMax = 3, BlockBytesMax = 1000, KeyBytesMax = 8 } };
+        await using var silo = new ScriptedSilo { Limits = Limits.Default with { BatchBlocksMax = 3, BlockBytesMax = 1000,
+            KeyBytesMax = 8 } };
         (KvTierClient client, KvNamespace ns) = await ConnectAsync(silo);
         await using KvTierClient closing = client;
         Assert.Equal(KvError.LimitExceeded("block.length", 1001, 1000), (await ns.PutAsync(new byte[8], new byte[1001])).Error);
@@ -254,7 +258,8 @@ public sealed class ScriptedTests
         {
             for (int round = 0; round < 8; round++)
             {
-                (byte[] key, byte[] payload, BlockId id) = Block(ns, (caller * 100) + round, 1 + (((caller * 7919) + (round * 104729)) % 90_000));
+                (byte[] key, byte[] payload, BlockId id) = Block(ns, (caller * 100) + round,
+                    1 + (((caller * 7919) + (round * 104729)) % 90_000));
                 Assert.Equal(PutStatus.Stored, (await ns.PutAsync(key, payload)).Value);
                 var destination = new byte[payload.Length];
                 Assert.True((await ns.GetAsync(new GetBlock(id, destination))).Value.IsHit);
@@ -273,7 +278,8 @@ public sealed class ScriptedTests
         return (key, payload, id);
     }
 
-    private static async Task<(KvTierClient Client, KvNamespace Namespace)> ConnectAsync(ScriptedSilo silo, Action<KvTierClientOptions>? configure = null)
+    private static async Task<(KvTierClient Client, KvNamespace Namespace)> ConnectAsync(ScriptedSilo silo,
+        Action<KvTierClientOptions>? configure = null)
     {
         var options = new KvTierClientOptions { Endpoint = silo.Endpoint };
         configure?.Invoke(options);

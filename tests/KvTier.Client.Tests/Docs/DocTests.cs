@@ -1,0 +1,76 @@
+using System.Text.RegularExpressions;
+using KvTier.Client.Tests.Live;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KvTier.Client.Tests.Docs;
+
+/// <summary>What docs/how-to/dotnet-client.md shows is compiled, runs, and is what it shows.</summary>
+public sealed partial class DocTests
+{
+    [Fact]
+    public void HowTo_ForTheClient_ShowsTheSamplesThatAreCompiledHere()
+    {
+        string root = Root();
+        string source = File.ReadAllText(Path.Combine(root, "tests", "KvTier.Client.Tests", "Docs", "Quickstart.cs"));
+        string page = File.ReadAllText(Path.Combine(root, "docs", "how-to", "dotnet-client.md"));
+        MatchCollection regions = Region().Matches(source);
+        Assert.Equal(5, regions.Count);
+        foreach (Match region in regions)
+        {
+            string[] lines = region.Groups["code"].Value.TrimEnd().Split('\n');
+            string code = string.Join('\n', lines.Select(line => line.StartsWith("    ", StringComparison.Ordinal) ? line[4..] : line));
+            Assert.True(page.Contains(code, StringComparison.Ordinal),
+                $"docs/how-to/dotnet-client.md does not show region {region.Groups["name"].Value} as it is:\n{code}");
+        }
+    }
+
+    [Fact]
+    public async Task Samples_OfTheHowTo_Run()
+    {
+        await using LiveSilo silo = await LiveSilo.StartAsync();
+        Assert.Equal([1, 2, 3], await Quickstart.PutAndGetAsync(silo.ClientOptions(Way.Tcp).Endpoint));
+        (KvTierClient client, KvNamespace ns) = await silo.ConnectAsync(Way.Local);
+        await using (client)
+        {
+            (byte[], byte[])[] blocks = [.. Enumerable.Range(0, 3).Select(i => Sample.Make(ns, i, 1000)).Select(s => (s.Key, s.Payload))];
+            Assert.Equal(3, await Quickstart.BatchAsync(ns, blocks, CancellationToken.None));
+            byte[] key = [9, 9];
+            Assert.Equal(1, (await Quickstart.WriteInPlaceAsync(ns, key, 5000)).Stored);
+            Assert.Equal(35_000, await Quickstart.SumInPlaceAsync(ns, ns.IdOf(key)));
+        }
+    }
+
+    [Fact]
+    public async Task AddKvTierClient_InAContainer_GivesOneClientThatConnectsWhenItIsUsed()
+    {
+        await using LiveSilo silo = await LiveSilo.StartAsync();
+        var services = new ServiceCollection();
+        services.AddKvTierClient(options => options.Endpoint = silo.ClientOptions(Way.Tcp).Endpoint);
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        var client = provider.GetRequiredService<KvTierClient>();
+        Assert.Same(client, provider.GetRequiredService<KvTierClient>());
+        Assert.Equal(0, client.ConnectionsOpen);
+        Assert.Null(await client.PingAsync());
+        Assert.Equal(1, client.ConnectionsOpen);
+    }
+
+    [Fact]
+    public void AddKvTierClient_WithAnOptionThatCanNotBe_ThrowsWhenTheClientIsAskedFor()
+    {
+        var services = new ServiceCollection();
+        services.AddKvTierClient(options => options.Connections = 0);
+        using ServiceProvider provider = services.BuildServiceProvider();
+        KvException thrown = Assert.Throws<KvException>(() => provider.GetRequiredService<KvTierClient>());
+        Assert.Equal("Connections", thrown.Error.Field);
+    }
+
+    private static string Root()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "KvTier.sln"))) folder = Path.GetDirectoryName(folder);
+        return folder ?? throw new InvalidOperationException("The repository's root is not above the test's folder.");
+    }
+
+    [GeneratedRegex(@"// <(?<name>[a-z-]+)>\n(?<code>.*?)// </\k<name>>", RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Region();
+}
