@@ -33,6 +33,7 @@ public sealed partial class SiloHost
         StallMs = options.StallTimeoutMs,
         ReadMs = options.RequestDeadlineMs,
         RoomMs = options.PutWaitMs,
+        SocketBufferBytes = options.SocketBufferBytes,
     };
 
     /// <summary>Makes a silo's listener of the RESP2 one.</summary>
