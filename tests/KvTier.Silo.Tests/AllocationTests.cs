@@ -22,7 +22,8 @@ public sealed class AllocationTests : SiloTest
         RawClient client = Connect(host);
         (string, int)[] batch = [.. Enumerable.Range(0, blocks).Select(i => ($"k{i}", length))];
         Blocks.Put(client, batch);
-        byte[] get = RawClient.Encode(Opcode.Get, 1, b => GetRequest.Write(b, client.Namespace, 0, [.. batch.Select(x => client.Id(x.Item1))]));
+        byte[] get = RawClient.Encode(Opcode.Get, 1, b =>
+            GetRequest.Write(b, client.Namespace, 0, [.. batch.Select(x => client.Id(x.Item1))]));
         AssertNothingAllocated(client, get);
     }
 

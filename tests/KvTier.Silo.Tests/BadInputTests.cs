@@ -17,7 +17,8 @@ public sealed class BadInputTests : SiloTest
     [InlineData("payload", ErrorCode.LimitExceeded, "frame.payloadLength", "1073741825", "1073741824")]
     [InlineData("bodyCrc", ErrorCode.ProtocolViolation, "frame.bodyCrc", null, null)]
     [InlineData("response", ErrorCode.ProtocolViolation, "frame.kind", "Response", "Request for Ping")]
-    public async Task Frame_ThatIsBroken_IsAnsweredAndTheConnectionClosed(string what, ErrorCode code, string field, string? value, string? limit)
+    public async Task Frame_ThatIsBroken_IsAnsweredAndTheConnectionClosed(string what, ErrorCode code, string field, string? value,
+        string? limit)
     {
         SiloHost host = await StartAsync();
         RawClient other = Connect(host);
@@ -46,7 +47,8 @@ public sealed class BadInputTests : SiloTest
     {
         SiloHost host = await StartAsync();
         RawClient client = Dial(host.Endpoints.Native!);
-        Assert.Equal(new KvError(ErrorCode.Unauthorized, "frame.opcode", "Ping", "Hello as the first request of a connection"), client.Ask(Opcode.Ping, EmptyBody.Write).Error);
+        Assert.Equal(new KvError(ErrorCode.Unauthorized, "frame.opcode", "Ping", "Hello as the first request of a connection"),
+            client.Ask(Opcode.Ping, EmptyBody.Write).Error);
         Assert.True(client.IsClosedBySilo());
     }
 
@@ -74,7 +76,8 @@ public sealed class BadInputTests : SiloTest
     {
         SiloHost host = await StartAsync();
         RawClient client = Connect(host);
-        Assert.Equal(new KvError(ErrorCode.Unsupported, "frame.opcode", "99", "an opcode of version 1"), client.Ask((Opcode)99, EmptyBody.Write, new byte[100_000]).Error);
+        Assert.Equal(new KvError(ErrorCode.Unsupported, "frame.opcode", "99", "an opcode of version 1"),
+            client.Ask((Opcode)99, EmptyBody.Write, new byte[100_000]).Error);
         client.Ask(Opcode.Ping, EmptyBody.Write).Ok();
     }
 
@@ -138,7 +141,8 @@ public sealed class BadInputTests : SiloTest
         RawClient client = Connect(host, new NamespaceDescriptor("t", Profiles.Llama31_8B));
         (Action<FrameBuffer> body, byte[] payload) = Blocks.PutRequest(client, [("a", 100)]);
         Assert.Equal(
-            KvError.InvalidArgument("items[0].length", 100, "2097152, the block of t/llama-3.1-8b"), client.Ask(Opcode.Put, body, payload).Error);
+            KvError.InvalidArgument("items[0].length", 100, "2097152, the block of t/llama-3.1-8b"),
+                client.Ask(Opcode.Put, body, payload).Error);
     }
 
     [Theory]
@@ -152,7 +156,8 @@ public sealed class BadInputTests : SiloTest
         SiloHost host = await StartAsync();
         RawClient client = Connect(host);
         Blocks.Put(client, ("a", 100));
-        KvError error = client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, [client.Id("a")], [new ByteRange(offset, length)])).Error;
+        KvError error = client.Ask(Opcode.Get, b =>
+            GetRequest.Write(b, client.Namespace, 0, [client.Id("a")], [new ByteRange(offset, length)])).Error;
         Assert.Equal((ErrorCode.InvalidArgument, field), (error.Code, error.Field));
         Assert.Equal(0, host.Engine.Stats.LeasedSlots);
         Blocks.AssertRight(client, "a", 100);
@@ -165,8 +170,10 @@ public sealed class BadInputTests : SiloTest
         RawClient client = Connect(host);
         RawClient stranger = Dial(host.Endpoints.Native!);
         stranger.Hello().Ok();
-        Assert.Equal(KvError.LimitExceeded("get.ids.count", 5, 4), client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, new BlockId[5])).Error);
-        Assert.Equal(KvError.LimitExceeded("get.deadline", 40_001, 40_000), client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 40_001, new BlockId[1])).Error);
+        Assert.Equal(KvError.LimitExceeded("get.ids.count", 5, 4),
+            client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, new BlockId[5])).Error);
+        Assert.Equal(KvError.LimitExceeded("get.deadline", 40_001, 40_000),
+            client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 40_001, new BlockId[1])).Error);
         foreach (Opcode opcode in new[] { Opcode.Get, Opcode.Prefix, Opcode.Delete, Opcode.Pin, Opcode.Describe })
         {
             KvError error = stranger.Ask(opcode, b =>
@@ -245,9 +252,11 @@ public sealed class BadInputTests : SiloTest
         byte[][] frames =
         [
             [.. RawClient.Encode(Opcode.Put, 1, b => Spoil(b, put, random), payload.Length), .. payload],
-            RawClient.Encode(Opcode.Get, 2, b => Spoil(b, x => GetRequest.Write(x, client.Namespace, 0, ids, [new ByteRange(0, 1), default]), random)),
+            RawClient.Encode(Opcode.Get, 2, b =>
+                Spoil(b, x => GetRequest.Write(x, client.Namespace, 0, ids, [new ByteRange(0, 1), default]), random)),
             RawClient.Encode(Opcode.Describe, 3, b => Spoil(b, x => IdsRequest.Write(x, client.Namespace, ids), random)),
-            RawClient.Encode(Opcode.NamespaceOpen, 4, b => Spoil(b, new NamespaceOpenRequest(new NamespaceDescriptor("fuzz", Profiles.Opaque)).Write, random)),
+            RawClient.Encode(Opcode.NamespaceOpen, 4, b =>
+                Spoil(b, new NamespaceOpenRequest(new NamespaceDescriptor("fuzz", Profiles.Opaque)).Write, random)),
         ];
         return [.. frames.OrderBy(_ => random.Next()).SelectMany(f => f)];
     }

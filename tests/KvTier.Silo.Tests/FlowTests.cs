@@ -6,7 +6,8 @@ namespace KvTier.Silo.Tests;
 /// <summary>Clients that are slow, stop, leave in the middle, or ask for much at once.</summary>
 public sealed class FlowTests : SiloTest
 {
-    private SiloOptions WithSsd => Small with { DataDirectory = Path.Combine(Folder, "data"), SsdBytes = 128 << 20, Limits = new Limits { BlockBytesMax = 1 << 20 } };
+    private SiloOptions WithSsd =>
+        Small with { DataDirectory = Path.Combine(Folder, "data"), SsdBytes = 128 << 20, Limits = new Limits { BlockBytesMax = 1 << 20 } };
 
     [Fact]
     public async Task Client_ThatLeavesInTheMiddleOfAPut_GivesTheSlotBack()
@@ -111,7 +112,8 @@ public sealed class FlowTests : SiloTest
         foreach (int inflight in new[] { 1, 256 })
         {
             SiloOptions options = WithSsd with { DataDirectory = Path.Combine(Folder, $"data{inflight}"), UnixSocket = null };
-            SiloHost host = await StartAsync(options with { HostBytes = 1 << 20, Limits = options.Limits with { InflightRequestsMax = inflight } });
+            SiloHost host = await StartAsync(
+                options with { HostBytes = 1 << 20, Limits = options.Limits with { InflightRequestsMax = inflight } });
             RawClient client = Connect(host);
             const int count = 100;
             for (int i = 0; i < count; i++) Assert.Equal([PutItemStatus.Stored], Blocks.Put(client, ($"k{i}", 60_000)).Statuses);
@@ -131,7 +133,8 @@ public sealed class FlowTests : SiloTest
             });
             for (int i = 0; i < count; i++)
             {
-                lock (asked) asked.Add(client.Post(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, [client.Id($"k{i}")])), $"k{i}");
+                lock (asked) asked.Add(client.Post(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, [client.Id($"k{i}")])),
+                    $"k{i}");
             }
 
             await reading;
@@ -179,7 +182,8 @@ public sealed class FlowTests : SiloTest
         await UntilAsync(() => host.Engine.Stats.ReservedSlots == 1, "the put to begin");
         Task<KvError?> stopping = host.StopAsync();
         await UntilAsync(() => host.Connections.IsDraining, "draining");
-        Assert.Equal(ErrorCode.ShuttingDown, client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, [client.Id("a")])).Error.Code);
+        Assert.Equal(ErrorCode.ShuttingDown,
+            client.Ask(Opcode.Get, b => GetRequest.Write(b, client.Namespace, 0, [client.Id("a")])).Error.Code);
         client.Ask(Opcode.Ping, EmptyBody.Write).Ok();
         busy.Send(payload);
         Blocks.ReadPut(busy.Receive(), 1);

@@ -91,7 +91,9 @@ public sealed class HttpTests : SiloTest
         Process promtool;
         try
         {
-            promtool = Process.Start(new ProcessStartInfo("promtool", "check metrics") { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = true })!;
+            promtool = Process.Start(
+                new ProcessStartInfo("promtool", "check metrics") { UseShellExecute = false, RedirectStandardInput = true,
+                RedirectStandardError = true, RedirectStandardOutput = true })!;
         }
         catch (System.ComponentModel.Win32Exception e)
         {

@@ -75,7 +75,8 @@ public sealed class LocalPathTests : SiloTest
         for (int i = 0; i < 50; i++)
         {
             ReservedItem next = Reserve(other, ($"o{i}", 1000)).Items.Single();
-            Assert.False(next.Offset < slot.Offset + slot.Capacity && slot.Offset < next.Offset + next.Capacity, "a slot that may still be written was handed out");
+            Assert.False(next.Offset < slot.Offset + slot.Capacity && slot.Offset < next.Offset + next.Capacity,
+                "a slot that may still be written was handed out");
         }
 
         writer.Dispose();
@@ -118,11 +119,14 @@ public sealed class LocalPathTests : SiloTest
         SiloHost host = await StartAsync(Small with { Limits = new Limits { LeasesMax = 2, ReservationsMax = 2, LeaseMsMax = 5000 } });
         RawClient client = ConnectUnix(host);
         Blocks.Put(client, ("a", 10), ("b", 10), ("c", 10));
-        Assert.Equal(new KvError(ErrorCode.Busy, "leases", "3", "2"), client.Ask(Opcode.LocalGet, b => LocalGetRequest.Write(b, client.Namespace, 0, 0, [client.Id("a"), client.Id("b"), client.Id("c")])).Error);
+        Assert.Equal(new KvError(ErrorCode.Busy, "leases", "3", "2"),
+            client.Ask(Opcode.LocalGet, b =>
+            LocalGetRequest.Write(b, client.Namespace, 0, 0, [client.Id("a"), client.Id("b"), client.Id("c")])).Error);
         (ReservedItem[] items, KvError? error) = Reserve(client, ("x", 10), ("y", 10), ("z", 10));
         Assert.Equal([ReserveStatus.Reserved, ReserveStatus.Reserved, ReserveStatus.Refused], items.Select(i => i.Status));
         Assert.Equal(new KvError(ErrorCode.Busy, "reservations", "3", "2"), error);
-        Assert.Equal(KvError.LimitExceeded("localGet.leaseMs", 5001, 5000), client.Ask(Opcode.LocalGet, b => LocalGetRequest.Write(b, client.Namespace, 0, 5001, [client.Id("a")])).Error);
+        Assert.Equal(KvError.LimitExceeded("localGet.leaseMs", 5001, 5000),
+            client.Ask(Opcode.LocalGet, b => LocalGetRequest.Write(b, client.Namespace, 0, 5001, [client.Id("a")])).Error);
     }
 
     [Fact]
@@ -166,7 +170,8 @@ public sealed class LocalPathTests : SiloTest
         string attach = Convert.ToHexString(RawClient.Encode(Opcode.LocalAttach, 2, EmptyBody.Write));
         string script = $"import os,socket;os.setuid(65534);s=socket.socket(socket.AF_UNIX);s.connect('{host.Endpoints.UnixSocket}');" +
             $"s.sendall(bytes.fromhex('{hello}{attach}'));s.shutdown(1);d=b''.join(iter(lambda:s.recv(65536),b''));print(d.hex())";
-        using Process python = Process.Start(new ProcessStartInfo("python3", ["-c", script]) { UseShellExecute = false, RedirectStandardOutput = true })!;
+        using Process python = Process.Start(
+            new ProcessStartInfo("python3", ["-c", script]) { UseShellExecute = false, RedirectStandardOutput = true })!;
         byte[] answers = Convert.FromHexString((await python.StandardOutput.ReadToEndAsync()).Trim());
         await python.WaitForExitAsync();
         Assert.Equal(FrameStatus.Ok, FrameHeader.TryParse(answers, new Limits(), out FrameHeader first));
@@ -174,7 +179,8 @@ public sealed class LocalPathTests : SiloTest
         byte[] rest = answers[(FrameHeader.SizeBytes + first.BodyLength)..];
         Assert.Null(HelloResponse.Read(answers.AsSpan(FrameHeader.SizeBytes, first.BodyLength)).Value.Arena);
         Assert.Equal(FrameStatus.Ok, FrameHeader.TryParse(rest, new Limits(), out FrameHeader second));
-        Assert.Equal(new KvError(ErrorCode.Unauthorized, "localPath", "user 65534", "user 0, whose silo it is"), ErrorBody.Read(rest.AsSpan(FrameHeader.SizeBytes, second.BodyLength)));
+        Assert.Equal(new KvError(ErrorCode.Unauthorized, "localPath", "user 65534", "user 0, whose silo it is"),
+            ErrorBody.Read(rest.AsSpan(FrameHeader.SizeBytes, second.BodyLength)));
     }
 
     private static (ErrorCode Code, string Field) Attach(RawClient client)
@@ -186,7 +192,8 @@ public sealed class LocalPathTests : SiloTest
     private static SharedMapping Map(RawClient client) =>
         SharedMapping.Open(LocalAttachResponse.Read(client.Ask(Opcode.LocalAttach, EmptyBody.Write).Ok()).Value).Value;
 
-    private static (ReservedItem[] Items, KvError? Error) Reserve(RawClient client, params (string Key, int Length)[] blocks) => Reserve(client, 0, blocks);
+    private static (ReservedItem[] Items, KvError? Error) Reserve(RawClient client, params (string Key, int Length)[] blocks) =>
+        Reserve(client, 0, blocks);
 
     private static (ReservedItem[] Items, KvError? Error) Reserve(RawClient client, int leaseMs, params (string Key, int Length)[] blocks)
     {
@@ -194,9 +201,11 @@ public sealed class LocalPathTests : SiloTest
         return ReadReserve(client.Receive(), blocks.Length);
     }
 
-    private static ulong PostReserve(RawClient client, int leaseMs, params (string Key, int Length)[] blocks) => client.Post(Opcode.LocalReserve, b =>
+    private static ulong PostReserve(RawClient client, int leaseMs, params (string Key, int Length)[] blocks) =>
+        client.Post(Opcode.LocalReserve, b =>
     {
-        LocalReserveRequestWriter writer = LocalReserveRequestWriter.Begin(b, client.Namespace, PutFlags.None, 0, 0, leaseMs, blocks.Length);
+        LocalReserveRequestWriter writer = LocalReserveRequestWriter.Begin(b, client.Namespace, PutFlags.None, 0, 0, leaseMs,
+            blocks.Length);
         foreach ((string key, int length) in blocks) writer.Add(Encoding.UTF8.GetBytes(key), length, 0);
     });
 
@@ -211,14 +220,16 @@ public sealed class LocalPathTests : SiloTest
     private static (PutItemStatus Status, KvError? Error) Commit(RawClient client, ulong reservation, uint check)
     {
         (PutItemStatus[] statuses, KvError? error) = Blocks.ReadPut(
-            client.Ask(Opcode.LocalCommit, b => LocalCommitRequestWriter.Begin(b, AckLevel.Memory, 0, 1).Add(new CommitItem(reservation, check))), 1);
+            client.Ask(Opcode.LocalCommit, b =>
+                LocalCommitRequestWriter.Begin(b, AckLevel.Memory, 0, 1).Add(new CommitItem(reservation, check))), 1);
         return (statuses[0], error);
     }
 
     private static (long DeadlineNs, LocalGetItem[] Items) Get(RawClient client, int leaseMs, params string[] keys)
     {
         Reply reply = client.Ask(Opcode.LocalGet, b => LocalGetRequest.Write(b, client.Namespace, 0, leaseMs, [.. keys.Select(client.Id)]));
-        Assert.Null(LocalGetResponseReader.TryRead(reply.Ok(), keys.Length, long.MaxValue, new Limits(), out LocalGetResponseReader reader));
+        Assert.Null(LocalGetResponseReader.TryRead(reply.Ok(), keys.Length, long.MaxValue, new Limits(),
+            out LocalGetResponseReader reader));
         var items = new List<LocalGetItem>();
         while (reader.TryReadNext(out LocalGetItem item)) items.Add(item);
         return (reader.LeaseDeadlineNs, [.. items]);

@@ -46,7 +46,8 @@ public sealed class NativeRequestTests : SiloTest
         (string, int)[] blocks = [.. Enumerable.Range(0, 64).Select(i => ($"k{i}", (i * 1777) % 70_000))];
         Assert.All(Blocks.Put(client, blocks).Statuses, status => Assert.Equal(PutItemStatus.Stored, status));
         (GetItem Item, byte[] Bytes)[] got = Blocks.Get(client, [.. blocks.Select(b => b.Item1), "missing"]);
-        for (int i = 0; i < blocks.Length; i++) Assert.True(BlockBytes.Verify(client.Id(blocks[i].Item1), got[i].Bytes) && got[i].Bytes.Length == blocks[i].Item2);
+        for (int i = 0; i < blocks.Length; i++) Assert.True(BlockBytes.Verify(client.Id(blocks[i].Item1), got[i].Bytes)
+            && got[i].Bytes.Length == blocks[i].Item2);
         Assert.Equal(GetStatus.NeverStored, got[^1].Item.Status);
     }
 
@@ -74,12 +75,15 @@ public sealed class NativeRequestTests : SiloTest
         RawClient client = Connect(host);
         Blocks.Put(client, ("a", 10), ("b", 20));
         BlockId[] ids = [client.Id("a"), client.Id("b"), client.Id("c")];
-        Assert.Null(PrefixResponse.TryRead(client.Ask(Opcode.Prefix, b => PrefixRequest.Write(b, client.Namespace, PrefixFlags.Touch, ids)).Ok(), 3, out PrefixResponse prefix));
+        Assert.Null(PrefixResponse.TryRead(
+            client.Ask(Opcode.Prefix, b => PrefixRequest.Write(b, client.Namespace, PrefixFlags.Touch, ids)).Ok(), 3,
+            out PrefixResponse prefix));
         Assert.Equal([TierSet.Host, TierSet.Host], prefix.Tiers.ToArray());
         ItemStatus[] here = [ItemStatus.Done, ItemStatus.Done, ItemStatus.NotHere];
         Assert.Equal(here, Statuses(client, Opcode.Touch, ids));
         Assert.Equal(here, Statuses(client, client.Ask(Opcode.Pin, b => PinRequest.Write(b, client.Namespace, 60_000, ids))));
-        DescribeItem[] items = DescribeResponse.Read(client.Ask(Opcode.Describe, b => IdsRequest.Write(b, client.Namespace, ids)).Ok(), 3, new Limits()).Value;
+        DescribeItem[] items = DescribeResponse.Read(client.Ask(Opcode.Describe, b => IdsRequest.Write(b, client.Namespace, ids)).Ok(), 3,
+            new Limits()).Value;
         Assert.Equal(20, items[1].Length);
         Assert.True(items[0].PinnedUntilUnixMs > 0);
         Assert.Equal(MissReason.NeverStored, items[2].Reason);
@@ -113,7 +117,8 @@ public sealed class NativeRequestTests : SiloTest
         SiloHost host = await StartAsync();
         RawClient client = Connect(host);
         Blocks.Put(client, ("a", 1), ("b", 1));
-        NamespaceListEntry entry = NamespaceListResponse.Read(client.Ask(Opcode.NamespaceList, EmptyBody.Write).Ok(), new Limits()).Value.Entries.Single();
+        NamespaceListEntry entry = NamespaceListResponse.Read(client.Ask(Opcode.NamespaceList, EmptyBody.Write).Ok(),
+            new Limits()).Value.Entries.Single();
         Assert.Equal(WireBounds.ProbeNamespace.Id, entry.Fingerprint);
         Assert.Equal(2, entry.Blocks);
     }

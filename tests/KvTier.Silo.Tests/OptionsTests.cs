@@ -23,20 +23,24 @@ public sealed class OptionsTests : IDisposable
 
     [Fact]
     public void Load_OfJson_ReadsIt() =>
-        Assert.Equal(9, SiloOptionsLoader.Load(Write("""{"limits": {"keyBytesMax": 9}, "dataDirectory": null}"""), null, null).Value.Limits.KeyBytesMax);
+        Assert.Equal(9, SiloOptionsLoader.Load(Write("""{"limits": {"keyBytesMax": 9}, "dataDirectory": null}"""), null,
+            null).Value.Limits.KeyBytesMax);
 
     [Fact]
     public void Load_OfEveryOptionsOwnText_ChangesNothing()
     {
-        SiloOptions options = SiloOptions.Default with { Namespaces = [new NamespaceDescriptor("acme", Profiles.Qwen3_8B)], Token = "t", UnixSocket = "/tmp/x" };
-        SiloOptions again = SiloOptionsLoader.Load(null, null, SiloOptionTable.All.Select(o => KeyValuePair.Create(o.Name, o.Show(options)))).Value;
+        SiloOptions options = SiloOptions.Default with { Namespaces = [new NamespaceDescriptor("acme", Profiles.Qwen3_8B)], Token = "t",
+            UnixSocket = "/tmp/x" };
+        SiloOptions again = SiloOptionsLoader.Load(null, null,
+            SiloOptionTable.All.Select(o => KeyValuePair.Create(o.Name, o.Show(options)))).Value;
         Assert.All(SiloOptionTable.All, option => Assert.Equal(option.Show(options), option.Show(again)));
     }
 
     [Fact]
     public void Load_OfAWholeNamespace_ReadsItsProfile()
     {
-        string config = Write("namespaces:\n- acme/qwen3-8b\n- {tenant: acme, profile: mine, layers: 2, kvHeads: 1, headDim: 8, dtype: fp16, blockTokens: 4}\n");
+        string config = Write(
+            "namespaces:\n- acme/qwen3-8b\n- {tenant: acme, profile: mine, layers: 2, kvHeads: 1, headDim: 8, dtype: fp16, blockTokens: 4}\n");
         IReadOnlyList<NamespaceDescriptor> list = SiloOptionsLoader.Load(config, null, null).Value.Namespaces;
         Assert.Equal(["acme/qwen3-8b", "acme/mine"], list.Select(ns => ns.Name));
         Assert.Equal(2 * 2 * 8 * 2 * 4, list[1].Profile.BlockBytes);
@@ -72,19 +76,24 @@ public sealed class OptionsTests : IDisposable
         Assert.Contains(", column ", SiloOptionsLoader.Load(Write("a: [1"), null, null).Error!.Value);
         Assert.Contains("nowhere.yaml", SiloOptionsLoader.Load(folder["nowhere.yaml"], null, null).Error!.Value);
         Assert.Equal(ErrorCode.InvalidArgument, SiloOptionsLoader.Load(folder.FullPath, null, null).Error!.Code);
-        Assert.Equal("environment: variable", SiloOptionsLoader.Load(null, new Dictionary<string, string> { ["KVTIER_PROT"] = "1" }, null).Error!.Field);
+        Assert.Equal("environment: variable",
+            SiloOptionsLoader.Load(null, new Dictionary<string, string> { ["KVTIER_PROT"] = "1" }, null).Error!.Field);
         Assert.Equal("command line: option", SiloOptionsLoader.Load(null, null, [new("prot", "1")]).Error!.Field);
     }
 
     [Fact]
     public async Task Start_WithBadOptionsPortOrSocket_IsRefusedAndLeavesNothing()
     {
-        Assert.Equal(KvError.InvalidArgument("hostBytes", 5, "1MiB to 16TiB"), (await SiloHost.StartAsync(new SiloOptions { HostBytes = 5 })).Error);
+        Assert.Equal(KvError.InvalidArgument("hostBytes", 5, "1MiB to 16TiB"),
+            (await SiloHost.StartAsync(new SiloOptions { HostBytes = 5 })).Error);
         SiloOptions small = new() { Port = 0, HostBytes = 1 << 20, Http = new HttpOptions { Port = 0 }, UnixSocket = folder["s"] };
         await using SiloHost host = (await SiloHost.StartAsync(small)).Value;
         Assert.Equal("unixSocket", (await SiloHost.StartAsync(small)).Error!.Field);
-        Assert.Equal("port", (await SiloHost.StartAsync(small with { UnixSocket = null, Port = host.Endpoints.Native!.Port })).Error!.Field);
-        Assert.Equal("http.port", (await SiloHost.StartAsync(small with { UnixSocket = null, Http = new HttpOptions { Port = host.Endpoints.Http!.Port } })).Error!.Field);
+        Assert.Equal("port",
+            (await SiloHost.StartAsync(small with { UnixSocket = null, Port = host.Endpoints.Native!.Port })).Error!.Field);
+        Assert.Equal("http.port",
+            (await SiloHost.StartAsync(
+            small with { UnixSocket = null, Http = new HttpOptions { Port = host.Endpoints.Http!.Port } })).Error!.Field);
         File.WriteAllText(folder["file"], "precious");
         Assert.Equal("unixSocket", (await SiloHost.StartAsync(small with { UnixSocket = folder["file"] })).Error!.Field);
         Assert.Equal("precious", File.ReadAllText(folder["file"]));
@@ -97,7 +106,8 @@ public sealed class OptionsTests : IDisposable
     [Fact]
     public async Task Start_WithResp_AnswersRedisClients_AndRegistersItsNamespaces()
     {
-        SiloOptions options = new() { Port = 0, HostBytes = 1 << 20, Http = new HttpOptions { Enabled = false }, Resp = new RespOptions { Enabled = true, Port = 0 } };
+        SiloOptions options = new() { Port = 0, HostBytes = 1 << 20, Http = new HttpOptions { Enabled = false },
+            Resp = new RespOptions { Enabled = true, Port = 0 } };
         await using SiloHost host = (await SiloHost.StartAsync(options)).Value;
         using var client = new System.Net.Sockets.TcpClient();
         await client.ConnectAsync(host.Endpoints.Resp!);

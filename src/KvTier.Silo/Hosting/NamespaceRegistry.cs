@@ -3,7 +3,8 @@ using KvTier.Engine;
 namespace KvTier.Silo;
 
 /// <summary>
-/// Registers namespaces: with the engine, and in the data directory before the client hears of it, so that no acknowledged block is in a namespace
+/// Registers namespaces: with the engine, and in the data directory before the client hears of it, so that no acknowledged block is in a
+/// namespace
 /// that a restart has forgotten. Thread-safe.
 /// </summary>
 /// <param name="engine">The engine.</param>
@@ -23,7 +24,8 @@ internal sealed class NamespaceRegistry(BlockEngine engine, Limits limits, Func<
             IReadOnlyList<NamespaceDescriptor> known = engine.Namespaces;
             if (known.Any(ns => ns.Name == descriptor.Name)) return engine.OpenNamespace(descriptor);
             if (descriptor.Profile.BlockBytes > limits.BlockBytesMax)
-                return KvError.LimitExceeded($"namespace {descriptor.Name}: block bytes", descriptor.Profile.BlockBytes, limits.BlockBytesMax);
+                return KvError.LimitExceeded($"namespace {descriptor.Name}: block bytes", descriptor.Profile.BlockBytes,
+                    limits.BlockBytesMax);
             if (known.Count >= limits.NamespacesMax) return KvError.LimitExceeded("namespaces", known.Count + 1, limits.NamespacesMax);
             return persist?.Invoke([.. known, descriptor]) is { } error ? error : engine.OpenNamespace(descriptor);
         }

@@ -5,14 +5,16 @@ namespace KvTier.Silo;
 /// <summary>What the silo logs; event ids 5000 to 5199 (RESP2: 5200 to 5299).</summary>
 internal static partial class SiloLog
 {
-    [LoggerMessage(5000, LogLevel.Information, "Silo {Name} {Version} is ready: native {Native}, unix {UnixSocket}, resp {Resp}, http {Http}")]
-    public static partial void Ready(this ILogger logger, string name, string version, string native, string unixSocket, string resp, string http);
+    [LoggerMessage(5000, LogLevel.Information,
+        "Silo {Name} {Version} is ready: native {Native}, unix {UnixSocket}, resp {Resp}, http {Http}")]
+    public static partial void Ready(this ILogger logger, string name, string version, string native, string unixSocket, string resp,
+        string http);
 
     [LoggerMessage(5001, LogLevel.Warning, "Host memory is not shared, local clients get bytes over their socket: {Reason}")]
     public static partial void ArenaFallback(this ILogger logger, string reason);
 
     [LoggerMessage(5002, LogLevel.Information,
-        "Recovered {Records} records in {ElapsedMs} ms; clean {Clean}, corrupt {CorruptRecords}, cut {BytesCut} B, scanned {BytesScanned} B")]
+        "Recovered {Records} records in {ElapsedMs} ms; clean {Clean}, corrupt {CorruptRecords}, cut {BytesCut} B, read {BytesScanned} B")]
     public static partial void Recovered(
         this ILogger logger, long records, double elapsedMs, bool clean, long corruptRecords, long bytesCut, long bytesScanned);
 
@@ -25,7 +27,8 @@ internal static partial class SiloLog
     [LoggerMessage(5005, LogLevel.Information, "Stopped")]
     public static partial void Stopped(this ILogger logger);
 
-    [LoggerMessage(5006, LogLevel.Warning, "Listening on {Address} for {Listener} without a token: anyone who reaches the port reads and writes every block")]
+    [LoggerMessage(5006, LogLevel.Warning,
+        "Listening on {Address} for {Listener} without a token: anyone who reaches the port reads and writes every block")]
     public static partial void OpenToAll(this ILogger logger, string address, string listener);
 
     [LoggerMessage(5007, LogLevel.Information, "Removed {Count} files of arenas whose silo is gone")]
@@ -52,7 +55,8 @@ internal static partial class SiloLog
     [LoggerMessage(5056, LogLevel.Warning, "Accepting on {EndPoint} failed, trying again: {Reason}")]
     public static partial void AcceptFailed(this ILogger logger, string endPoint, string reason);
 
-    [LoggerMessage(5057, LogLevel.Information, "Connection {Number}: {Count} reservations revoked, quarantined until the client ends the connection")]
+    [LoggerMessage(5057, LogLevel.Information,
+        "Connection {Number}: {Count} reservations revoked, quarantined until the client ends the connection")]
     public static partial void ReservationsRevoked(this ILogger logger, int number, int count);
 
     [LoggerMessage(5058, LogLevel.Warning, "Connection {Number} refused: {Error}")]

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace KvTier.Silo;
 
 /// <summary>
-/// A whole silo in this process: tiers, engine and listeners. The executable runs one; demos and tests start as many as they like, on ports that
+/// A whole silo in this process: tiers, engine and listeners. The executable runs one; demos and tests start as many as they like, on
+/// ports that
 /// the system chooses.
 /// </summary>
 public sealed partial class SiloHost : IAsyncDisposable
@@ -63,11 +64,14 @@ public sealed partial class SiloHost : IAsyncDisposable
     /// <param name="options">How; checked first.</param>
     /// <param name="loggers">Where to log; null for nowhere.</param>
     /// <param name="cancellation">Gives up the start between two of its steps.</param>
-    /// <returns>The silo, or why it can't start: a bad option, a port or path that is taken, a folder that another silo owns, a newer format.</returns>
-    public static Task<Result<SiloHost>> StartAsync(SiloOptions options, ILoggerFactory? loggers = null, CancellationToken cancellation = default) =>
+    /// <returns>The silo, or why it can't start: a bad option, a port or path that is taken, a folder that another silo owns, a newer
+    /// format.</returns>
+    public static Task<Result<SiloHost>> StartAsync(SiloOptions options, ILoggerFactory? loggers = null,
+        CancellationToken cancellation = default) =>
         StartAsync(options, loggers, TimeProvider.System, beforeRecovery: null, cancellation);
 
-    /// <summary>Stops: no new connections, requests in flight are answered, every sealed block is written to the log, then all is closed.</summary>
+    /// <summary>Stops: no new connections, requests in flight are answered, every sealed block is written to the log, then all is
+    /// closed.</summary>
     /// <returns>Null when all of it was done within <see cref="SiloOptions.DrainSeconds"/>, else what was not.</returns>
     public async Task<KvError?> StopAsync()
     {
@@ -90,7 +94,8 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     /// <summary>Starts a silo with a clock, and with something to wait for between opening and recovering.</summary>
     internal static async Task<Result<SiloHost>> StartAsync(
-        SiloOptions options, ILoggerFactory? loggers, TimeProvider time, Func<SiloHost, Task>? beforeRecovery, CancellationToken cancellation)
+        SiloOptions options, ILoggerFactory? loggers, TimeProvider time, Func<SiloHost, Task>? beforeRecovery,
+            CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { } invalid) return invalid;
@@ -112,7 +117,8 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         if (options.Http.Enabled)
         {
-            if (!(await HttpListenerHost.StartAsync(options, catalog, () => State, loggers)).TryGet(out http, out KvError? error)) return error;
+            if (!(await HttpListenerHost.StartAsync(options, catalog, () => State, loggers)).TryGet(out http,
+                out KvError? error)) return error;
             Endpoints = Endpoints with { Http = http.EndPoint };
         }
 
@@ -128,7 +134,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         readyAt = time.GetTimestamp();
         SetState(SiloState.Ready);
         logger.Ready(
-            options.Name, HttpListenerHost.Version, Text(Endpoints.Native), Endpoints.UnixSocket ?? "off", Text(Endpoints.Resp), Text(Endpoints.Http));
+            options.Name, HttpListenerHost.Version, Text(Endpoints.Native), Endpoints.UnixSocket ?? "off", Text(Endpoints.Resp),
+                Text(Endpoints.Http));
         return null;
     }
 
@@ -172,7 +179,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         TimeSpan left = deadline - time.GetElapsedTime(start);
         KvError? error = await store!.Engine.DrainAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero);
         return error ?? (drained.Contains(false)
-            ? new KvError(ErrorCode.DeadlineExceeded, "drain: requests in flight", $"unanswered after {deadline.TotalSeconds / 2} s", "none")
+            ? new KvError(ErrorCode.DeadlineExceeded, "drain: requests in flight", $"unanswered after {deadline.TotalSeconds / 2} s",
+                "none")
             : null);
     }
 
@@ -201,13 +209,17 @@ public sealed partial class SiloHost : IAsyncDisposable
             State = State.ToString().ToLowerInvariant(),
             UptimeSeconds = time.GetElapsedTime(readyAt).TotalSeconds,
             ArenaFallback = store.Engine.Arena.Fallback,
-            Endpoints = new StatEndpoints(Endpoints.Native?.ToString(), Endpoints.UnixSocket, Endpoints.Resp?.ToString(), Endpoints.Http?.ToString()),
-            Options = SiloOptionTable.All.Where(option => !option.Secret).ToDictionary(option => option.Name, option => option.Show(options)),
+            Endpoints = new StatEndpoints(Endpoints.Native?.ToString(), Endpoints.UnixSocket, Endpoints.Resp?.ToString(),
+                Endpoints.Http?.ToString()),
+            Options = SiloOptionTable.All.Where(option => !option.Secret).ToDictionary(option => option.Name, option =>
+                option.Show(options)),
             Limits = options.Limits,
             Connections = connections!.Count,
-            Namespaces = [.. namespaces.Select((ns, i) => new StatNamespace(ns.Name, ns.Id.ToString(), ns.Profile.BlockBytes, store.Engine.Count((ushort)i)))],
+            Namespaces = [.. namespaces.Select((ns, i) =>
+                new StatNamespace(ns.Name, ns.Id.ToString(), ns.Profile.BlockBytes, store.Engine.Count((ushort)i)))],
             Engine = stats,
-            Misses = stats.Misses.Select((count, i) => (Name: ((MissReason)i).Name(), Count: count)).Skip(1).ToDictionary(miss => miss.Name, miss => miss.Count),
+            Misses = stats.Misses.Select((count, i) => (Name: ((MissReason)i).Name(), Count: count)).Skip(1).ToDictionary(miss =>
+                miss.Name, miss => miss.Count),
             Recovery = store.Recovery,
         };
     }

@@ -14,7 +14,8 @@ internal sealed class SiloStore : IAsyncDisposable
     private readonly Arena arena;
     private readonly NamespaceDescriptor[] known;
 
-    private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known, TimeProvider time)
+    private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known,
+        TimeProvider time)
     {
         this.options = options;
         this.directory = directory;
@@ -37,7 +38,8 @@ internal sealed class SiloStore : IAsyncDisposable
     /// <summary>Opens folder, log and memory. Nothing is served before <see cref="Recover"/>.</summary>
     public static Result<SiloStore> Open(SiloOptions options, TimeProvider time, ILogger logger)
     {
-        var arenaOptions = new ArenaOptions { CapacityBytes = options.HostBytes, Shared = options.SharedMemory, Prefault = options.Prefault };
+        var arenaOptions = new ArenaOptions { CapacityBytes = options.HostBytes, Shared = options.SharedMemory,
+            Prefault = options.Prefault };
         int stale = Arena.ReapStale(arenaOptions.SharedDirectory);
         if (stale > 0) logger.StaleArenasRemoved(stale);
         DataDirectory? folder = null;
@@ -47,7 +49,8 @@ internal sealed class SiloStore : IAsyncDisposable
         if (options.DataDirectory is { } path)
         {
             if (!DataDirectory.Open(path).TryGet(out folder, out error)) return error;
-            if (!folder.Namespaces.Load().TryGet(out registered, out error) || !BlockLog.Open(LogOptionsOf(options, folder), time).TryGet(out opened, out error))
+            if (!folder.Namespaces.Load().TryGet(out registered, out error)
+                || !BlockLog.Open(LogOptionsOf(options, folder), time).TryGet(out opened, out error))
             {
                 folder.Dispose();
                 return error;
@@ -71,7 +74,8 @@ internal sealed class SiloStore : IAsyncDisposable
     {
         Recovery = Engine.Recover(known);
         if (Recovery is { } found)
-            logger.Recovered(found.Records, found.Elapsed.TotalMilliseconds, found.Clean, found.CorruptRecords, found.BytesCut, found.BytesScanned);
+            logger.Recovered(found.Records, found.Elapsed.TotalMilliseconds, found.Clean, found.CorruptRecords, found.BytesCut,
+                found.BytesScanned);
         foreach (NamespaceDescriptor descriptor in known)
         {
             if (Engine.OpenNamespace(descriptor).Error is { } error) return error;

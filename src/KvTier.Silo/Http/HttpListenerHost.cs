@@ -35,7 +35,8 @@ internal sealed class HttpListenerHost : IAsyncDisposable
         typeof(HttpListenerHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
 
     /// <summary>Binds and starts to answer.</summary>
-    public static async Task<Result<HttpListenerHost>> StartAsync(SiloOptions options, MetricCatalog catalog, Func<SiloState> state, ILoggerFactory loggers)
+    public static async Task<Result<HttpListenerHost>> StartAsync(SiloOptions options, MetricCatalog catalog, Func<SiloState> state,
+        ILoggerFactory loggers)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
@@ -50,7 +51,8 @@ internal sealed class HttpListenerHost : IAsyncDisposable
         catch (IOException e)
         {
             await web.DisposeAsync();
-            return KvError.InvalidArgument("http.port", $"{options.Http.Address}:{options.Http.Port} ({e.Message})", "an address and port that can be bound");
+            return KvError.InvalidArgument("http.port", $"{options.Http.Address}:{options.Http.Port} ({e.Message})",
+                "an address and port that can be bound");
         }
 
         string bound = web.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();

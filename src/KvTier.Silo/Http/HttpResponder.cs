@@ -25,9 +25,11 @@ internal sealed class HttpResponder(SiloOptions options, MetricCatalog catalog, 
                 return WriteAsync(context, StatusCodes.Status200OK, "ok\n");
             case "/readyz":
                 bool ready = now == SiloState.Ready;
-                return WriteAsync(context, ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable, now.ToString().ToLowerInvariant() + "\n");
+                return WriteAsync(context, ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable,
+                    now.ToString().ToLowerInvariant() + "\n");
             case "/version" when IsAuthorized(request):
-                return WriteAsync(context, StatusCodes.Status200OK, $"{{\"name\":\"kvtier\",\"version\":\"{HttpListenerHost.Version}\",\"protocol\":1}}\n", "application/json");
+                return WriteAsync(context, StatusCodes.Status200OK,
+                    $"{{\"name\":\"kvtier\",\"version\":\"{HttpListenerHost.Version}\",\"protocol\":1}}\n", "application/json");
             case "/metrics" when IsAuthorized(request):
                 return WriteAsync(context, StatusCodes.Status200OK, PrometheusText.Write(catalog), PrometheusText.ContentType);
             case "/version" or "/metrics":

@@ -42,12 +42,16 @@ internal sealed class MetricCatalog
             [new("tier", "host", s.HostHits), new("tier", "ssd", s.SsdHits)]);
         yield return Counter("kvtier.block.misses", "{block}", "Gets not answered, by reason.", "reason", s =>
             s.Misses.Select((count, i) => new MetricSample("reason", ((MissReason)i).Name(), count)).Skip(1));
-        yield return Counter("kvtier.block.ghost_hits", "{block}", "Misses that a host tier larger by the ghost list would have hit.", "", s => [new("", "", s.GhostHits)]);
+        yield return Counter("kvtier.block.ghost_hits", "{block}", "Misses that a host tier larger by the ghost list would have hit.", "",
+            s => [new("", "", s.GhostHits)]);
         yield return Counter("kvtier.block.evictions", "{block}", "Blocks that left a tier for others.", "tier", s =>
             [new("tier", "host", s.HostEvictions), new("tier", "ssd", s.SsdEvictions)]);
-        yield return Counter("kvtier.block.reappended", "{block}", "Blocks appended to the log again because their segment was dropped.", "", s => [new("", "", s.Reappended)]);
-        yield return Counter("kvtier.block.corrupt", "{block}", "Blocks whose bytes failed their check in the silo.", "", s => [new("", "", s.CorruptBlocks)]);
-        yield return EngineGauge("kvtier.block.dirty", "{block}", "Blocks that wait to be written to the log.", "", s => [new("", "", s.DirtyBlocks)]);
+        yield return Counter("kvtier.block.reappended", "{block}", "Blocks appended to the log again because their segment was dropped.",
+            "", s => [new("", "", s.Reappended)]);
+        yield return Counter("kvtier.block.corrupt", "{block}", "Blocks whose bytes failed their check in the silo.", "", s =>
+            [new("", "", s.CorruptBlocks)]);
+        yield return EngineGauge("kvtier.block.dirty", "{block}", "Blocks that wait to be written to the log.", "", s =>
+            [new("", "", s.DirtyBlocks)]);
         yield return EngineGauge("kvtier.block.pinned", "{block}", "Blocks pinned now.", "", s => [new("", "", s.PinnedBlocks)]);
     }
 
@@ -61,27 +65,35 @@ internal sealed class MetricCatalog
             [new("tier", "host", s.HostSlotBytes), new("tier", "ssd", s.Log?.DiskBytes ?? 0)]);
         yield return EngineGauge("kvtier.tier.capacity", "By", "Bytes that a tier may take.", "tier", s =>
             [new("tier", "host", s.HostCapacityBytes), new("tier", "ssd", s.Log?.CapBytes ?? 0)]);
-        yield return EngineGauge("kvtier.log.faulted", "{log}", "1 while the SSD tier reports a fault.", "", s => [new("", "", s.Log?.Fault is null ? 0 : 1)]);
+        yield return EngineGauge("kvtier.log.faulted", "{log}", "1 while the SSD tier reports a fault.", "", s =>
+            [new("", "", s.Log?.Fault is null ? 0 : 1)]);
         yield return EngineGauge("kvtier.slot.leased", "{slot}", "Slots leased for reading now.", "", s => [new("", "", s.LeasedSlots)]);
         yield return EngineGauge("kvtier.slot.reserved", "{slot}", "Slots being written now.", "", s => [new("", "", s.ReservedSlots)]);
     }
 
     private IEnumerable<MetricDefinition> ConnectionMetrics()
     {
-        yield return new MetricDefinition("kvtier.connection.accepted", MetricKind.Counter, "{connection}", "Connections accepted, by listener.", "listener",
+        yield return new MetricDefinition("kvtier.connection.accepted", MetricKind.Counter, "{connection}",
+            "Connections accepted, by listener.", "listener",
             () => SiloMetrics.Listeners.Select((name, i) => new MetricSample("listener", name, metrics.Accepted(i))));
-        yield return new MetricDefinition("kvtier.connection.open", MetricKind.Gauge, "{connection}", "Connections open now, by listener.", "listener",
+        yield return new MetricDefinition("kvtier.connection.open", MetricKind.Gauge, "{connection}", "Connections open now, by listener.",
+            "listener",
             () => SiloMetrics.Listeners.Select((name, i) => new MetricSample("listener", name, metrics.Open(i))));
-        yield return Own("kvtier.connection.refused", "{connection}", "Connections refused because there were too many.", () => metrics.ConnectionsRefused);
+        yield return Own("kvtier.connection.refused", "{connection}", "Connections refused because there were too many.", () =>
+            metrics.ConnectionsRefused);
         yield return Own("kvtier.connection.stalled", "{connection}", "Connections ended because the client stopped reading or sending.",
             () => metrics.ConnectionsStalled);
         yield return Own("kvtier.network.received", "By", "Bytes received by the native listeners.", () => metrics.BytesReceived);
         yield return Own("kvtier.network.sent", "By", "Bytes sent by the native listeners.", () => metrics.BytesSent);
-        yield return new MetricDefinition("kvtier.request.errors", MetricKind.Counter, "{error}", "Errors sent to clients, by code.", "code",
+        yield return new MetricDefinition("kvtier.request.errors", MetricKind.Counter, "{error}", "Errors sent to clients, by code.",
+            "code",
             () => Enum.GetValues<ErrorCode>().Skip(1).Select(code => new MetricSample("code", code.ToString(), metrics.ErrorCount(code))));
-        yield return new MetricDefinition(RequestDuration, MetricKind.Histogram, "s", "Time from a request's header to its answer, by opcode.", "opcode", () => []);
-        yield return Own("kvtier.local.leases_expired", "{lease}", "Read leases of local clients that ran out.", () => metrics.LeasesExpired);
-        yield return Own("kvtier.local.reservations_revoked", "{reservation}", "Reservations of local clients that ran out.", () => metrics.ReservationsRevoked);
+        yield return new MetricDefinition(RequestDuration, MetricKind.Histogram, "s",
+            "Time from a request's header to its answer, by opcode.", "opcode", () => []);
+        yield return Own("kvtier.local.leases_expired", "{lease}", "Read leases of local clients that ran out.", () =>
+            metrics.LeasesExpired);
+        yield return Own("kvtier.local.reservations_revoked", "{reservation}", "Reservations of local clients that ran out.", () =>
+            metrics.ReservationsRevoked);
         yield return Own("kvtier.resp.commands", "{command}", "Commands of RESP2 clients.", () => metrics.RespCommands);
     }
 
@@ -91,9 +103,11 @@ internal sealed class MetricCatalog
     private static MetricDefinition Gauge(string name, string unit, string help, Func<double> value) =>
         new(name, MetricKind.Gauge, unit, help, "", () => [new MetricSample("", "", value())]);
 
-    private MetricDefinition Counter(string name, string unit, string help, string label, Func<EngineStats, IEnumerable<MetricSample>> samples) =>
+    private MetricDefinition Counter(string name, string unit, string help, string label, Func<EngineStats,
+        IEnumerable<MetricSample>> samples) =>
         new(name, MetricKind.Counter, unit, help, label, () => samples(engineStats()));
 
-    private MetricDefinition EngineGauge(string name, string unit, string help, string label, Func<EngineStats, IEnumerable<MetricSample>> samples) =>
+    private MetricDefinition EngineGauge(string name, string unit, string help, string label, Func<EngineStats,
+        IEnumerable<MetricSample>> samples) =>
         new(name, MetricKind.Gauge, unit, help, label, () => samples(engineStats()));
 }

@@ -21,7 +21,8 @@ internal static class PrometheusText
             text.Append("# TYPE ").Append(name).Append(' ').Append(TypeName(definition.Kind)).Append('\n');
             if (definition.Kind == MetricKind.Histogram)
             {
-                foreach (Opcode opcode in SiloMetrics.Opcodes) WriteHistogram(text, name, definition.Label, opcode, catalog.Source.Durations(opcode));
+                foreach (Opcode opcode in SiloMetrics.Opcodes) WriteHistogram(text, name, definition.Label, opcode,
+                    catalog.Source.Durations(opcode));
                 continue;
             }
 

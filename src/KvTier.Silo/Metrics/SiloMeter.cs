@@ -25,7 +25,8 @@ internal sealed class SiloMeter : IDisposable
     /// <inheritdoc/>
     public void Dispose() => meter.Dispose();
 
-    private static IEnumerable<Measurement<double>> Measure(MetricDefinition definition) => definition.Collect().Select(sample => sample.Label.Length == 0
+    private static IEnumerable<Measurement<double>> Measure(MetricDefinition definition) =>
+        definition.Collect().Select(sample => sample.Label.Length == 0
         ? new Measurement<double>(sample.Value)
         : new Measurement<double>(sample.Value, new KeyValuePair<string, object?>(sample.Label, sample.LabelValue)));
 }

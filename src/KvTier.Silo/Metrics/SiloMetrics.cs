@@ -110,7 +110,8 @@ internal sealed class SiloMetrics
     public long ErrorCount(ErrorCode code) => Interlocked.Read(ref errors[(int)code]);
 
     /// <summary>Connections accepted by a listener.</summary>
-    public long Accepted(int listener) => listener == RespListenerIndex ? Resp?.Invoke().Accepted ?? 0 : Interlocked.Read(ref accepted[listener]);
+    public long Accepted(int listener) =>
+        listener == RespListenerIndex ? Resp?.Invoke().Accepted ?? 0 : Interlocked.Read(ref accepted[listener]);
 
     /// <summary>Connections open now on a listener.</summary>
     public long Open(int listener) => listener == RespListenerIndex ? Resp?.Invoke().Open ?? 0 : Interlocked.Read(ref open[listener]);

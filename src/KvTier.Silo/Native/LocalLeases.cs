@@ -15,8 +15,10 @@ internal readonly record struct LocalReservation(Reservation Reservation, BlockI
 /// answers add to it, and the sweep of the server ends what has run out.
 /// </summary>
 /// <remarks>
-/// A read lease that runs out is simply released: the client looks at the clock after it has read and throws the bytes away. A reservation that
-/// runs out is revoked, but its slot is not given back before the connection ends: a client that was stopped in the middle of a write goes on
+/// A read lease that runs out is simply released: the client looks at the clock after it has read and throws the bytes away. A reservation
+/// that
+/// runs out is revoked, but its slot is not given back before the connection ends: a client that was stopped in the middle of a write goes
+/// on
 /// writing when it wakes up, and must not hit another block. Revoked slots count against <see cref="Limits.ReservationsMax"/>.
 /// </remarks>
 internal sealed class LocalLeases(BlockEngine engine, Limits limits, SiloMetrics metrics)
@@ -99,7 +101,8 @@ internal sealed class LocalLeases(BlockEngine engine, Limits limits, SiloMetrics
     {
         lock (gate)
         {
-            if (!writes.TryGet(number, Owner, out reservation, out long deadline) || !writes.TryEnd(number, Owner, out reservation)) return false;
+            if (!writes.TryGet(number, Owner, out reservation, out long deadline)
+                || !writes.TryEnd(number, Owner, out reservation)) return false;
             if (deadline > nowNs) return true;
             quarantine.Add(reservation.Reservation);
         }

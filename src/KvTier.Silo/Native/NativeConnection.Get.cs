@@ -5,7 +5,8 @@ using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo.Native;
 
-/// <content>Gets: blocks in host memory are sent at once, straight from the arena; those on the SSD are read first, while the loop goes on.</content>
+/// <content>Gets: blocks in host memory are sent at once, straight from the arena; those on the SSD are read first, while the loop goes
+/// on.</content>
 internal sealed partial class NativeConnection
 {
     private readonly WorkPool<GetWork> getPool = new();
@@ -69,9 +70,11 @@ internal sealed partial class NativeConnection
             bytes += hit ? work.Results[i].Lease.Length : engine.Describe(work.Namespace, work.Ids[i]).Length;
         }
 
-        if (bytes > engine.Arena.CapacityBytes) return KvError.LimitExceeded("get.bytes", bytes, $"{engine.Arena.CapacityBytes}, the host memory; ask for fewer blocks");
+        if (bytes > engine.Arena.CapacityBytes) return KvError.LimitExceeded("get.bytes", bytes,
+            $"{engine.Arena.CapacityBytes}, the host memory; ask for fewer blocks");
         long most = context.Options.HostBlocks;
-        return most > 0 && blocks > most ? KvError.LimitExceeded("get.ids.count", blocks, $"{most}, the host tier's blocks; ask for fewer") : null;
+        return most > 0 && blocks > most ? KvError.LimitExceeded("get.ids.count", blocks, $"{most}, the host tier's blocks; ask for fewer")
+            : null;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -119,7 +122,8 @@ internal sealed partial class NativeConnection
         {
             if (!work.IsHit(i)) continue;
             if (!work.TryRange(i, out int offset, out int length))
-                return KvError.InvalidArgument($"ranges[{i}]", $"offset {offset}, length {length}", $"within the block's {work.Results[i].Lease.Length} bytes");
+                return KvError.InvalidArgument($"ranges[{i}]", $"offset {offset}, length {length}",
+                    $"within the block's {work.Results[i].Lease.Length} bytes");
             total += length;
         }
 
@@ -182,7 +186,8 @@ internal sealed partial class NativeConnection
         var reads = new List<(int Index, Task<LeaseResult> Read)>(work.Waiting);
         for (int i = 0; i < work.Count; i++)
         {
-            if (work.Results[i].Reason == MissReason.Deadline) reads.Add((i, engine.LeaseAsync(work.Namespace, work.Ids[i], deadline).AsTask()));
+            if (work.Results[i].Reason == MissReason.Deadline) reads.Add(
+                (i, engine.LeaseAsync(work.Namespace, work.Ids[i], deadline).AsTask()));
         }
 
         foreach ((int index, Task<LeaseResult> read) in reads)
@@ -195,7 +200,8 @@ internal sealed partial class NativeConnection
     /// <summary>A late answer could not be sent: the connection is of no use any more.</summary>
     private void EndFailed(Exception e)
     {
-        if (e is not (System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException)) context.Logger.ConnectionFailed(e, number);
+        if (e is not (System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException))
+            context.Logger.ConnectionFailed(e, number);
         if (!local.HoldsWritable) Abort();
     }
 }

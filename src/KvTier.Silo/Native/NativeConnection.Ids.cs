@@ -15,7 +15,8 @@ internal sealed partial class NativeConnection
         TierSet[] tiers = ArrayPool<TierSet>.Shared.Rent(request.Ids.Count);
         request.Ids.CopyTo(ids);
         int count = engine.Prefix(
-            request.Namespace, ids.AsSpan(0, request.Ids.Count), tiers.AsSpan(0, request.Ids.Count), (request.Flags & PrefixFlags.Touch) != PrefixFlags.None);
+            request.Namespace, ids.AsSpan(0, request.Ids.Count), tiers.AsSpan(0, request.Ids.Count),
+                (request.Flags & PrefixFlags.Touch) != PrefixFlags.None);
         PrefixResponse.Write(output.Buffer, tiers.AsSpan(0, count));
         ArrayPool<BlockId>.Shared.Return(ids);
         ArrayPool<TierSet>.Shared.Return(tiers);
@@ -65,7 +66,8 @@ internal sealed partial class NativeConnection
         {
             BlockInfo info = engine.Describe(request.Namespace, request.Ids[i]);
             writer.Add(new DescribeItem(
-                info.Tiers, info.Reason, info.Length, info.Codec, info.PayloadCrc, info.ExpiryUnixMs, info.PinnedUntilUnixMs, info.Durable));
+                info.Tiers, info.Reason, info.Length, info.Codec, info.PayloadCrc, info.ExpiryUnixMs, info.PinnedUntilUnixMs,
+                    info.Durable));
         }
 
         return null;

@@ -17,9 +17,11 @@ internal sealed partial class NativeConnection
     {
         if (!context.Options.LocalPath) return new KvError(ErrorCode.Unsupported, "localPath", "false", "true in the silo's options");
         if (!isUnix) return new KvError(ErrorCode.Unsupported, "localPath", "a TCP connection", "a connection over the Unix socket");
-        if (engine.Arena.Shared is null) return new KvError(ErrorCode.Unsupported, "localPath", "host memory that is not shared", "shared memory: " + engine.Arena.Fallback);
+        if (engine.Arena.Shared is null) return new KvError(ErrorCode.Unsupported, "localPath", "host memory that is not shared",
+            "shared memory: " + engine.Arena.Fallback);
         if (isSameUser ??= PeerCredentials.UidOf(socket) == PeerCredentials.OwnUid) return null;
-        return new KvError(ErrorCode.Unauthorized, "localPath", $"user {PeerCredentials.UidOf(socket)}", $"user {PeerCredentials.OwnUid}, whose silo it is");
+        return new KvError(ErrorCode.Unauthorized, "localPath", $"user {PeerCredentials.UidOf(socket)}",
+            $"user {PeerCredentials.OwnUid}, whose silo it is");
     }
 
     private KvError? Attach(ReadOnlySpan<byte> body)
@@ -169,7 +171,8 @@ internal sealed partial class NativeConnection
             body.Overlaps(item.Key, out int keyOffset);
             work.Entries[i] = new PutEntry
             {
-                Id = BlockId.Compute(ns.Id, item.Key), KeyOffset = keyOffset, KeyLength = item.Key.Length, Length = item.Length, Codec = item.Codec,
+                Id = BlockId.Compute(ns.Id, item.Key), KeyOffset = keyOffset, KeyLength = item.Key.Length, Length = item.Length,
+                    Codec = item.Codec,
             };
         }
 
@@ -201,7 +204,8 @@ internal sealed partial class NativeConnection
 
         PutEntry entry = work.Entries[index];
         ulong granted = local.GrantWrite(new LocalReservation(reservation, entry.Id, entry.Codec), work.LeaseDeadlineNs);
-        if (granted == 0) work.Refuse(index, new KvError(ErrorCode.Busy, "reservations", $"{limits.ReservationsMax + 1}", $"{limits.ReservationsMax}"));
+        if (granted == 0) work.Refuse(index,
+            new KvError(ErrorCode.Busy, "reservations", $"{limits.ReservationsMax + 1}", $"{limits.ReservationsMax}"));
         work.Reserved[index] = granted == 0
             ? new ReservedItem(ReserveStatus.Refused, 0, 0, 0)
             : new ReservedItem(ReserveStatus.Reserved, granted, reservation.Offset, reservation.Capacity);
@@ -284,13 +288,15 @@ internal sealed partial class NativeConnection
         {
             if (!local.TryTakeWrite(item.Reservation, context.Time.GetTimestamp(), out LocalReservation held))
             {
-                work.Refuse(i, new KvError(ErrorCode.LeaseExpired, $"items[{i}].reservation", $"{item.Reservation}", "a reservation of this connection that has not run out"));
+                work.Refuse(i, new KvError(ErrorCode.LeaseExpired, $"items[{i}].reservation", $"{item.Reservation}",
+                    "a reservation of this connection that has not run out"));
                 continue;
             }
 
             work.Entries[i] = new PutEntry { Id = held.Id, Codec = held.Codec, Check = item.Check, Length = held.Reservation.Length };
             int length = held.Reservation.Length;
-            SealChecked(work, i, held.Reservation, length == 0 ? 0 : Crc32C.Compute(engine.Arena.Slice(held.Reservation.Offset, length).Span));
+            SealChecked(work, i, held.Reservation,
+                length == 0 ? 0 : Crc32C.Compute(engine.Arena.Slice(held.Reservation.Offset, length).Span));
         }
 
         return null;

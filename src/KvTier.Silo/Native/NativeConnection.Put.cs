@@ -155,7 +155,8 @@ internal sealed partial class NativeConnection
     }
 
     private KvError HostFull(PutWork work, int index) => new(
-        ErrorCode.HostFull, $"items[{index}].length", $"{work.Entries[index].Length}", $"{engine.Arena.CapacityBytes} bytes of host memory, all leased, pinned or not yet in the log");
+        ErrorCode.HostFull, $"items[{index}].length", $"{work.Entries[index].Length}",
+            $"{engine.Arena.CapacityBytes} bytes of host memory, all leased, pinned or not yet in the log");
 
     /// <summary>Seals a block whose bytes are those that the client meant.</summary>
     private void SealChecked(PutWork work, int index, in Reservation reservation, uint payloadCrc)
@@ -165,7 +166,8 @@ internal sealed partial class NativeConnection
         if (check != entry.Check)
         {
             engine.Abort(reservation);
-            work.Refuse(index, new KvError(ErrorCode.Corrupt, $"items[{index}].check", $"{entry.Check:X8}", $"{check:X8}, that of the bytes received"));
+            work.Refuse(index, new KvError(ErrorCode.Corrupt, $"items[{index}].check", $"{entry.Check:X8}",
+                $"{check:X8}, that of the bytes received"));
             return;
         }
 

@@ -53,10 +53,12 @@ internal sealed partial class NativeConnection
     /// <summary>What is refused whatever its body says.</summary>
     private KvError? RefusalOf(in FrameHeader header)
     {
-        if (!header.Opcode.IsKnown()) return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}", "an opcode of version 1");
+        if (!header.Opcode.IsKnown()) return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}",
+            "an opcode of version 1");
         if (header.PayloadLength > 0 && header.Opcode != Opcode.Put)
             return KvError.InvalidArgument("frame.payloadLength", header.PayloadLength, $"0 for {header.Opcode}");
-        if (connections.IsDraining && header.Opcode is not (Opcode.Ping or Opcode.Stat or Opcode.LocalRelease or Opcode.LocalAbort or Opcode.LocalCommit))
+        if (connections.IsDraining
+            && header.Opcode is not (Opcode.Ping or Opcode.Stat or Opcode.LocalRelease or Opcode.LocalAbort or Opcode.LocalCommit))
             return new KvError(ErrorCode.ShuttingDown, "silo", context.Options.Name, "a silo that is not draining");
         return header.Opcode >= Opcode.LocalAttach ? CheckLocal() : null;
     }
@@ -114,7 +116,8 @@ internal sealed partial class NativeConnection
         if (!context.Token.Accepts(hello.Token))
             return new KvError(ErrorCode.Unauthorized, "hello.token", hello.Token is null ? "missing" : "wrong", "the silo's token");
         if (hello.VersionMin > FrameHeader.Version || hello.VersionMax < FrameHeader.Version)
-            return new KvError(ErrorCode.VersionMismatch, "hello.version", $"{hello.VersionMin} to {hello.VersionMax}", $"{FrameHeader.Version}");
+            return new KvError(ErrorCode.VersionMismatch, "hello.version", $"{hello.VersionMin} to {hello.VersionMax}",
+                $"{FrameHeader.Version}");
         return hello.Probe == WireBounds.Probe
             ? null
             : KvError.InvalidArgument("hello.probe", hello.Probe, $"{WireBounds.Probe}, the id of the key kvtier in default/opaque");
@@ -123,7 +126,8 @@ internal sealed partial class NativeConnection
     private KvError? WriteHello()
     {
         new HelloResponse(
-            FrameHeader.Version, context.Options.Name, HttpListenerHost.Version, CheckLocal() is null ? engine.Arena.Shared : null, limits).Write(output.Buffer);
+            FrameHeader.Version, context.Options.Name, HttpListenerHost.Version, CheckLocal() is null ? engine.Arena.Shared : null,
+                limits).Write(output.Buffer);
         return null;
     }
 
@@ -154,7 +158,8 @@ internal sealed partial class NativeConnection
     {
         if (EmptyBody.Check(body) is { } error) return error;
         IReadOnlyList<NamespaceDescriptor> all = engine.Namespaces;
-        new NamespaceListResponse([.. all.Select((ns, i) => new NamespaceListEntry(ns, ns.Id, engine.Count((ushort)i)))]).Write(output.Buffer);
+        new NamespaceListResponse([.. all.Select((ns, i) => new NamespaceListEntry(ns, ns.Id, engine.Count((ushort)i)))]).Write(
+            output.Buffer);
         return null;
     }
 
@@ -165,9 +170,11 @@ internal sealed partial class NativeConnection
         return null;
     }
 
-    private void Done(in FrameHeader header, long receivedAt) => context.Metrics.RequestDone(header.Opcode, context.Time.GetElapsedTime(receivedAt));
+    private void Done(in FrameHeader header, long receivedAt) =>
+        context.Metrics.RequestDone(header.Opcode, context.Time.GetElapsedTime(receivedAt));
 
-    private TimeSpan Deadline(int deadlineMs) => TimeSpan.FromMilliseconds(deadlineMs == 0 ? context.Options.RequestDeadlineMs : deadlineMs);
+    private TimeSpan Deadline(int deadlineMs) =>
+        TimeSpan.FromMilliseconds(deadlineMs == 0 ? context.Options.RequestDeadlineMs : deadlineMs);
 
     private void ReportTraffic()
     {

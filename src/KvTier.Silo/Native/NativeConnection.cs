@@ -106,7 +106,8 @@ internal sealed partial class NativeConnection
             return;
         }
 
-        // The client may be stopped in the middle of writing into the arena. Only the sending side ends: the receiving one is how its end is seen.
+        // The client may be stopped in the middle of writing into the arena. Only the sending side ends: the receiving one is how its end
+        // is seen.
         try
         {
             socket.Shutdown(SocketShutdown.Send);

@@ -148,6 +148,8 @@ internal sealed class NativeConnections : IAsyncDisposable
     private void Track(int number, Task task)
     {
         running[number] = task;
-        _ = task.ContinueWith(_ => running.TryRemove(number, out Task? _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _ = task.ContinueWith(_ =>
+            running.TryRemove(number, out Task? _), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
     }
 }

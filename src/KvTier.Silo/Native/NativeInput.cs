@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 namespace KvTier.Silo.Native;
 
 /// <summary>
-/// The receiving side of a connection: a fixed buffer for headers, bodies and small blocks, and receives past it, straight into an arena slot,
+/// The receiving side of a connection: a fixed buffer for headers, bodies and small blocks, and receives past it, straight into an arena
+/// slot,
 /// for large ones. Used by the connection's receive loop only.
 /// </summary>
 internal sealed class NativeInput
@@ -132,7 +133,8 @@ internal sealed class NativeInput
     {
         if (end == start)
         {
-            if (destination.Length >= DirectBytesMin) return await ReceiveAsync(destination[..Math.Min(destination.Length, DirectBytesMax)], midFrame: true);
+            if (destination.Length >= DirectBytesMin) return await ReceiveAsync(
+                destination[..Math.Min(destination.Length, DirectBytesMax)], midFrame: true);
             if (!await FillAsync(1, midFrame: true)) return 0;
         }
 

@@ -53,7 +53,8 @@ internal sealed class NativeListener : ISiloListener
         catch (SocketException e)
         {
             socket.Dispose();
-            return KvError.InvalidArgument(IsUnix ? "unixSocket" : "port", $"{wanted} ({e.Message})", "an address, port or path that can be bound");
+            return KvError.InvalidArgument(IsUnix ? "unixSocket" : "port", $"{wanted} ({e.Message})",
+                "an address, port or path that can be bound");
         }
 
         listener = socket;

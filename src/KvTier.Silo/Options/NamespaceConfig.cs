@@ -9,20 +9,24 @@ internal static class NamespaceConfig
     private static readonly string[] fields =
         ["tenant", "profile", "kind", "layers", "kvHeads", "headDim", "dtype", "blockTokens", "ropeTheta", "ropeScaling", "preRotation"];
 
-    /// <summary>Reads the map. Fields that are not there are as in the built-in profile of that name, or those of an empty profile.</summary>
+    /// <summary>Reads the map. Fields that are not there are as in the built-in profile of that name, or those of an empty
+    /// profile.</summary>
     public static Result<NamespaceDescriptor> Parse(YamlNode node)
     {
-        if (node is not YamlMappingNode map) return KvError.InvalidArgument("namespaces", node.NodeType.ToString(), "tenant/profile or a map");
+        if (node is not YamlMappingNode map) return KvError.InvalidArgument("namespaces", node.NodeType.ToString(),
+            "tenant/profile or a map");
         var values = new Dictionary<string, string>();
         foreach ((YamlNode key, YamlNode value) in map.Children)
         {
             string name = (key as YamlScalarNode)?.Value ?? "?";
-            if (!fields.Contains(name)) return KvError.InvalidArgument("namespaces: field", name, $"a known field; the nearest is {NearestName.Of(name, fields)}");
+            if (!fields.Contains(name)) return KvError.InvalidArgument("namespaces: field", name,
+                $"a known field; the nearest is {NearestName.Of(name, fields)}");
             values[name] = (value as YamlScalarNode)?.Value ?? "";
         }
 
         string profileName = values.GetValueOrDefault("profile", "");
-        ModelProfile start = Profiles.Find(profileName) ?? new ModelProfile { Name = profileName, Kind = AttentionKind.Gqa, Rope = new RopeParameters(0) };
+        ModelProfile start = Profiles.Find(profileName) ?? new ModelProfile { Name = profileName, Kind = AttentionKind.Gqa,
+            Rope = new RopeParameters(0) };
         if (!ApplyFields(start, values).TryGet(out ModelProfile? profile, out KvError? error)) return error;
         var descriptor = new NamespaceDescriptor(values.GetValueOrDefault("tenant", ""), profile);
         return descriptor.Validate() is { } invalid ? invalid : descriptor;
@@ -70,5 +74,6 @@ internal static class NamespaceConfig
 
     private static int? Whole(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) ? n : null;
 
-    private static double? Real(string text) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) ? x : null;
+    private static double? Real(string text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) ? x : null;
 }

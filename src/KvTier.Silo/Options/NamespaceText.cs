@@ -10,7 +10,8 @@ public static class NamespaceText
         string[] parts = text.Split('/');
         if (parts.Length != 2) return KvError.InvalidArgument("namespace", text, "tenant/profile, such as acme/llama-3.1-8b");
         if (Profiles.Find(parts[1]) is not { } profile)
-            return KvError.InvalidArgument("namespace.profile", parts[1], "one of " + string.Join(", ", Profiles.BuiltIn.Select(p => p.Name)));
+            return KvError.InvalidArgument("namespace.profile", parts[1],
+                "one of " + string.Join(", ", Profiles.BuiltIn.Select(p => p.Name)));
         var descriptor = new NamespaceDescriptor(parts[0], profile);
         return descriptor.Validate() is { } error ? error : descriptor;
     }

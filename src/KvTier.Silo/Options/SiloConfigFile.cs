@@ -3,7 +3,8 @@ using YamlDotNet.RepresentationModel;
 
 namespace KvTier.Silo;
 
-/// <summary>Reads options from a YAML or JSON file. Nested maps and dotted names mean the same: <c>resp: {port: 1}</c> is <c>resp.port: 1</c>.</summary>
+/// <summary>Reads options from a YAML or JSON file. Nested maps and dotted names mean the same: <c>resp: {port: 1}</c> is <c>resp.port:
+/// 1</c>.</summary>
 internal static class SiloConfigFile
 {
     /// <summary>Largest file that is read.</summary>
@@ -35,7 +36,8 @@ internal static class SiloConfigFile
         }
         catch (YamlException e)
         {
-            return KvError.InvalidArgument("config", $"{path}, line {e.Start.Line}, column {e.Start.Column}: {e.Message}", "well-formed YAML or JSON");
+            return KvError.InvalidArgument("config", $"{path}, line {e.Start.Line}, column {e.Start.Column}: {e.Message}",
+                "well-formed YAML or JSON");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
@@ -46,7 +48,8 @@ internal static class SiloConfigFile
     private static Result<SiloOptions> ApplyMap(SiloOptions options, string path, string prefix, YamlNode node)
     {
         if (node is not YamlMappingNode map)
-            return KvError.InvalidArgument(prefix.Length == 0 ? $"{path}: config" : $"{path}: {prefix[..^1]}", node.NodeType.ToString(), "a map of options");
+            return KvError.InvalidArgument(prefix.Length == 0 ? $"{path}: config" : $"{path}: {prefix[..^1]}", node.NodeType.ToString(),
+                "a map of options");
         foreach ((YamlNode keyNode, YamlNode value) in map.Children)
         {
             string name = prefix + ((keyNode as YamlScalarNode)?.Value ?? "?");

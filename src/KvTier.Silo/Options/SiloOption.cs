@@ -17,7 +17,8 @@ public sealed record SiloOption(
     Func<SiloOptions, string, Result<SiloOptions>> Apply,
     Func<SiloOptions, KvError?> Check)
 {
-    /// <summary>Name in the environment: <c>resp.port</c> is <c>KVTIER_RESP_PORT</c>, <c>hostBytes</c> is <c>KVTIER_HOST_BYTES</c>.</summary>
+    /// <summary>Name in the environment: <c>resp.port</c> is <c>KVTIER_RESP_PORT</c>, <c>hostBytes</c> is
+    /// <c>KVTIER_HOST_BYTES</c>.</summary>
     public string EnvironmentName { get; } = MakeEnvironmentName(Name);
 
     /// <summary>True for values that are never shown in <c>stat</c>, logs or errors.</summary>

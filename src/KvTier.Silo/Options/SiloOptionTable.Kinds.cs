@@ -13,7 +13,8 @@ public static partial class SiloOptionTable
         return new SiloOption(
             name, "number", allowed, help,
             o => Invariant(get(o)),
-            (o, text) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) && value >= min && value <= max
+            (o, text) => long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) && value >= min
+                && value <= max
                 ? set(o, value)
                 : KvError.InvalidArgument(name, text, $"a number, {allowed}"),
             o => get(o) >= min && get(o) <= max ? null : KvError.InvalidArgument(name, get(o), allowed));
@@ -41,7 +42,8 @@ public static partial class SiloOptionTable
     private static SiloOption Port(string name, string help, Func<SiloOptions, int> get, Func<SiloOptions, int, SiloOptions> set) =>
         Number(name, 0, 65_535, help, o => get(o), (o, v) => set(o, (int)v));
 
-    private static SiloOption Switch(string name, string help, Func<SiloOptions, bool> get, Func<SiloOptions, bool, SiloOptions> set) => new(
+    private static SiloOption Switch(string name, string help, Func<SiloOptions, bool> get, Func<SiloOptions, bool, SiloOptions> set) =>
+        new(
         name, "switch", "true or false", help,
         o => get(o) ? "true" : "false",
         (o, text) => bool.TryParse(text, out bool value) ? set(o, value) : KvError.InvalidArgument(name, text, "true or false"),
@@ -58,7 +60,8 @@ public static partial class SiloOptionTable
     private static SiloOption Name(string name, string help, Func<SiloOptions, string> get, Func<SiloOptions, string, SiloOptions> set) =>
         Text(name, "1 to 128 characters of [a-z0-9._-]", help, Names.IsValid, get, set);
 
-    private static SiloOption Address(string name, string help, Func<SiloOptions, string> get, Func<SiloOptions, string, SiloOptions> set) =>
+    private static SiloOption Address(string name, string help, Func<SiloOptions, string> get, Func<SiloOptions, string,
+        SiloOptions> set) =>
         Text(name, "an IP address such as 127.0.0.1, 0.0.0.0 or ::1", help, text => IPAddress.TryParse(text, out _), get, set);
 
     private static SiloOption OneOf(
@@ -68,7 +71,8 @@ public static partial class SiloOptionTable
     private static SiloOption FilePath(
         string name, string help, int lengthMax, Func<SiloOptions, string?> get, Func<SiloOptions, string?, SiloOptions> set) =>
         Text(name, $"a path of at most {lengthMax} bytes", help,
-            text => System.Text.Encoding.UTF8.GetByteCount(text) <= lengthMax && !text.Contains('\0'), get, (o, v) => set(o, v.Length == 0 ? null : v));
+            text => System.Text.Encoding.UTF8.GetByteCount(text) <= lengthMax && !text.Contains('\0'), get, (o, v) =>
+                set(o, v.Length == 0 ? null : v));
 
     private static SiloOption Secret(string name, string help, Func<SiloOptions, string?> get, Func<SiloOptions, string?, SiloOptions> set)
     {
@@ -76,8 +80,10 @@ public static partial class SiloOptionTable
         return new SiloOption(
             name, "text", allowed, help,
             o => get(o) ?? "",
-            (o, text) => text.Length <= 1024 ? set(o, text.Length == 0 ? null : text) : KvError.InvalidArgument(name, $"{text.Length} characters", allowed),
-            o => get(o) is not { Length: > 1024 or 0 } ? null : KvError.InvalidArgument(name, $"{get(o)!.Length} characters", "1 to 1,024 characters, or null"))
+            (o, text) => text.Length <= 1024 ? set(o, text.Length == 0 ? null : text)
+                : KvError.InvalidArgument(name, $"{text.Length} characters", allowed),
+            o => get(o) is not { Length: > 1024 or 0 } ? null
+                : KvError.InvalidArgument(name, $"{get(o)!.Length} characters", "1 to 1,024 characters, or null"))
         {
             Secret = true,
         };

@@ -26,7 +26,8 @@ public sealed record SiloOptions
     /// <summary>Path of the Unix socket of the native protocol; null for none. Default null.</summary>
     public string? UnixSocket { get; init; }
 
-    /// <summary>True to let clients of the same user on the Unix socket map the arena. Default true; without a Unix socket it has no effect.</summary>
+    /// <summary>True to let clients of the same user on the Unix socket map the arena. Default true; without a Unix socket it has no
+    /// effect.</summary>
     public bool LocalPath { get; init; } = true;
 
     /// <summary>The RESP2 listener.</summary>
@@ -107,7 +108,8 @@ public sealed record SiloOptions
         }
 
         if (Namespaces.Count > Limits.NamespacesMax) return KvError.LimitExceeded("namespaces", Namespaces.Count, Limits.NamespacesMax);
-        if (RequestDeadlineMs > Limits.DeadlineMsMax) return KvError.LimitExceeded("requestDeadlineMs", RequestDeadlineMs, Limits.DeadlineMsMax);
+        if (RequestDeadlineMs > Limits.DeadlineMsMax) return KvError.LimitExceeded("requestDeadlineMs", RequestDeadlineMs,
+            Limits.DeadlineMsMax);
         if (!Tcp && UnixSocket is null && !Resp.Enabled)
             return KvError.InvalidArgument("tcp", "false", "true, or a unixSocket, or resp.enabled: nobody could reach the silo");
         return null;

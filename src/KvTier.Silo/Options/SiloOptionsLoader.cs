@@ -8,7 +8,8 @@ public static class SiloOptionsLoader
     /// <summary>What every environment variable of the service starts with.</summary>
     public const string EnvironmentPrefix = "KVTIER_";
 
-    /// <summary>Environment variables with the prefix that are no options: the file's path, and what tests and tools use for themselves.</summary>
+    /// <summary>Environment variables with the prefix that are no options: the file's path, and what tests and tools use for
+    /// themselves.</summary>
     private static readonly string[] reserved = ["KVTIER_CONFIG", "KVTIER_TEST_", "KVTIER_BENCH_"];
 
     /// <summary>Loads and checks options.</summary>
@@ -26,7 +27,8 @@ public static class SiloOptionsLoader
             options = fromFile;
         }
 
-        if (!ApplyEnvironment(options, environment).TryGet(out SiloOptions? fromEnvironment, out KvError? environmentError)) return environmentError;
+        if (!ApplyEnvironment(options, environment).TryGet(out SiloOptions? fromEnvironment,
+            out KvError? environmentError)) return environmentError;
         options = fromEnvironment;
         foreach ((string name, string value) in overrides ?? [])
         {
@@ -40,7 +42,8 @@ public static class SiloOptionsLoader
 
     /// <summary>The variables of this process.</summary>
     public static IReadOnlyDictionary<string, string> ProcessEnvironment() =>
-        Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "");
+        Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry =>
+            (string?)entry.Value ?? "");
 
     /// <summary>An error with the source it came from in front of its field.</summary>
     internal static KvError InSource(KvError error, string source) => error with { Field = $"{source}: {error.Field}" };

@@ -14,10 +14,12 @@ internal static class Blocks
         return bytes;
     }
 
-    public static uint Check(BlockId id, ReadOnlySpan<byte> bytes, int offset = 0) => BlockCheck.Compute(id, 0, offset, bytes.Length, Crc32C.Compute(bytes));
+    public static uint Check(BlockId id, ReadOnlySpan<byte> bytes, int offset = 0) =>
+        BlockCheck.Compute(id, 0, offset, bytes.Length, Crc32C.Compute(bytes));
 
     public static (Action<FrameBuffer> Body, byte[] Payload) PutRequest(
-        RawClient client, IReadOnlyList<(string Key, int Length)> blocks, AckLevel ack = AckLevel.Memory, PutFlags flags = PutFlags.None, int deadlineMs = 0, uint spoil = 0)
+        RawClient client, IReadOnlyList<(string Key, int Length)> blocks, AckLevel ack = AckLevel.Memory, PutFlags flags = PutFlags.None,
+            int deadlineMs = 0, uint spoil = 0)
     {
         byte[][] bytes = [.. blocks.Select(block => Bytes(client.Id(block.Key), block.Length))];
         return (buffer =>
@@ -43,7 +45,8 @@ internal static class Blocks
     public static (GetItem Item, byte[] Bytes)[] Get(RawClient client, params string[] keys) => Get(client, default, keys);
 
     public static (GetItem Item, byte[] Bytes)[] Get(RawClient client, ByteRange[]? ranges, params string[] keys) =>
-        ReadGet(client.Ask(Opcode.Get, buffer => GetRequest.Write(buffer, client.Namespace, 0, [.. keys.Select(client.Id)], ranges)), keys.Length);
+        ReadGet(client.Ask(Opcode.Get, buffer => GetRequest.Write(buffer, client.Namespace, 0, [.. keys.Select(client.Id)], ranges)),
+            keys.Length);
 
     public static (GetItem Item, byte[] Bytes)[] ReadGet(Reply reply, int count)
     {

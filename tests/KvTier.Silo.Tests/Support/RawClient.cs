@@ -20,7 +20,8 @@ internal sealed record Reply(FrameHeader Header, byte[] Body, byte[] Payload)
     /// <summary>The body of a response; fails on an error frame.</summary>
     public byte[] Ok()
     {
-        Assert.True(Header.Kind == FrameKind.Response, Header.Kind == FrameKind.Error ? ErrorBody.Read(Body).Message : Header.Kind.ToString());
+        Assert.True(Header.Kind == FrameKind.Response,
+            Header.Kind == FrameKind.Error ? ErrorBody.Read(Body).Message : Header.Kind.ToString());
         return Body;
     }
 }

@@ -35,7 +35,8 @@ public abstract class SiloTest : IAsyncLifetime
 
     internal RawClient Connect(SiloHost host, NamespaceDescriptor? ns = null) => Keep(RawClient.Open(host.Endpoints.Native!, ns));
 
-    internal RawClient ConnectUnix(SiloHost host, NamespaceDescriptor? ns = null) => Keep(RawClient.Open(new UnixDomainSocketEndPoint(host.Endpoints.UnixSocket!), ns));
+    internal RawClient ConnectUnix(SiloHost host, NamespaceDescriptor? ns = null) =>
+        Keep(RawClient.Open(new UnixDomainSocketEndPoint(host.Endpoints.UnixSocket!), ns));
 
     internal RawClient Dial(EndPoint endPoint) => Keep(new RawClient(endPoint));
 
