@@ -15,7 +15,8 @@ public sealed partial class BlockEngine
         }
     }
 
-    /// <summary>Keeps a block from eviction (host and SSD) until a time, at most <see cref="Limits.PinMsMax"/> from now. A later pin replaces an earlier one.</summary>
+    /// <summary>Keeps a block from eviction (host and SSD) until a time, at most <see cref="Limits.PinMsMax"/> from now. A later pin
+    /// replaces an earlier one.</summary>
     /// <returns>False when the block is not here.</returns>
     public bool Pin(ushort ns, BlockId id, long untilUnixMs)
     {
@@ -59,7 +60,8 @@ public sealed partial class BlockEngine
         lock (state.Gate)
         {
             if (!TryFind(ns, id, out uint number)) return false;
-            started = state.Index[number].Slot >= 0 || state.Index[number].Length == 0 || (reader is not null && reader.TryPrefetch(number));
+            started = state.Index[number].Slot >= 0 || state.Index[number].Length == 0
+                || (reader is not null && reader.TryPrefetch(number));
         }
 
         reader?.Launch();

@@ -23,7 +23,8 @@ public sealed partial class BlockEngine
     }
 
     /// <summary>Waits until everything up to a ticket is committed in the log.</summary>
-    /// <returns>Null when it is; else <see cref="ErrorCode.DiskFull"/>, <see cref="ErrorCode.IoError"/>, <see cref="ErrorCode.DeadlineExceeded"/>,
+    /// <returns>Null when it is; else <see cref="ErrorCode.DiskFull"/>, <see cref="ErrorCode.IoError"/>,
+    /// <see cref="ErrorCode.DeadlineExceeded"/>,
     /// <see cref="ErrorCode.ShuttingDown"/>, or <see cref="ErrorCode.Unsupported"/> without an SSD tier.</returns>
     public ValueTask<KvError?> WaitDurableAsync(long ticket, TimeSpan deadline) =>
         writer is null

@@ -6,9 +6,11 @@ public sealed partial class BlockEngine
     /// <summary>Begins a put if that needs no waiting.</summary>
     /// <param name="request">The block.</param>
     /// <param name="begin">The outcome.</param>
-    /// <param name="reservation">The slot, when <paramref name="begin"/> is <see cref="PutBegin.Reserved"/>. Write <c>Arena.Slice(Offset, Length)</c>.</param>
+    /// <param name="reservation">The slot, when <paramref name="begin"/> is <see cref="PutBegin.Reserved"/>. Write <c>Arena.Slice(Offset,
+    /// Length)</c>.</param>
     /// <returns>False when no slot is free now: call <see cref="WaitForRoomAsync"/>, then try again.</returns>
-    /// <exception cref="ArgumentException">Namespace, key or length are not within the limits, which the caller must have checked.</exception>
+    /// <exception cref="ArgumentException">Namespace, key or length are not within the limits, which the caller must have
+    /// checked.</exception>
     public bool TryBeginPut(in PutRequest request, out PutBegin begin, out Reservation reservation)
     {
         Check(request);
@@ -88,15 +90,17 @@ public sealed partial class BlockEngine
 
     private void Check(in PutRequest request)
     {
-        if (request.Namespace >= state.Namespaces.Count) throw new ArgumentException($"namespace {request.Namespace} is not open", nameof(request));
-        if (request.Key.Length > state.Options.Limits.KeyBytesMax)
+        Limits limits = state.Options.Limits;
+        if (request.Namespace >= state.Namespaces.Count)
+            throw new ArgumentException($"namespace {request.Namespace} is not open", nameof(request));
+        if (request.Key.Length > limits.KeyBytesMax)
         {
-            throw new ArgumentException($"key has {request.Key.Length} bytes, allowed are {state.Options.Limits.KeyBytesMax}", nameof(request));
+            throw new ArgumentException($"key has {request.Key.Length} bytes, allowed are {limits.KeyBytesMax}", nameof(request));
         }
 
-        if ((uint)request.Length > (uint)state.Options.Limits.BlockBytesMax)
+        if ((uint)request.Length > (uint)limits.BlockBytesMax)
         {
-            throw new ArgumentException($"block has {request.Length} bytes, allowed are {state.Options.Limits.BlockBytesMax}", nameof(request));
+            throw new ArgumentException($"block has {request.Length} bytes, allowed are {limits.BlockBytesMax}", nameof(request));
         }
     }
 

@@ -114,5 +114,6 @@ public sealed partial class BlockEngine : IAsyncDisposable
     }
 
     private Task Launch(Func<CancellationToken, Task> loop) =>
-        Task.Factory.StartNew(() => loop(stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+        Task.Factory.StartNew(
+            () => loop(stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
 }

@@ -7,8 +7,8 @@ namespace KvTier.Engine;
 /// between their states. Every member needs <see cref="Gate"/> unless it says otherwise.
 /// </summary>
 /// <remarks>
-/// Lock order: <see cref="Gate"/> is the only lock of the engine's truth. Under it only the locks inside <see cref="WakeSignal"/> and
-/// <see cref="DurabilityWaiters"/> are taken, which call nothing back. No payload byte is copied and no task is awaited under it.
+/// Lock order: <see cref="Gate"/> is the only lock of the engine's truth. Under it only the lock inside <see cref="WakeSignal"/>
+/// is taken, which calls nothing back. No payload byte is copied and no task is awaited under it.
 /// </remarks>
 internal sealed partial class EngineState : IVictimOwner, IDisposable
 {

@@ -19,7 +19,8 @@ public sealed class BlockIndexTests
             int keyLength = random.Next(513);
             var flags = (EntryFlags)random.Next(16);
             var codec = (byte)random.Next(256);
-            (entry.Flags, entry.Codec, entry.KeyLength, entry.Address) = ((EntryFlags)63, 255, 1023, new LogAddress(((1L << 40) - 1) * 512));
+            (entry.Flags, entry.Codec, entry.KeyLength, entry.Address) =
+                ((EntryFlags)63, 255, 1023, new LogAddress(((1L << 40) - 1) * 512));
             (entry.Expiry, entry.Namespace) = (expiry, ns);
             (entry.KeyLength, entry.Address, entry.Flags, entry.Codec) = (keyLength, address, flags, codec);
             Assert.Equal((ns, expiry, address, keyLength), (entry.Namespace, entry.Expiry, entry.Address, entry.KeyLength));

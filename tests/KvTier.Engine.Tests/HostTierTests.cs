@@ -86,7 +86,8 @@ public sealed class HostTierTests
         for (int number = 0; number < 3; number++) harness.Put(number);
         harness.Engine.TryLease(harness.Namespace, EngineHarness.IdOf(0), out BlockLease first);
         harness.Engine.TryLease(harness.Namespace, EngineHarness.IdOf(1), out BlockLease second);
-        Assert.True(harness.Engine.Pin(harness.Namespace, EngineHarness.IdOf(2), harness.Clock.GetUtcNow().ToUnixTimeMilliseconds() + 1000));
+        Assert.True(harness.Engine.Pin(harness.Namespace, EngineHarness.IdOf(2),
+            harness.Clock.GetUtcNow().ToUnixTimeMilliseconds() + 1000));
         Assert.Equal(PutBegin.HostFull, harness.Put(3));
         ValueTask<bool> room = harness.Engine.WaitForRoomAsync(512, EngineHarness.Guard);
         Assert.False(room.IsCompleted);

@@ -47,7 +47,8 @@ public sealed class ModelTests
             await using var harness = new EngineHarness(log: log);
             harness.Engine.Recover([EngineHarness.Opaque]);
             Assert.Equal(durable.Count, harness.Engine.Count(harness.Namespace));
-            foreach ((int number, int expected) in durable) Assert.Equal(MissReason.None, (await harness.GetAsync(number, expected)).Reason);
+            foreach ((int number, int expected) in durable)
+                Assert.Equal(MissReason.None, (await harness.GetAsync(number, expected)).Reason);
             var pending = new Dictionary<int, int>(durable);
             for (int step = 0; step < 200; step++)
             {
@@ -127,7 +128,8 @@ public sealed class ModelTests
         {
             bool overwrite = random.Next(3) == 0;
             long expiry = random.Next(5) == 0 ? Now + random.Next(1, 1000) : 0;
-            PutBegin begin = harness.Begin(number, out Reservation reservation, random.Next(10) == 0 ? 0 : random.Next(1, 3000), overwrite, expiry);
+            int length = random.Next(10) == 0 ? 0 : random.Next(1, 3000);
+            PutBegin begin = harness.Begin(number, out Reservation reservation, length, overwrite, expiry);
             if (begin == PutBegin.Present) Assert.True(blocks.ContainsKey(number));
             if (begin != PutBegin.Reserved) return;
             if (random.Next(10) == 0)

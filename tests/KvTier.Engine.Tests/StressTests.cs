@@ -20,7 +20,8 @@ public sealed class StressTests
         harness.Engine.Start();
         var hits = new long[Threads];
         await Task.WhenAll(Enumerable.Range(0, Threads).Select(thread => Task.Factory.StartNew(
-            () => WorkAsync(harness, thread, hits), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap()));
+            () => WorkAsync(harness, thread, hits), CancellationToken.None,
+            TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap()));
         Assert.Null(await harness.Engine.DrainAsync(EngineHarness.Guard));
         Conservation.Check(harness.Engine);
         EngineStats stats = harness.Engine.Stats;

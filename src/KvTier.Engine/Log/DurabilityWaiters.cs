@@ -1,6 +1,7 @@
 namespace KvTier.Engine;
 
-/// <summary>Those who wait until a change is durable: one object for each who waits, however many blocks it waits for. Called under the engine's lock.</summary>
+/// <summary>Those who wait until a change is durable: one object for each who waits, however many blocks it waits for. Called under the
+/// engine's lock.</summary>
 internal sealed class DurabilityWaiters
 {
     private readonly List<Waiter> waiters = [];

@@ -133,7 +133,8 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
     }
 
     // Bytes of a record: header and key take one sector or two, the payload whole ones.
-    private static long CostOf(in Candidate candidate) => RecordHeadBytes + ((candidate.Length + SectorBytes - 1L) / SectorBytes * SectorBytes);
+    private static long CostOf(in Candidate candidate) =>
+        RecordHeadBytes + ((candidate.Length + SectorBytes - 1L) / SectorBytes * SectorBytes);
 
     private void NoteMoved(in Candidate candidate, LogAddress address)
     {

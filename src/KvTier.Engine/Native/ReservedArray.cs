@@ -27,7 +27,8 @@ internal sealed unsafe class ReservedArray<T> : IDisposable
         if (address == NativeMethods.MapFailed)
         {
             throw new KvException(new KvError(
-                ErrorCode.Internal, "address space", $"{reservedBytes} bytes", $"what the kernel grants (errno {Marshal.GetLastPInvokeError()})"));
+                ErrorCode.Internal, "address space", $"{reservedBytes} bytes",
+                $"what the kernel grants (errno {Marshal.GetLastPInvokeError()})"));
         }
 
         NativeMemoryTracker.Add((long)reservedBytes);

@@ -42,7 +42,8 @@ internal sealed class FakeLog : IBlockLog
 
     public IReadOnlyList<Stored> Records => records;
 
-    public LogStatus Status => new(begin, tail, durable, ((tail - 1) / segmentBytes * segmentBytes) + segmentBytes - begin, capBytes, segmentBytes, null);
+    public LogStatus Status => new(
+        begin, tail, durable, ((tail - 1) / segmentBytes * segmentBytes) + segmentBytes - begin, capBytes, segmentBytes, null);
 
     public RecoverySummary Recover(ILogRecordSink sink)
     {
