@@ -9,6 +9,9 @@ internal sealed partial class Connection
     /// <summary>Frames and payloads up to this size are copied together, because one system call costs more than copying them.</summary>
     private const int GatherBytesMax = 32 * 1024;
 
+    /// <summary>Bytes of a large block that go out together with what stands before it.</summary>
+    private const int GatherHeadBytes = 16 * 1024;
+
     /// <summary>Sends what local leases have given back; without a request this is done by a timer.</summary>
     public async Task FlushAsync()
     {
@@ -54,8 +57,16 @@ internal sealed partial class Connection
                     continue;
                 }
 
-                if (outbox.WrittenCount > 0) await SendAllAsync(outbox.WrittenMemory).ConfigureAwait(false);
-                outbox.Clear();
+                if (outbox.WrittenCount > 0)
+                {
+                    // The silo wakes up to data and not to a header only.
+                    int head = Math.Min(GatherHeadBytes, payload.Length);
+                    Gather(payload.Span[..head]);
+                    payload = payload[head..];
+                    await SendAllAsync(outbox.WrittenMemory).ConfigureAwait(false);
+                    outbox.Clear();
+                }
+
                 await SendAllAsync(payload).ConfigureAwait(false);
             }
 

@@ -11,6 +11,8 @@ namespace KvTier.Client.Connections;
 /// <summary>Makes connections: socket, handshake, mapping of the arena.</summary>
 internal sealed class Dialer
 {
+    private const int SocketBufferBytes = 4 << 20;
+
     private readonly KvTierClientOptions options;
     private readonly SiloEndpoint endpoint;
     private readonly ClientMetrics metrics;
@@ -34,6 +36,10 @@ internal sealed class Dialer
         Socket socket = endpoint.IsUnix
             ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
             : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+        // A block that fits into the buffers moves without waking the peer for each piece of it. The system may give less.
+        socket.SendBufferSize = SocketBufferBytes;
+        socket.ReceiveBufferSize = SocketBufferBytes;
         try
         {
             await pipeline.ExecuteAsync(token => socket.ConnectAsync(endpoint.ToEndPoint(), token), CancellationToken.None)
