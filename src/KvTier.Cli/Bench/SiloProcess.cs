@@ -29,21 +29,21 @@ internal sealed class SiloProcess : IAsyncDisposable
     public int Pid => process.Id;
 
     /// <summary>Starts a silo and waits until it says that it is ready.</summary>
-    /// <exception cref="CliException">It ended instead, or was not ready in time.</exception>
-    public static async Task<SiloProcess> StartAsync(IEnumerable<string> serveArguments, CancellationToken cancel)
+    /// <param name="serveArguments">Arguments of <c>kvtier serve</c>.</param>
+    /// <param name="cancel">Ends the wait.</param>
+    /// <param name="through">A program and its arguments that end by running what follows them, such as <c>unshare --mount</c>; empty for none.</param>
+    /// <exception cref="CliException">It ended instead, or was not ready in time; the message has its exit code and what it said.</exception>
+    public static async Task<SiloProcess> StartAsync(IEnumerable<string> serveArguments, CancellationToken cancel, params string[] through)
     {
-        ProcessStartInfo info = Executable();
-        info.RedirectStandardOutput = true;
-        info.RedirectStandardError = true;
-        info.ArgumentList.Add("serve");
-        foreach (string argument in serveArguments) info.ArgumentList.Add(argument);
+        string[] line = [.. through, .. Executable(), "serve", .. serveArguments];
+        var info = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         long begin = Stopwatch.GetTimestamp();
         Process started = Process.Start(info)!;
         var errors = new List<string>();
-        started.ErrorDataReceived += (_, line) =>
+        started.ErrorDataReceived += (_, text) =>
         {
-            if (line.Data is null) return;
-            lock (errors) errors.Add(line.Data);
+            if (text.Data is null) return;
+            lock (errors) errors.Add(text.Data);
         };
         started.BeginErrorReadLine();
         var endpoints = new Dictionary<string, string>();
@@ -51,9 +51,9 @@ internal sealed class SiloProcess : IAsyncDisposable
         deadline.CancelAfter(startDeadline);
         try
         {
-            while (await started.StandardOutput.ReadLineAsync(deadline.Token) is { } line)
+            while (await started.StandardOutput.ReadLineAsync(deadline.Token) is { } said)
             {
-                string[] words = line.Split(' ');
+                string[] words = said.Split(' ');
                 if (words is ["ready"]) return new SiloProcess(started, endpoints, Stopwatch.GetElapsedTime(begin));
                 if (words is ["listening", var protocol, var endpoint]) endpoints[protocol] = endpoint;
             }
@@ -101,14 +101,10 @@ internal sealed class SiloProcess : IAsyncDisposable
         process.Dispose();
     }
 
-    private static ProcessStartInfo Executable()
+    private static string[] Executable()
     {
-        string folder = AppContext.BaseDirectory;
-        string host = Path.Combine(folder, "kvtier");
-        if (File.Exists(host)) return new ProcessStartInfo(host);
-        var info = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet");
-        info.ArgumentList.Add(Path.Combine(folder, "kvtier.dll"));
-        return info;
+        string host = Path.Combine(AppContext.BaseDirectory, "kvtier");
+        return File.Exists(host) ? [host] : [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "kvtier.dll")];
     }
 
     [DllImport("libc", EntryPoint = "kill")]
