@@ -9,6 +9,7 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
     private readonly int descriptor;
     private readonly string path;
     private int closed;
+    private bool nameIsDurable;
 
     private DirectSegmentFile(string path, int descriptor, bool direct)
     {
@@ -31,7 +32,7 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
             error = Native.Open(path, create, direct, out descriptor);
         }
 
-        file = error == 0 ? new DirectSegmentFile(path, descriptor, direct) : null;
+        file = error == 0 ? new DirectSegmentFile(path, descriptor, direct) { nameIsDurable = !create } : null;
         return error;
     }
 
@@ -69,7 +70,15 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
         return 0;
     }
 
-    public int Sync() => Native.Sync(descriptor);
+    /// <summary>The first sync of a new file makes its name durable too; an append need not wait for that.</summary>
+    public int Sync()
+    {
+        int error = Native.Sync(descriptor);
+        if (error != 0 || Volatile.Read(ref nameIsDurable)) return error;
+        error = Native.SyncDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        if (error == 0) Volatile.Write(ref nameIsDurable, true);
+        return error;
+    }
 
     public int Preallocate(long bytes)
     {

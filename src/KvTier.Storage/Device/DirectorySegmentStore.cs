@@ -30,7 +30,6 @@ internal sealed class DirectorySegmentStore(string directory, bool direct) : ISe
         int error = DirectSegmentFile.Open(path, create: true, direct, out DirectSegmentFile? made);
         if (error != 0) return error;
         error = made!.Preallocate(bytes);
-        if (error == 0) error = Native.SyncDirectory(directory);
         if (error == 0)
         {
             file = made;
