@@ -179,7 +179,7 @@ internal sealed partial class Connection
             try
             {
                 Memory<byte> piece = destination.Slice(got, Math.Min(PieceBytes, destination.Length - got));
-                read = await socket.ReceiveAsync(piece, SocketFlags.None, receiveInterrupt.Token).ConfigureAwait(false);
+                read = await EagerSocket.ReceiveAsync(socket, piece, receiveInterrupt.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
             {
@@ -206,7 +206,7 @@ internal sealed partial class Connection
             if (inboxStart == inboxEnd)
             {
                 inboxStart = 0;
-                inboxEnd = await socket.ReceiveAsync(inbox.AsMemory(0, (int)Math.Min(length, inbox.Length)), SocketFlags.None)
+                inboxEnd = await EagerSocket.ReceiveAsync(socket, inbox.AsMemory(0, (int)Math.Min(length, inbox.Length)))
                     .ConfigureAwait(false);
                 if (inboxEnd == 0) return false;
             }
@@ -230,7 +230,7 @@ internal sealed partial class Connection
         {
             int missing = count - (inboxEnd - inboxStart);
             int room = Math.Min(inbox.Length - inboxEnd, Math.Max(missing, HeadBytes));
-            int read = await socket.ReceiveAsync(inbox.AsMemory(inboxEnd, room), SocketFlags.None).ConfigureAwait(false);
+            int read = await EagerSocket.ReceiveAsync(socket, inbox.AsMemory(inboxEnd, room)).ConfigureAwait(false);
             if (read == 0) return false;
             inboxEnd += read;
         }

@@ -93,7 +93,7 @@ internal sealed partial class Connection
     {
         while (bytes.Length > 0)
         {
-            int sent = await socket.SendAsync(bytes, SocketFlags.None).ConfigureAwait(false);
+            int sent = await EagerSocket.SendAsync(socket, bytes).ConfigureAwait(false);
             bytes = bytes[sent..];
         }
     }

@@ -52,6 +52,7 @@ internal sealed class Dialer
             return new KvError(ErrorCode.Unavailable, "endpoint", $"{endpoint.Text} ({cause})", "a silo that listens there");
         }
 
+        EagerSocket.Prepare(socket);
         metrics.ConnectionOpened();
         var connection = new Connection(socket, options.InflightMax, options.TimeProvider, metrics);
         connection.Start();

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KvTier.Client.Connections;
 
 namespace KvTier.Silo.Native;
 
@@ -149,7 +150,7 @@ internal sealed class NativeInput
     {
         if (output.HasUnsent) await output.FlushAsync();
         if (midFrame) Stall.Start();
-        int received = await socket.ReceiveAsync(destination, SocketFlags.None);
+        int received = await EagerSocket.ReceiveAsync(socket, destination);
         Stall.Stop();
         BytesReceived += received;
         return received;

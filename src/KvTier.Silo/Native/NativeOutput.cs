@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KvTier.Client.Connections;
 using KvTier.Protocol;
 
 namespace KvTier.Silo.Native;
@@ -121,7 +122,7 @@ internal sealed class NativeOutput : IDisposable
         while (bytes.Length > 0)
         {
             Stall.Start();
-            int sent = await socket.SendAsync(bytes[..Math.Min(bytes.Length, SendBytesMax)], SocketFlags.None);
+            int sent = await EagerSocket.SendAsync(socket, bytes[..Math.Min(bytes.Length, SendBytesMax)]);
             Stall.Stop();
             BytesSent += sent;
             bytes = bytes[sent..];

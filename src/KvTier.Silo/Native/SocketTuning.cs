@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using KvTier.Client.Connections;
 
 namespace KvTier.Silo.Native;
 
@@ -21,6 +22,7 @@ internal static class SocketTuning
     public static void Accepted(Socket socket, bool isUnix, int bufferBytes)
     {
         SetBuffers(socket, bufferBytes);
+        EagerSocket.Prepare(socket);
         if (isUnix) return;
         socket.NoDelay = true;
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KvTier.Client.Connections;
 using KvTier.Protocol;
 
 namespace KvTier.Silo.Resp;
@@ -142,7 +143,7 @@ internal sealed class RespConnection : IDisposable
 
         // Between commands a client may be silent for as long as it likes; inside one it may not.
         if (input.InCommand) progress.Begin();
-        int count = await socket.ReceiveAsync(room);
+        int count = await EagerSocket.ReceiveAsync(socket, room);
         progress.End();
         if (count == 0) return false;
         input.Received(count);
@@ -173,7 +174,7 @@ internal sealed class RespConnection : IDisposable
         while (filled < length)
         {
             progress.Begin();
-            int count = await socket.ReceiveAsync(slot[filled..]);
+            int count = await EagerSocket.ReceiveAsync(socket, slot[filled..]);
             progress.End();
             if (count == 0) return false;
 
@@ -194,7 +195,7 @@ internal sealed class RespConnection : IDisposable
         {
             if (!input.TryGetRoom(out Memory<byte> room)) return false;
             progress.Begin();
-            int count = await socket.ReceiveAsync(room[..Math.Min(room.Length, left)]);
+            int count = await EagerSocket.ReceiveAsync(socket, room[..Math.Min(room.Length, left)]);
             progress.End();
             if (count == 0) return false;
             left -= count;

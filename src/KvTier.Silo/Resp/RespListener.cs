@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using KvTier.Client.Connections;
 using KvTier.Engine;
 using Microsoft.Extensions.Logging;
 
@@ -143,6 +144,7 @@ internal sealed partial class RespListener : IAsyncDisposable
         try
         {
             client.NoDelay = true;
+            EagerSocket.Prepare(client);
             if (limits.SocketBufferBytes > 0) client.SendBufferSize = client.ReceiveBufferSize = limits.SocketBufferBytes;
             connection = new RespConnection(target, client, target.Counters.AddConnection());
         }

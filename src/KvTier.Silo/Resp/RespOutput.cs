@@ -3,6 +3,7 @@ using System.Buffers.Text;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text;
+using KvTier.Client.Connections;
 
 namespace KvTier.Silo.Resp;
 
@@ -84,7 +85,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
     {
         if (Length == 0) return;
         progress.Begin();
-        await socket.SendAsync(buffer.AsMemory(0, Length));
+        await EagerSocket.SendAsync(socket, buffer.AsMemory(0, Length));
         progress.End();
         Length = 0;
         Trim();
@@ -98,7 +99,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
         progress.Begin();
         if (sent < Length)
         {
-            await socket.SendAsync(buffer.AsMemory((int)sent, Length - (int)sent));
+            await EagerSocket.SendAsync(socket, buffer.AsMemory((int)sent, Length - (int)sent));
             sent = Length;
         }
 
@@ -109,7 +110,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
             // In pieces, so that a client that reads slowly but steadily is seen to make progress.
             progress.Begin();
             int piece = Math.Min(value.Length - valueSent, 4 << 20);
-            valueSent += await socket.SendAsync(value.Slice(valueSent, piece));
+            valueSent += await EagerSocket.SendAsync(socket, value.Slice(valueSent, piece));
         }
 
         progress.End();

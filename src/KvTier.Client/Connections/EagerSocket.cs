@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+
+namespace KvTier.Client.Connections;
+
+/// <summary>
+/// Sends and receives that look at the socket a few times before they wait for it. While a block is on its way the next bytes, or the
+/// room for them, are only microseconds off; to sleep and be woken for each piece of it costs more than the copying. Between two looks
+/// the processor is offered to whoever else is ready to run, so that a busy machine loses nothing.
+/// </summary>
+/// <remarks>Silo and client use it alike. The socket must be set to non-blocking by <see cref="Prepare"/>.</remarks>
+public static class EagerSocket
+{
+    /// <summary>
+    /// Longest time of looking, in µs, before a call waits: several times what a wake-up takes (20 to 50 µs in a virtual machine), so that a
+    /// connection that carries blocks never sleeps between pieces, and little enough that an idle one costs nothing.
+    /// </summary>
+    public const int LookMicroseconds = 100;
+
+    private static readonly long lookTicks = Stopwatch.Frequency * LookMicroseconds / 1_000_000;
+
+    /// <summary>Makes a socket ready for eager calls.</summary>
+    public static void Prepare(Socket socket) => socket.Blocking = false;
+
+    /// <summary>Receives some bytes.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="destination">Where they go; not empty.</param>
+    /// <param name="cancellation">Ends the wait, not the looking before it.</param>
+    /// <returns>How many; 0 when the peer has closed its side.</returns>
+    /// <exception cref="SocketException">The connection has failed.</exception>
+    public static ValueTask<int> ReceiveAsync(Socket socket, Memory<byte> destination, CancellationToken cancellation = default)
+    {
+        long until = 0;
+        while (true)
+        {
+            int received = socket.Receive(destination.Span, SocketFlags.None, out SocketError error);
+            if (error == SocketError.Success) return new ValueTask<int>(received);
+            if (error != SocketError.WouldBlock || !LookOn(ref until)) break;
+        }
+
+        return socket.ReceiveAsync(destination, SocketFlags.None, cancellation);
+    }
+
+    /// <summary>Sends some bytes.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="source">The bytes; not empty.</param>
+    /// <returns>How many were taken.</returns>
+    /// <exception cref="SocketException">The connection has failed.</exception>
+    public static ValueTask<int> SendAsync(Socket socket, ReadOnlyMemory<byte> source)
+    {
+        long until = 0;
+        while (true)
+        {
+            int sent = socket.Send(source.Span, SocketFlags.None, out SocketError error);
+            if (error == SocketError.Success) return new ValueTask<int>(sent);
+            if (error != SocketError.WouldBlock || !LookOn(ref until)) break;
+        }
+
+        return socket.SendAsync(source, SocketFlags.None);
+    }
+
+    private static bool LookOn(ref long until)
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (until == 0) until = now + lookTicks;
+        else if (now >= until) return false;
+        Thread.Yield();
+        return true;
+    }
+}
