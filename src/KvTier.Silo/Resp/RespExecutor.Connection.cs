@@ -274,8 +274,10 @@ internal static class RespClientLine
         string flags = session.NoEvict ? "e" : "N";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"id={session.Id} addr={session.RemoteAddress} laddr={session.LocalAddress} fd=-1 name={session.Name} age={age} idle={idle} flags={flags} " +
-            $"db={session.Database} sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 " +
+            $"id={session.Id} addr={session.RemoteAddress} laddr={session.LocalAddress} fd=-1 name={session.Name} age={age} " +
+            $"idle={idle} flags={flags} " +
+            $"db={session.Database} sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 " +
+            $"argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 " +
             $"tot-mem=0 events=r cmd={session.LastCommand} user=default redir=-1 resp=2\n");
     }
 }

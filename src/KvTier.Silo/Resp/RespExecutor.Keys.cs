@@ -88,7 +88,8 @@ internal sealed partial class RespExecutor
 
         long now = server.NowUnixMs;
         bool seconds = command.Verb == RespVerb.Expire;
-        if ((seconds && when is > long.MaxValue / 1000 or < long.MinValue / 1000 && seconds) || (seconds ? when * 1000 : when) > long.MaxValue - now)
+        if ((seconds && when is > long.MaxValue / 1000 or < long.MinValue / 1000 && seconds) || (seconds ? when * 1000
+            : when) > long.MaxValue - now)
         {
             InvalidExpireTime(command.Name);
             return;

@@ -61,7 +61,8 @@ internal sealed partial class RespExecutor
             else if (!nx && RespText.Is(option, "xx"u8)) xx = true;
             else if (RespText.Is(option, "get"u8)) get = true;
             else if (kind == TimeKind.None && RespText.Is(option, "keepttl"u8)) keep = true;
-            else if (asked != TimeKind.None && !keep && (kind == TimeKind.None || kind == asked) && i + 1 < Count) (kind, time) = (asked, ++i);
+            else if (asked != TimeKind.None && !keep && (kind == TimeKind.None || kind == asked) && i + 1 < Count) (kind, time) = (asked,
+                ++i);
             else
             {
                 output.SyntaxError();

@@ -12,7 +12,8 @@ internal sealed record RespLimits
     /// <summary>Largest value. Default 64 MiB.</summary>
     public int ValueBytesMax { get; init; } = 64 << 20;
 
-    /// <summary>Largest bulk string that the framing accepts, as Redis' <c>proto-max-bulk-len</c>; above it the connection is closed. Default 512 MiB.</summary>
+    /// <summary>Largest bulk string that the framing accepts, as Redis' <c>proto-max-bulk-len</c>; above it the connection is closed.
+    /// Default 512 MiB.</summary>
     public long BulkBytesMax { get; init; } = 512L << 20;
 
     /// <summary>Most arguments of a command. Default 1,048,576.</summary>
@@ -21,7 +22,8 @@ internal sealed record RespLimits
     /// <summary>Longest inline command, and longest count line. Default 64 KiB, which is Redis' limit.</summary>
     public int LineBytesMax { get; init; } = 64 * 1024;
 
-    /// <summary>Largest argument that is kept in the connection's buffer; a longer one that is not a value is read and dropped. Default 16 MiB.</summary>
+    /// <summary>Largest argument that is kept in the connection's buffer; a longer one that is not a value is read and dropped. Default
+    /// 16 MiB.</summary>
     public int ArgumentBytesMax { get; init; } = 16 << 20;
 
     /// <summary>Most bytes of one command in the connection's buffer, values that go to the arena not counted. Default 64 MiB.</summary>
@@ -47,7 +49,8 @@ internal sealed record RespLimits
     /// <summary>First size of the receive buffer, and the size to which it returns after a long command.</summary>
     public const int ReceiveBytes = 64 * 1024;
 
-    /// <summary>Values up to this many bytes are copied behind one another into the reply buffer; larger ones are sent from the arena.</summary>
+    /// <summary>Values up to this many bytes are copied behind one another into the reply buffer; larger ones are sent from the
+    /// arena.</summary>
     public const int CopyBytesMax = 16 * 1024;
 
     /// <summary>Replies are sent when this many bytes have gathered, even when more commands wait.</summary>

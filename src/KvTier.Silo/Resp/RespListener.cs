@@ -24,7 +24,8 @@ internal sealed partial class RespListener : IAsyncDisposable
 
     /// <summary>Makes a listener; <see cref="StartAsync"/> opens its port.</summary>
     /// <param name="options">Address, port, password.</param>
-    /// <param name="engine">Where the values are. Its limits on keys and blocks must be at least those in <paramref name="limits"/>.</param>
+    /// <param name="engine">Where the values are. Its limits on keys and blocks must be at least those in <paramref
+    /// name="limits"/>.</param>
     /// <param name="logger">Takes start, stop and what went wrong.</param>
     /// <param name="limits">Limits; by default those of <see cref="RespLimits"/>.</param>
     /// <param name="time">Clock of expiry times and deadlines; by default the system's.</param>
@@ -52,7 +53,8 @@ internal sealed partial class RespListener : IAsyncDisposable
     {
         if (!IPAddress.TryParse(options.Address, out IPAddress? address))
             return new ValueTask<KvError?>(KvError.InvalidArgument("resp.address", options.Address, "an IP address"));
-        if (!RespServer.Create(options, limits, engine, time).TryGet(out RespServer? created, out KvError? error)) return new ValueTask<KvError?>(error);
+        if (!RespServer.Create(options, limits, engine, time).TryGet(out RespServer? created,
+            out KvError? error)) return new ValueTask<KvError?>(error);
         server = created;
         listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -63,7 +65,8 @@ internal sealed partial class RespListener : IAsyncDisposable
         catch (SocketException e)
         {
             listener.Dispose();
-            return new ValueTask<KvError?>(KvError.InvalidArgument("resp.port", $"{options.Address}:{options.Port} ({e.SocketErrorCode})", "an address that is free"));
+            return new ValueTask<KvError?>(KvError.InvalidArgument("resp.port",
+                $"{options.Address}:{options.Port} ({e.SocketErrorCode})", "an address that is free"));
         }
 
         LocalEndPoint = (IPEndPoint)listener.LocalEndPoint!;
@@ -74,7 +77,8 @@ internal sealed partial class RespListener : IAsyncDisposable
         return default;
     }
 
-    /// <summary>Takes no more connections or commands, lets those under way be answered, and closes what is left after the deadline.</summary>
+    /// <summary>Takes no more connections or commands, lets those under way be answered, and closes what is left after the
+    /// deadline.</summary>
     public async ValueTask StopAsync(TimeSpan deadline)
     {
         Task[] left;
@@ -213,7 +217,8 @@ internal sealed partial class RespListener : IAsyncDisposable
     [LoggerMessage(EventId = 6002, Level = LogLevel.Error, Message = "RESP connection {Id} failed")]
     private static partial void LogConnectionFailed(ILogger logger, long id, Exception exception);
 
-    [LoggerMessage(EventId = 6003, Level = LogLevel.Information, Message = "RESP closed {Address}: it stopped inside a command or left a reply unread for {StallMs} ms")]
+    [LoggerMessage(EventId = 6003, Level = LogLevel.Information,
+        Message = "RESP closed {Address}: it stopped inside a command or left a reply unread for {StallMs} ms")]
     private static partial void LogStalled(ILogger logger, string address, int stallMs);
 
     [LoggerMessage(EventId = 6004, Level = LogLevel.Warning, Message = "RESP closed {Count} connections that had not ended in time")]

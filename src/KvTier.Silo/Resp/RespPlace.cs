@@ -9,7 +9,8 @@ internal enum RespPlace
     /// <summary>In a reserved slot of the arena.</summary>
     Slot,
 
-    /// <summary>Nowhere: it was above <see cref="RespLimits.ValueBytesMax"/> or <see cref="RespLimits.ArgumentBytesMax"/>, and was read and dropped.</summary>
+    /// <summary>Nowhere: it was above <see cref="RespLimits.ValueBytesMax"/> or <see cref="RespLimits.ArgumentBytesMax"/>, and was read
+    /// and dropped.</summary>
     TooLong,
 
     /// <summary>Nowhere: the key that goes with the value is above <see cref="RespLimits.KeyBytesMax"/>.</summary>

@@ -37,7 +37,8 @@ internal sealed class RespServer
     /// <summary>Monotonic time of the start.</summary>
     public long Started { get; }
 
-    /// <summary>Makes a command that looks at a key and then changes it one step for all other RESP clients. It is held for look-ups and pointer
+    /// <summary>Makes a command that looks at a key and then changes it one step for all other RESP clients. It is held for look-ups and
+    /// pointer
     /// changes only, never while bytes move or anything is awaited: see ADR 60.</summary>
     public Lock Gate { get; } = new();
 
@@ -65,7 +66,8 @@ internal sealed class RespServer
         return server;
     }
 
-    /// <summary>The namespace of a database. Its number is in the profile's name, so that equal keys of two databases have different ids.</summary>
+    /// <summary>The namespace of a database. Its number is in the profile's name, so that equal keys of two databases have different
+    /// ids.</summary>
     public static NamespaceDescriptor DescribeDatabase(int db) => new("resp", Profiles.Opaque with { Name = $"opaque.{db}" });
 
     /// <summary>Handle of a database's namespace.</summary>

@@ -4,7 +4,8 @@ using System.Net.Sockets;
 
 namespace KvTier.Silo.Tests.Resp;
 
-/// <summary>A real redis-server 7.0 on a port of its own. Its absence fails the test: without it nothing says that replies are right.</summary>
+/// <summary>A real redis-server 7.0 on a port of its own. Its absence fails the test: without it nothing says that replies are
+/// right.</summary>
 internal sealed class RedisServer : IAsyncDisposable
 {
     private readonly Process process;
@@ -27,7 +28,8 @@ internal sealed class RedisServer : IAsyncDisposable
             int port = FreePort();
             Process server = Tool.Start(
                 "redis-server",
-                ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory, "--requirepass", password ?? ""]);
+                ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory, "--requirepass",
+                    password ?? ""]);
             if (await IsReadyAsync(server, port)) return new RedisServer(server, directory, port);
             server.Kill();
             server.Dispose();

@@ -6,8 +6,10 @@ public sealed class RespAuthTests
 {
     private static readonly string[] script =
     [
-        "GET a", "FOO a", "GET", "PING", "CLIENT ID x", "CLIENT junk", "AUTH", "AUTH wrong", "AUTH default wrong", "AUTH nobody secret", "AUTH a b c",
-        "HELLO", "HELLO 2", "HELLO 2 SETNAME me", "HELLO 2 AUTH default wrong", "HELLO 4", "GET a", "AUTH secret", "GET a", "AUTH wrong", "GET a",
+        "GET a", "FOO a", "GET", "PING", "CLIENT ID x", "CLIENT junk", "AUTH", "AUTH wrong", "AUTH default wrong", "AUTH nobody secret",
+        "AUTH a b c",
+        "HELLO", "HELLO 2", "HELLO 2 SETNAME me", "HELLO 2 AUTH default wrong", "HELLO 4", "GET a", "AUTH secret", "GET a", "AUTH wrong",
+        "GET a",
         "RESET", "GET a", "HELLO 2 AUTH default", "AUTH default secret", "SET a b", "GET a", "DEL a", "CLIENT GETNAME", "QUIT",
     ];
 

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace KvTier.Silo.Tests.Resp;
 
-/// <summary>Random commands from one seed: few keys, so that hits, overwrites and deletions happen; every option; wrong arities and bad numbers.</summary>
+/// <summary>Random commands from one seed: few keys, so that hits, overwrites and deletions happen; every option; wrong arities and bad
+/// numbers.</summary>
 internal sealed class RespCommandGenerator(int seed)
 {
     private static readonly string[] numbers =
@@ -68,7 +69,8 @@ internal sealed class RespCommandGenerator(int seed)
         int options = random.Next(4);
         for (int i = 0; i < options; i++)
         {
-            string option = Pick("NX", "XX", "GET", "KEEPTTL", "EX", "PX", "EXAT", "PXAT", "nx", "xx", "get", "ex", "px", "keepttl", "junk", "PERSIST");
+            string option = Pick("NX", "XX", "GET", "KEEPTTL", "EX", "PX", "EXAT", "PXAT", "nx", "xx", "get", "ex", "px", "keepttl",
+                "junk", "PERSIST");
             command.Add(Encoding.ASCII.GetBytes(option));
             switch (option)
             {
@@ -94,7 +96,8 @@ internal sealed class RespCommandGenerator(int seed)
     private List<byte[]> Scan()
     {
         // Only errors and the whole walk can be compared; the test makes the latter.
-        return [.. Words("SCAN"), One("x", "0", "1 ", "-", "99999999999999999999"), One("COUNT", "MATCH", "TYPE", "junk"), One("0", "x", "-1")];
+        return [.. Words("SCAN"), One("x", "0", "1 ", "-", "99999999999999999999"), One("COUNT", "MATCH", "TYPE", "junk"), One("0", "x",
+            "-1")];
     }
 
     private byte[][] Client() => random.Next(11) switch
@@ -124,7 +127,8 @@ internal sealed class RespCommandGenerator(int seed)
         _ => [.. Words("DBSIZE x")],
     };
 
-    private byte[][] Flush() => [.. Words(Pick("FLUSHDB", "FLUSHALL", "flushdb")), .. Words(Pick("", "ASYNC", "SYNC", "junk", "async junk"))];
+    private byte[][] Flush() => [.. Words(Pick("FLUSHDB", "FLUSHALL", "flushdb")), .. Words(Pick("", "ASYNC", "SYNC", "junk",
+        "async junk"))];
 
     private byte[][] Auth() => random.Next(4) switch
     {
@@ -160,7 +164,8 @@ internal sealed class RespCommandGenerator(int seed)
         : Encoding.ASCII.GetBytes(random.Next(-80, 80).ToString(CultureInfo.InvariantCulture));
 
     /// <summary>A time to live: never so short that it may run out on one side only.</summary>
-    private byte[] Seconds() => random.Next(4) == 0 ? One("0", "-1", "x", "", "9223372036854775807", "9223372036854775", "-9223372036854775808", "-100")
+    private byte[] Seconds() => random.Next(4) == 0 ? One("0", "-1", "x", "", "9223372036854775807", "9223372036854775",
+        "-9223372036854775808", "-100")
         : One("100", "1000", "5000", "200", "777");
 
     private byte[] Milliseconds() => random.Next(4) == 0 ? One("0", "-1", "x", "9223372036854775807", "-9223372036854775808")
@@ -174,7 +179,8 @@ internal sealed class RespCommandGenerator(int seed)
 
     private string Pick(params string[] words) => words[random.Next(words.Length)];
 
-    private static byte[][] Words(string words) => [.. words.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Encoding.Latin1.GetBytes)];
+    private static byte[][] Words(string words) => [.. words.Split(' ',
+        StringSplitOptions.RemoveEmptyEntries).Select(Encoding.Latin1.GetBytes)];
 
     private static byte[][] MakeKeys(int seed)
     {

@@ -32,7 +32,8 @@ public sealed class RespDifferentialTests(RespFixture fixture)
             silo.Send(bytes);
             byte[] expected = redis.ReadReply();
             byte[] actual = silo.ReadReply();
-            if (!IsSame(command, expected, actual)) Assert.Fail($"seed {seed}, command {i}: {Show(bytes)}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
+            if (!IsSame(command, expected,
+                actual)) Assert.Fail($"seed {seed}, command {i}: {Show(bytes)}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
             different += expected.AsSpan().StartsWith("-"u8) ? 0 : 1;
             if (i % 100 == 99) CompareKeys(redis, silo);
         }
@@ -67,7 +68,8 @@ public sealed class RespDifferentialTests(RespFixture fixture)
             {
                 byte[] expected = redis.ReadReply();
                 byte[] actual = silo.ReadReply();
-                if (!IsSame(command, expected, actual)) Assert.Fail($"seed {seed}: {Show(RespClient.Encode(command))}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
+                if (!IsSame(command, expected,
+                    actual)) Assert.Fail($"seed {seed}: {Show(RespClient.Encode(command))}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
             }
         }
     }
@@ -92,7 +94,8 @@ public sealed class RespDifferentialTests(RespFixture fixture)
         return name == "CLIENT" && sub is "ID" or "LIST" or "INFO";
     }
 
-    private static long Number(byte[] reply) => long.Parse(reply.AsSpan(1, reply.Length - 3), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+    private static long Number(byte[] reply) => long.Parse(reply.AsSpan(1, reply.Length - 3), NumberStyles.AllowLeadingSign,
+        CultureInfo.InvariantCulture);
 
     /// <summary>Whole walks see the same keys, with and without a pattern, and a random key is one of them.</summary>
     private static void CompareKeys(RespClient redis, RespClient silo)
@@ -130,5 +133,6 @@ public sealed class RespDifferentialTests(RespFixture fixture)
     }
 
     private static string Show(byte[] bytes) =>
-        Encoding.Latin1.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 400))).Replace("\r", "\\r").Replace("\n", "\\n") + $" ({bytes.Length} bytes)";
+        Encoding.Latin1.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 400))).Replace("\r", "\\r").Replace("\n",
+            "\\n") + $" ({bytes.Length} bytes)";
 }

@@ -18,7 +18,8 @@ public sealed class RespLimitTests
         await using RespSilo silo = await RespSilo.StartAsync(limits: small);
         using var client = new RespClient(silo.Port);
         Assert.Equal("-ERR LimitExceeded: value bytes is 100001; allowed: 100000\r\n", client.Call("SET", "k", new string('x', 100_001)));
-        Assert.Equal("-ERR LimitExceeded: value bytes is 3000000; allowed: 100000\r\n", client.Call("MSET", "a", "b", "k", new string('x', 3_000_000)));
+        Assert.Equal("-ERR LimitExceeded: value bytes is 3000000; allowed: 100000\r\n", client.Call("MSET", "a", "b", "k",
+            new string('x', 3_000_000)));
         Assert.Equal("$-1\r\n", client.Call("GET", "a"));
         Assert.Equal("+OK\r\n", client.Call("SET", "k", new string('x', 100_000)));
         Assert.Equal(":100000\r\n", client.Call("STRLEN", "k"));
@@ -85,10 +86,12 @@ public sealed class RespLimitTests
     [Fact]
     public async Task Client_ThatDoesNotRead_IsClosedAndItsLeaseComesBack()
     {
-        await using RespSilo silo = await RespSilo.StartAsync(limits: small with { ValueBytesMax = 16 << 20, SocketBufferBytes = 64 << 10 });
+        await using RespSilo silo = await RespSilo.StartAsync(limits: small with { ValueBytesMax = 16 << 20,
+            SocketBufferBytes = 64 << 10 });
         using var client = new RespClient(silo.Port);
         Assert.Equal("+OK\r\n", client.Call("SET", "k", new string('x', 16 << 20)));
-        byte[] gets = [.. Enumerable.Repeat(RespClient.Encode([.. new[] { "GET"u8.ToArray(), "k"u8.ToArray() }]), 50).SelectMany(bytes => bytes)];
+        byte[] gets = [.. Enumerable.Repeat(RespClient.Encode([.. new[] { "GET"u8.ToArray(), "k"u8.ToArray() }]), 50).SelectMany(bytes =>
+            bytes)];
         client.Send(gets);
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (silo.Listener.Connections > 0) await Task.Delay(20, deadline.Token);

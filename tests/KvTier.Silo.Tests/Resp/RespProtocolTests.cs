@@ -2,7 +2,8 @@ using System.Text;
 
 namespace KvTier.Silo.Tests.Resp;
 
-/// <summary>Raw bytes, right and wrong, whole and cut at every byte: the same answer as Redis, and the same end of the connection.</summary>
+/// <summary>Raw bytes, right and wrong, whole and cut at every byte: the same answer as Redis, and the same end of the
+/// connection.</summary>
 [Collection("resp")]
 public sealed class RespProtocolTests(RespFixture fixture)
 {
@@ -37,7 +38,8 @@ public sealed class RespProtocolTests(RespFixture fixture)
         "CLIENT SETNAME me\r\nSELECT 3\r\nCLIENT GETNAME\r\nRESET\r\nCLIENT GETNAME\r\nQUIT\r\n",
         "SET k 12345\r\nSELECT 1\r\nGET k\r\nSELECT 0\r\nGET k\r\nFLUSHDB\r\nGET k\r\nQUIT\r\n",
         "SET k v EXAT 1\r\nGET k\r\nSET k v PXAT 1\r\nSET k w XX\r\nDBSIZE\r\nSET k v\r\nEXPIRE k -1\r\nEXISTS k\r\nQUIT\r\n",
-        "SET k v EX 100\r\nSET k w KEEPTTL\r\nTTL k\r\nSET k x\r\nTTL k\r\nSET k y EX 100 GET\r\nPERSIST k\r\nPERSIST k\r\nTTL k\r\nDEL k\r\nQUIT\r\n",
+        "SET k v EX 100\r\nSET k w KEEPTTL\r\nTTL k\r\nSET k x\r\nTTL k\r\nSET k y EX 100 GET\r\n"
+            + "PERSIST k\r\nPERSIST k\r\nTTL k\r\nDEL k\r\nQUIT\r\n",
         "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$20000\r\n" + new string('v', 20_000) + "\r\nSTRLEN k\r\nGETRANGE k 5 9\r\nDEL k\r\nQUIT\r\n",
     ];
 

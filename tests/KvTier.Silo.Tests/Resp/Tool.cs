@@ -23,13 +23,16 @@ internal static class Tool
         }
         catch (Win32Exception e)
         {
-            throw new InvalidOperationException($"{program} is needed to judge RESP and can't be started; install it (Debian: redis-server, redis-tools, python3-redis)", e);
+            throw new InvalidOperationException(
+                $"{program} is needed to judge RESP and can't be started; install it "
+                + "(Debian: redis-server, redis-tools, python3-redis)", e);
         }
     }
 
     /// <summary>Runs a program to its end.</summary>
     /// <returns>What it wrote to both outputs, and its exit code.</returns>
-    public static async Task<(string Output, int ExitCode)> RunAsync(string program, IEnumerable<string> arguments, string? inputFile = null)
+    public static async Task<(string Output, int ExitCode)> RunAsync(string program, IEnumerable<string> arguments,
+        string? inputFile = null)
     {
         using Process process = Start(program, arguments);
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
