@@ -41,6 +41,7 @@ internal static class StatCommand
             case JsonValueKind.Array:
                 return element.EnumerateArray().SelectMany((item, i) => Leaves($"{path}[{i}]", item));
             case JsonValueKind.Number when element.TryGetInt64(out long number):
+                if (path == "pid") return [(path, $"{number}")];
                 bool bytes = path.Contains("bytes", StringComparison.OrdinalIgnoreCase) && number >= 1024;
                 return [(path, bytes ? $"{Units.Count(number)} ({Units.Bytes(number)})" : Units.Count(number))];
             default:
