@@ -26,9 +26,19 @@ internal sealed unsafe class RawDevice : IDisposable
         file = new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
-    /// <summary>Writes every block once from so many threads, then syncs.</summary>
+    /// <summary>Writes every block once into an empty file from so many threads, then syncs.</summary>
     /// <returns>Bytes a second.</returns>
-    public double Write(int threads) => Run(threads, (buffer, block) => RandomAccess.Write(file, buffer, (long)block * blockBytes), sync: true);
+    public double Write(int threads)
+    {
+        // New blocks of the file system each time, as a log that grows needs them.
+        RandomAccess.SetLength(file, 0);
+        RandomAccess.SetLength(file, (long)blocks * blockBytes);
+        return Overwrite(threads);
+    }
+
+    /// <summary>Writes every block over what is there, which spares the file system its work, then syncs.</summary>
+    /// <returns>Bytes a second.</returns>
+    public double Overwrite(int threads) => Run(threads, (buffer, block) => RandomAccess.Write(file, buffer, (long)block * blockBytes), sync: true);
 
     /// <summary>Reads every block once from so many threads.</summary>
     /// <returns>Bytes a second.</returns>

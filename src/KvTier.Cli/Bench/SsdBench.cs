@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KvTier.Client;
+using KvTier.Storage;
 
 namespace KvTier.Cli;
 
@@ -7,9 +8,10 @@ namespace KvTier.Cli;
 internal sealed class SsdBench : IBenchGroup
 {
     private const int Rounds = 3;
+    private const string LogNote = "the log alone in this process: no client, no engine";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Names { get; } = ["ssd_read_1MiB", "ssd_write_1MiB"];
+    public IReadOnlyList<string> Names { get; } = ["ssd_read_1MiB", "ssd_write_1MiB", "log_read_1MiB", "log_write_1MiB"];
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<BenchRow>> RunAsync(BenchContext context, IReadOnlySet<string> names)
@@ -39,14 +41,36 @@ internal sealed class SsdBench : IBenchGroup
             await blocks.DisposeAsync();
             await silo.DisposeAsync();
             Directory.Delete(data, recursive: true);
+            LogFigures[] log = await LogAloneAsync(context);
+            string overwrite = $"a file that grows; writing over one that is there: {raw.Overwrite(settings.SsdDepth) / 1e9:0.00} GB/s";
             string note = $"{settings.SsdDepth} in flight";
             BenchRow[] rows =
             [
                 BenchRow.Rate(Names[0], Median.Of(reads), "GB/s", "raw device, O_DIRECT", Median.Of(rawReads), 0.85, note),
-                BenchRow.Rate(Names[1], Median.Of(writes), "GB/s", "raw device, O_DIRECT", Median.Of(rawWrites), 0.70, note),
+                BenchRow.Rate(Names[1], Median.Of(writes), "GB/s", "raw device, O_DIRECT", Median.Of(rawWrites), 0.70, $"{note}; {overwrite}"),
+                BenchRow.Rate(Names[2], Median.Of(log.Select(figures => figures.ReadBytesPerSecond / 1e9)), "GB/s", "raw device, O_DIRECT", Median.Of(rawReads), null, LogNote),
+                BenchRow.Rate(Names[3], Median.Of(log.Select(figures => figures.WriteBytesPerSecond / 1e9)), "GB/s", "raw device, O_DIRECT", Median.Of(rawWrites), null, LogNote),
             ];
             return [.. rows.Where(row => names.Contains(row.Name))];
         }
+    }
+
+    /// <summary>The log without the silo around it, which says how much of the rows' time is the log's.</summary>
+    private static async Task<LogFigures[]> LogAloneAsync(BenchContext context)
+    {
+        BenchSettings settings = context.Settings;
+        long total = (long)settings.SsdBlocks * settings.BlockBytes;
+        var figures = new LogFigures[Rounds];
+        for (int round = 0; round < Rounds; round++)
+        {
+            string folder = context.Folder.File($"log{round}");
+            Directory.CreateDirectory(folder);
+            var options = new LogOptions { Directory = folder, CapBytes = total * 2 };
+            figures[round] = (await LogBenchmark.MeasureAsync(options, total, settings.BlockBytes, settings.SsdDepth, 64L << 20, TimeProvider.System)).OrFail();
+            Directory.Delete(folder, recursive: true);
+        }
+
+        return figures;
     }
 
     private static async Task<(double[] Ours, double[] Raw)> WriteAsync(BenchContext context, BenchBlocks blocks, RawDevice raw)
