@@ -25,14 +25,16 @@ internal static class CommandTree
     public static async Task<int> RunAsync(string[] arguments, CliOutput output, CancellationToken cancel = default)
     {
         ParseResult parsed = Create(output).Parse(arguments);
-        bool help = parsed.Action is not null and not System.CommandLine.Invocation.ParseErrorAction && parsed.Action != parsed.CommandResult.Command.Action;
+        bool help = parsed.Action is not null and not System.CommandLine.Invocation.ParseErrorAction
+            && parsed.Action != parsed.CommandResult.Command.Action;
         if (parsed.Errors.Count > 0 && !help)
         {
             output.Error($"kvtier: {parsed.Errors[0].Message} ({PathOf(parsed.CommandResult)} --help says what is allowed)");
             return ExitCodes.Usage;
         }
 
-        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = output.Stdout };
+        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null,
+            Output = output.Stdout };
         int code = await parsed.InvokeAsync(configuration, cancel);
         output.Flush();
         return code;

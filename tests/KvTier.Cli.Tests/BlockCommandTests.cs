@@ -34,7 +34,8 @@ public sealed class BlockCommandTests : IAsyncLifetime
         await File.WriteAllBytesAsync(folder.File("in"), bytes, TestContext.Current.CancellationToken);
         CliRun put = await RunAsync("block", "put", "a key", folder.File("in"), "--ack", "ssd", "--json");
         Assert.Equal(("stored", 100_000), (put.Json().GetProperty("status").GetString(), put.Json().GetProperty("bytes").GetInt32()));
-        Assert.Equal("present", (await RunAsync("block", "put", "a key", folder.File("in"), "--json")).Json().GetProperty("status").GetString());
+        Assert.Equal("present", (await RunAsync("block", "put", "a key", folder.File("in"), "--json")).Json().GetProperty(
+            "status").GetString());
 
         CliRun get = await RunAsync("block", "get", "a key", folder.File("out"), "--json");
         Assert.Equal((ExitCodes.Ok, true), (get.ExitCode, get.Json().GetProperty("hit").GetBoolean()));
@@ -53,7 +54,8 @@ public sealed class BlockCommandTests : IAsyncLifetime
     {
         CliRun get = await RunAsync("block", "get", "nobody", "--json");
         Assert.Equal((ExitCodes.Found, "never_stored"), (get.ExitCode, get.Json().GetProperty("reason").GetString()));
-        Assert.Contains("never_stored", (await RunAsync("block", "get", "nobody", folder.File("o"))).OneErrorLine(), StringComparison.Ordinal);
+        Assert.Contains("never_stored", (await RunAsync("block", "get", "nobody", folder.File("o"))).OneErrorLine(),
+            StringComparison.Ordinal);
         Assert.False(File.Exists(folder.File("o")));
     }
 
@@ -64,7 +66,8 @@ public sealed class BlockCommandTests : IAsyncLifetime
         Assert.Equal(ExitCodes.Ok, (await RunAsync("block", "pin", "k1", "--for-ms", "100000")).ExitCode);
         JsonElement described = (await RunAsync("block", "describe", "k1", "k3", "--json")).Json();
         Assert.True(described[0].GetProperty("pinnedUntilUnixMs").GetInt64() > 0);
-        Assert.Equal(("-", "never_stored"), (described[1].GetProperty("tiers").GetString(), described[1].GetProperty("reason").GetString()));
+        Assert.Equal(("-", "never_stored"),
+            (described[1].GetProperty("tiers").GetString(), described[1].GetProperty("reason").GetString()));
         Assert.Equal(ExitCodes.Ok, (await RunAsync("block", "unpin", "k1")).ExitCode);
         CliRun prefix = await RunAsync("block", "prefix", "k1", "k2", "k3", "--json");
         Assert.Equal((3, 2), (prefix.Json().GetProperty("keys").GetInt32(), prefix.Json().GetProperty("found").GetInt32()));
@@ -102,7 +105,8 @@ public sealed class BlockCommandTests : IAsyncLifetime
         Assert.Equal(512, stat.GetProperty("limits").GetProperty("keyBytesMax").GetInt32());
         Assert.True(stat.GetProperty("engine").GetProperty("puts").GetInt64() >= 1);
         string table = (await RunAsync("stat")).Out;
-        foreach (string word in (string[])["limits.batchBlocksMax", "4,096", "engine.hostBlocks"]) Assert.Contains(word, table, StringComparison.Ordinal);
+        foreach (string word in (string[])["limits.batchBlocksMax", "4,096", "engine.hostBlocks"]) Assert.Contains(word, table,
+            StringComparison.Ordinal);
     }
 
     public async ValueTask DisposeAsync()

@@ -28,7 +28,8 @@ public class LatencyHistogramTests
         foreach (long value in (long[])[5, 70, 8_000]) { one.Record(value); both.Record(value); }
         foreach (long value in (long[])[1, 1_000_000, long.MaxValue]) { two.Record(value); both.Record(value); }
         one.Add(two);
-        Assert.Equal((both.Count, both.Max, both.Percentile(0.5), both.Percentile(1)), (one.Count, one.Max, one.Percentile(0.5), one.Percentile(1)));
+        Assert.Equal((both.Count, both.Max, both.Percentile(0.5), both.Percentile(1)),
+            (one.Count, one.Max, one.Percentile(0.5), one.Percentile(1)));
         Assert.Equal(long.MaxValue, one.Percentile(1));
     }
 }

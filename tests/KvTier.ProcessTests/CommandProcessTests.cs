@@ -13,7 +13,8 @@ public class CommandProcessTests
         Assert.Equal(0, code);
         JsonElement report = Parse(text);
         Assert.Equal(0, report.GetProperty("wrongBlocks").GetInt64());
-        foreach (string name in (string[])["blocksWritten", "blocksRead", "hostHits", "ssdHits"]) Assert.True(report.GetProperty(name).GetInt64() > 0, name);
+        foreach (string name in (string[])["blocksWritten", "blocksRead", "hostHits", "ssdHits"]) Assert.True(
+            report.GetProperty(name).GetInt64() > 0, name);
     }
 
     [Theory]
@@ -24,13 +25,17 @@ public class CommandProcessTests
         using var folder = new TempFolder();
         if (FindTrace() is not { } trace)
         {
-            // The production trace lies beside the repository, not in it; without it the same run is judged on requests of which the hits are known.
+            // The production trace lies beside the repository, not in it; without it the same run is judged on requests of which the
+            // hits are known.
             (trace, ratio) = (folder.File("t.jsonl"), 0.5);
-            await File.WriteAllLinesAsync(trace, Enumerable.Range(0, 2000).Select(i => $$"""{"hash_ids":[{{i / 2 * 3}},{{(i / 2 * 3) + 1}},{{(i / 2 * 3) + 2}}]}"""), TestSilo.Cancel);
+            IEnumerable<int> firsts = Enumerable.Range(0, 2000).Select(i => i / 2 * 3);
+            IEnumerable<string> lines = firsts.Select(id => $$"""{"hash_ids":[{{id}},{{id + 1}},{{id + 2}}]}""");
+            await File.WriteAllLinesAsync(trace, lines, TestSilo.Cancel);
         }
 
         (int code, string text) = await RunAsync(
-            "replay", trace, "--policy", "lru", "--host-blocks", $"{hostBlocks}", "--ssd-blocks", "0", "--block-bytes", "4096", "--only", "--json");
+            "replay", trace, "--policy", "lru", "--host-blocks", $"{hostBlocks}", "--ssd-blocks", "0", "--block-bytes", "4096", "--only",
+                "--json");
         Assert.Equal(0, code);
         JsonElement report = Parse(text);
         Assert.Equal(0, report.GetProperty("wrongBlocks").GetInt64());
@@ -44,8 +49,10 @@ public class CommandProcessTests
         await using SiloProcess silo = await SiloProcess.StartAsync(TestSilo.Arguments(folder), TestSilo.Cancel);
         string kvtier = Path.Combine(AppContext.BaseDirectory, "kvtier");
         await File.WriteAllBytesAsync(folder.File("in"), NumberedBlocks.Bytes(4711), TestSilo.Cancel);
-        string script = $"set -e; '{kvtier}' block put k -e \"$0\" < '{folder.File("in")}' > /dev/null; '{kvtier}' block get k -e \"$0\" > '{folder.File("out")}'";
-        using Process shell = Process.Start(new ProcessStartInfo("sh", ["-c", script, silo.Endpoints["unix"]]) { UseShellExecute = false })!;
+        string put = $"'{kvtier}' block put k -e \"$0\" < '{folder.File("in")}' > /dev/null";
+        string script = $"set -e; {put}; '{kvtier}' block get k -e \"$0\" > '{folder.File("out")}'";
+        using Process shell = Process.Start(
+            new ProcessStartInfo("sh", ["-c", script, silo.Endpoints["unix"]]) { UseShellExecute = false })!;
         await shell.WaitForExitAsync(TestSilo.Cancel);
         Assert.Equal(0, shell.ExitCode);
         Assert.Equal(NumberedBlocks.Bytes(4711), await File.ReadAllBytesAsync(folder.File("out"), TestSilo.Cancel));
@@ -70,7 +77,8 @@ public class CommandProcessTests
 
     private static async Task<(int Code, string Out)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "kvtier"), arguments) { UseShellExecute = false, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "kvtier"), arguments) { UseShellExecute = false,
+            RedirectStandardOutput = true };
         using Process process = Process.Start(start)!;
         string text = await process.StandardOutput.ReadToEndAsync(TestSilo.Cancel);
         await process.WaitForExitAsync(TestSilo.Cancel);

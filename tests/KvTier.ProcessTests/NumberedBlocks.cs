@@ -38,7 +38,8 @@ internal static class NumberedBlocks
             for (int i = 0; i < some.Length; i++)
             {
                 if (!results[i].IsHit) missing.Add(some[i]);
-                else Assert.True(gets[i].Destination.Span[..results[i].Length].SequenceEqual(Bytes(some[i])), $"block {some[i]} has wrong bytes");
+                else Assert.True(gets[i].Destination.Span[..results[i].Length].SequenceEqual(Bytes(some[i])),
+                    $"block {some[i]} has wrong bytes");
             }
         }
 

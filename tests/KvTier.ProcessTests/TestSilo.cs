@@ -41,14 +41,16 @@ internal sealed class TestSilo : IAsyncDisposable
         // A silo that was killed does not come back while its client waits.
         options.Resilience.Enabled = false;
         KvTierClient connected = (await KvTierClient.ConnectAsync(options, Cancel)).Value;
-        return new TestSilo(process, connected, (await connected.OpenNamespaceAsync(new NamespaceDescriptor("test", Profiles.Opaque), Cancel)).Value);
+        return new TestSilo(process, connected,
+            (await connected.OpenNamespaceAsync(new NamespaceDescriptor("test", Profiles.Opaque), Cancel)).Value);
     }
 
     /// <summary>Starts a silo that must refuse to.</summary>
     /// <returns>What it said.</returns>
     public static async Task<string> StartRefusedAsync(params string[] arguments)
     {
-        CliException refused = await Assert.ThrowsAsync<CliException>(async () => await (await SiloProcess.StartAsync(arguments, Cancel)).DisposeAsync());
+        CliException refused = await Assert.ThrowsAsync<CliException>(async () =>
+            await (await SiloProcess.StartAsync(arguments, Cancel)).DisposeAsync());
         Assert.DoesNotContain("   at ", refused.Message, StringComparison.Ordinal);
         return refused.Message;
     }

@@ -1,7 +1,8 @@
 namespace KvTier.Cli;
 
 /// <summary>What the measurements of one run share.</summary>
-internal sealed class BenchContext(BenchSettings settings, TempFolder folder, CliProgress progress, CancellationToken cancel) : IAsyncDisposable
+internal sealed class BenchContext(BenchSettings settings, TempFolder folder, CliProgress progress, CancellationToken cancel)
+    : IAsyncDisposable
 {
     private RedisProcess? redis;
     private bool redisTried;

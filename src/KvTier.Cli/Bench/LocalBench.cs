@@ -24,8 +24,15 @@ internal sealed class LocalBench : IBenchGroup
         RedisProcess? redis = await context.RedisAsync();
         using RedisBaseline? baseline = redis is null ? null : new RedisBaseline(redis, redis.Unix, 1, payload, hot);
         var rows = new List<BenchRow>();
-        if (names.Contains(Names[0])) rows.Add(await RowAsync(context, Names[0], 10, time => GetAsync(blocks, ids, time, touch: false), baseline is null ? null : time => baseline.GetAsync(time), baseline, "get"));
-        if (names.Contains(Names[1])) rows.Add(await RowAsync(context, Names[1], null, time => GetAsync(blocks, ids, time, touch: true), baseline is null ? null : time => baseline.GetAsync(time, touch: true), baseline, null));
+        foreach ((int row, double? goal, bool touch) in ((int, double?, bool)[])[(0, 10, false), (1, null, true)])
+        {
+            if (!names.Contains(Names[row])) continue;
+            Func<TimeSpan, Task<double>>? theirs = baseline is null ? null : time => baseline.GetAsync(time, touch);
+            // redis-benchmark does not touch what it gets.
+            string? test = touch ? null : "get";
+            rows.Add(await RowAsync(context, Names[row], goal, time => GetAsync(blocks, ids, time, touch), theirs, baseline, test));
+        }
+
         if (names.Contains(Names[2]))
         {
             byte[][] keys = [.. Enumerable.Range(0, hot).Select(i => BenchBlocks.Key("put", i))];
@@ -38,14 +45,16 @@ internal sealed class LocalBench : IBenchGroup
     }
 
     private static async Task<BenchRow> RowAsync(
-        BenchContext context, string name, double? goal, Func<TimeSpan, Task<double>> ours, Func<TimeSpan, Task<double>>? theirs, RedisBaseline? redis, string? test)
+        BenchContext context, string name, double? goal, Func<TimeSpan, Task<double>> ours, Func<TimeSpan, Task<double>>? theirs,
+            RedisBaseline? redis, string? test)
     {
         double[] rates = theirs is null ? await context.MedianRatesAsync(ours) : await context.MedianRatesAsync(ours, theirs);
         (double? baseline, string? note) = await RedisBaseline.BetterOfAsync(context, theirs is null ? null : rates[1], redis, test);
         return BenchRow.Rate(name, rates[0], "ops/s", Baseline, baseline, goal, note);
     }
 
-    private Task<double> GetAsync(BenchBlocks blocks, BlockId[] ids, TimeSpan time, bool touch) => ClosedLoop.RunAsync(1, time, async (_, i) =>
+    private Task<double> GetAsync(BenchBlocks blocks, BlockId[] ids, TimeSpan time, bool touch) =>
+        ClosedLoop.RunAsync(1, time, async (_, i) =>
     {
         BlockLease lease = (await blocks.Namespace.LeaseAsync(ids[i % ids.Length])).OrFail();
         if (!lease.IsHit) throw new CliException(ExitCodes.Fault, $"bench: a block that was put is not there: {lease.Reason.Name()}");

@@ -38,11 +38,13 @@ internal sealed unsafe class RawDevice : IDisposable
 
     /// <summary>Writes every block over what is there, which spares the file system its work, then syncs.</summary>
     /// <returns>Bytes a second.</returns>
-    public double Overwrite(int threads) => Run(threads, (buffer, block) => RandomAccess.Write(file, buffer, (long)block * blockBytes), sync: true);
+    public double Overwrite(int threads) =>
+        Run(threads, (buffer, block) => RandomAccess.Write(file, buffer, (long)block * blockBytes), sync: true);
 
     /// <summary>Reads every block once from so many threads.</summary>
     /// <returns>Bytes a second.</returns>
-    public double Read(int threads) => Run(threads, (buffer, block) => RandomAccess.Read(file, buffer, (long)block * blockBytes), sync: false);
+    public double Read(int threads) =>
+        Run(threads, (buffer, block) => RandomAccess.Read(file, buffer, (long)block * blockBytes), sync: false);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -57,7 +59,8 @@ internal sealed unsafe class RawDevice : IDisposable
     {
         int next = -1;
         long start = Stopwatch.GetTimestamp();
-        Task[] workers = [.. Enumerable.Range(0, threads).Select(_ => Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
+        Task[] workers = [.. Enumerable.Range(0, threads).Select(_ =>
+            Task.Factory.StartNew(Work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
         Task.WaitAll(workers);
         if (sync) RandomAccess.FlushToDisk(file);
         return (double)blocks * blockBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;

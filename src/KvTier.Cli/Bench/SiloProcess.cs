@@ -31,12 +31,15 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>Starts a silo and waits until it says that it is ready.</summary>
     /// <param name="serveArguments">Arguments of <c>kvtier serve</c>.</param>
     /// <param name="cancel">Ends the wait.</param>
-    /// <param name="through">A program and its arguments that end by running what follows them, such as <c>unshare --mount</c>; empty for none.</param>
-    /// <exception cref="CliException">It ended instead, or was not ready in time; the message has its exit code and what it said.</exception>
+    /// <param name="through">A program and its arguments that end by running what follows them, such as <c>unshare --mount</c>; empty
+    /// for none.</param>
+    /// <exception cref="CliException">It ended instead, or was not ready in time; the message has its exit code and what it
+    /// said.</exception>
     public static async Task<SiloProcess> StartAsync(IEnumerable<string> serveArguments, CancellationToken cancel, params string[] through)
     {
         string[] line = [.. through, .. Executable(), "serve", .. serveArguments];
-        var info = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var info = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardOutput = true,
+            RedirectStandardError = true };
         long begin = Stopwatch.GetTimestamp();
         Process started = Process.Start(info)!;
         var errors = new List<string>();
@@ -64,7 +67,8 @@ internal sealed class SiloProcess : IAsyncDisposable
         }
 
         await started.WaitForExitAsync(cancel);
-        lock (errors) throw new CliException(ExitCodes.Unavailable, $"the silo process did not get ready (exit code {started.ExitCode}): {string.Join(" | ", errors)}");
+        lock (errors) throw new CliException(ExitCodes.Unavailable,
+            $"the silo process did not get ready (exit code {started.ExitCode}): {string.Join(" | ", errors)}");
     }
 
     /// <summary>Asks it to drain, and waits for its end.</summary>
@@ -104,7 +108,8 @@ internal sealed class SiloProcess : IAsyncDisposable
     private static string[] Executable()
     {
         string host = Path.Combine(AppContext.BaseDirectory, "kvtier");
-        return File.Exists(host) ? [host] : [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "kvtier.dll")];
+        return File.Exists(host) ? [host]
+            : [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "kvtier.dll")];
     }
 
     [DllImport("libc", EntryPoint = "kill")]

@@ -4,7 +4,8 @@ using KvTier.Storage;
 
 namespace KvTier.Cli;
 
-/// <summary>The SSD tier against the raw device: O_DIRECT, the same block size, the same number in flight, the same sync at the end.</summary>
+/// <summary>The SSD tier against the raw device: O_DIRECT, the same block size, the same number in flight, the same sync at the
+/// end.</summary>
 internal sealed class SsdBench : IBenchGroup
 {
     private const int Rounds = 3;
@@ -24,7 +25,8 @@ internal sealed class SsdBench : IBenchGroup
         }
         catch (IOException failure)
         {
-            return [.. Names.Where(names.Contains).Select(name => BenchRow.Rate(name, 0, "GB/s", "raw device", null, null, failure.Message))];
+            return [.. Names.Where(names.Contains).Select(name =>
+                BenchRow.Rate(name, 0, "GB/s", "raw device", null, null, failure.Message))];
         }
 
         using (raw)
@@ -32,7 +34,8 @@ internal sealed class SsdBench : IBenchGroup
             long dataMiB = (long)settings.SsdBlocks * settings.BlockBytes >> 20;
             string data = context.Folder.File("ssd");
             await using SiloProcess silo = await SiloProcess.StartAsync(
-                ["--tcp", "false", "--unix-socket", context.Folder.File("sd"), "--http-enabled", "false", "--host-bytes", $"{Math.Max(64, dataMiB / 4)}MiB",
+                ["--tcp", "false", "--unix-socket", context.Folder.File("sd"), "--http-enabled", "false", "--host-bytes",
+                    $"{Math.Max(64, dataMiB / 4)}MiB",
                     "--data-directory", data, "--ssd-bytes", $"{(dataMiB * (Rounds + 2)) + 1024}MiB", "--prefault", "true"],
                 context.Cancel);
             await using BenchBlocks blocks = await BenchBlocks.ConnectAsync(silo.Endpoints["unix"], TransportMode.Local, context.Cancel);
@@ -47,9 +50,12 @@ internal sealed class SsdBench : IBenchGroup
             BenchRow[] rows =
             [
                 BenchRow.Rate(Names[0], Median.Of(reads), "GB/s", "raw device, O_DIRECT", Median.Of(rawReads), 0.85, note),
-                BenchRow.Rate(Names[1], Median.Of(writes), "GB/s", "raw device, O_DIRECT", Median.Of(rawWrites), 0.70, $"{note}; {overwrite}"),
-                BenchRow.Rate(Names[2], Median.Of(log.Select(figures => figures.ReadBytesPerSecond / 1e9)), "GB/s", "raw device, O_DIRECT", Median.Of(rawReads), null, LogNote),
-                BenchRow.Rate(Names[3], Median.Of(log.Select(figures => figures.WriteBytesPerSecond / 1e9)), "GB/s", "raw device, O_DIRECT", Median.Of(rawWrites), null, LogNote),
+                BenchRow.Rate(Names[1], Median.Of(writes), "GB/s", "raw device, O_DIRECT", Median.Of(rawWrites), 0.70,
+                    $"{note}; {overwrite}"),
+                BenchRow.Rate(Names[2], Median.Of(log.Select(figures => figures.ReadBytesPerSecond / 1e9)), "GB/s",
+                    "raw device, O_DIRECT", Median.Of(rawReads), null, LogNote),
+                BenchRow.Rate(Names[3], Median.Of(log.Select(figures => figures.WriteBytesPerSecond / 1e9)), "GB/s",
+                    "raw device, O_DIRECT", Median.Of(rawWrites), null, LogNote),
             ];
             return [.. rows.Where(row => names.Contains(row.Name))];
         }
@@ -66,7 +72,9 @@ internal sealed class SsdBench : IBenchGroup
             string folder = context.Folder.File($"log{round}");
             Directory.CreateDirectory(folder);
             var options = new LogOptions { Directory = folder, CapBytes = total * 2 };
-            figures[round] = (await LogBenchmark.MeasureAsync(options, total, settings.BlockBytes, settings.SsdDepth, 64L << 20, TimeProvider.System)).OrFail();
+            figures[round] = (
+                await LogBenchmark.MeasureAsync(options, total, settings.BlockBytes, settings.SsdDepth, 64L << 20,
+                TimeProvider.System)).OrFail();
             Directory.Delete(folder, recursive: true);
         }
 
@@ -86,7 +94,8 @@ internal sealed class SsdBench : IBenchGroup
             long start = Stopwatch.GetTimestamp();
             await Task.WhenAll(Enumerable.Range(0, settings.SsdDepth).Select(_ => Task.Run(async () =>
             {
-                for (int i; (i = Interlocked.Increment(ref next)) < settings.SsdBlocks;) await blocks.PutAsync(BenchBlocks.Key($"w{round}", i), payload);
+                for (int i; (i = Interlocked.Increment(ref next)) < settings.SsdBlocks;) await blocks.PutAsync(
+                    BenchBlocks.Key($"w{round}", i), payload);
             })));
             // Durable when this one is: the log commits in order.
             await blocks.PutAsync(BenchBlocks.Key("sync", round), new byte[512], new PutOptions { Ack = AckLevel.Ssd });
@@ -114,7 +123,8 @@ internal sealed class SsdBench : IBenchGroup
                 for (int i; (i = Interlocked.Increment(ref next)) < ids.Length;)
                 {
                     BlockLease lease = (await blocks.Namespace.LeaseAsync(ids[i])).OrFail();
-                    if (!lease.IsHit) throw new CliException(ExitCodes.Fault, $"bench: a block that was put is not there: {lease.Reason.Name()}");
+                    if (!lease.IsHit) throw new CliException(ExitCodes.Fault,
+                        $"bench: a block that was put is not there: {lease.Reason.Name()}");
                     if (lease.Status == BlockStatus.SsdHit) Interlocked.Increment(ref fromSsd);
                     lease.Dispose();
                 }

@@ -65,5 +65,6 @@ internal static class BlockDescribeCommand
         return table;
     }
 
-    private static string Time(long unixMs) => unixMs == 0 ? "" : DateTimeOffset.FromUnixTimeMilliseconds(unixMs).ToString("yyyy-MM-dd HH:mm:ss'Z'");
+    private static string Time(long unixMs) =>
+        unixMs == 0 ? "" : DateTimeOffset.FromUnixTimeMilliseconds(unixMs).ToString("yyyy-MM-dd HH:mm:ss'Z'");
 }

@@ -56,9 +56,11 @@ internal sealed class BlockOptions
         }
 
         if (key.Length == 0) throw CliException.Usage("key", "empty", "1 byte or more");
-        return key.Length <= Limits.Default.KeyBytesMax ? key : throw CliException.Of(KvError.LimitExceeded("key", $"{key.Length} bytes", Limits.Default.KeyBytesMax));
+        return key.Length <= Limits.Default.KeyBytesMax ? key
+            : throw CliException.Of(KvError.LimitExceeded("key", $"{key.Length} bytes", Limits.Default.KeyBytesMax));
     }
 
     /// <summary>Reads keys from the command line.</summary>
-    public BlockId[] Ids(ParseResult parsed, KvNamespace blocks, IEnumerable<string> keys) => [.. keys.Select(key => blocks.IdOf(Key(parsed, key)))];
+    public BlockId[] Ids(ParseResult parsed, KvNamespace blocks, IEnumerable<string> keys) =>
+        [.. keys.Select(key => blocks.IdOf(Key(parsed, key)))];
 }

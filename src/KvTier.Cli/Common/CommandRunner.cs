@@ -10,7 +10,8 @@ internal static class CommandRunner
         command.SetAction((parsed, cancel) => RunAsync(output, () => body(parsed, cancel), cancel));
 
     /// <summary>The value, or the failure of the command.</summary>
-    public static T OrFail<T>(this Result<T> result) => result.TryGet(out T? value, out KvError? error) ? value : throw CliException.Of(error);
+    public static T OrFail<T>(this Result<T> result) =>
+        result.TryGet(out T? value, out KvError? error) ? value : throw CliException.Of(error);
 
     /// <summary>Nothing, or the failure of the command.</summary>
     public static void OrFail(this KvError? error)

@@ -90,7 +90,8 @@ internal sealed class DemoRunner
 
     private static IEnumerable<long> Range(long start, long count) => Enumerable.Range(0, (int)count).Select(i => start + i);
 
-    private double Rate(long count, TimeSpan time) => time > TimeSpan.Zero ? Math.Round(count * (double)blockBytes / time.TotalSeconds / 1e9, 3) : 0;
+    private double Rate(long count, TimeSpan time) =>
+        time > TimeSpan.Zero ? Math.Round(count * (double)blockBytes / time.TotalSeconds / 1e9, 3) : 0;
 
     private async Task RequestAsync(long[] request, CancellationToken cancel)
     {

@@ -94,7 +94,8 @@ internal sealed class ReplayRunner
         for (int i = 0; i < gets.Length; i++)
         {
             if (!results[i].IsHit) lost++;
-            else if (results[i].Length != options.BlockBytes || BlockContent.FirstWrong(Slot(i).Span, BlockContent.SeedOf(ids.Span[i])) >= 0) wrong++;
+            else if (results[i].Length != options.BlockBytes
+                || BlockContent.FirstWrong(Slot(i).Span, BlockContent.SeedOf(ids.Span[i])) >= 0) wrong++;
         }
     }
 
