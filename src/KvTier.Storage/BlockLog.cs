@@ -50,7 +50,8 @@ public sealed class BlockLog : IBlockLog
 
     /// <inheritdoc/>
     public LogStatus Status => new(
-        Interlocked.Read(ref begin), Interlocked.Read(ref tail), committer?.Durable ?? 0, segments.DiskBytes, options.CapBytes, geometry.SegmentBytes, fault.Error);
+        Interlocked.Read(ref begin), Interlocked.Read(ref tail), committer?.Durable ?? 0, segments.DiskBytes, options.CapBytes,
+        geometry.SegmentBytes, fault.Error);
 
     /// <summary>Opens the log of a folder, or makes a new one.</summary>
     /// <param name="options">Where and how.</param>
@@ -144,7 +145,8 @@ public sealed class BlockLog : IBlockLog
         if (destination.Length < LogGeometry.RoundUp(length))
             throw new ArgumentException($"Has {destination.Length} bytes; {LogGeometry.RoundUp(length)} are needed.", nameof(destination));
         if (address.Value < Interlocked.Read(ref begin)) return new ValueTask<LogReadStatus>(LogReadStatus.Gone);
-        if (address.Value >= Recovered(committer).Durable) throw new InvalidOperationException("A record can be read once it is committed.");
+        if (address.Value >= Recovered(committer).Durable)
+            throw new InvalidOperationException("A record can be read once it is committed.");
         System.Buffers.MemoryHandle pin = destination.Pin();
         if ((nint)pin.Pointer % LogGeometry.Align == 0) return readers.ReadAsync(address.Value, id, length, pin);
         pin.Dispose();
@@ -161,7 +163,8 @@ public sealed class BlockLog : IBlockLog
         if (index is not null && index.Header.Segment == number) return IndexKeeper.Pass(index.Entries, sink);
         using var scanner = new SegmentScanner(segments, geometry, committer!.Durable);
         long found = 0;
-        scanner.Scan(Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(number)), verifyAll: false, (in RecoveredRecord record, ReadOnlySpan<byte> key, long _) =>
+        scanner.Scan(Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(number)), verifyAll: false,
+            (in RecoveredRecord record, ReadOnlySpan<byte> key, long _) =>
         {
             found++;
             sink.OnRecord(record, key);
@@ -266,9 +269,11 @@ public sealed class BlockLog : IBlockLog
     {
         Recovered(log);
         if (record.Key.Length > RecordHeader.KeyBytesMax)
-            throw new ArgumentException($"The key has {record.Key.Length} bytes; at most {RecordHeader.KeyBytesMax} are allowed.", nameof(record));
+            throw new ArgumentException(
+                $"The key has {record.Key.Length} bytes; at most {RecordHeader.KeyBytesMax} are allowed.", nameof(record));
         if (record.Payload.Length > options.BlockBytesMax)
-            throw new ArgumentException($"The payload has {record.Payload.Length} bytes; at most {options.BlockBytesMax} are allowed.", nameof(record));
+            throw new ArgumentException(
+                $"The payload has {record.Payload.Length} bytes; at most {options.BlockBytesMax} are allowed.", nameof(record));
     }
 
     private LogAppendResult Finish()
@@ -311,7 +316,8 @@ public sealed class BlockLog : IBlockLog
     private long? OldestSealed()
     {
         long durable = Recovered(committer).Durable;
-        return segments.Oldest is { } number && geometry.SegmentStart(number + 1) <= durable && number < geometry.SegmentOf(tail) ? number : null;
+        return segments.Oldest is { } number && geometry.SegmentStart(number + 1) <= durable
+            && number < geometry.SegmentOf(tail) ? number : null;
     }
 
     private void OnFault()

@@ -38,7 +38,8 @@ public sealed class DataDirectory : IDisposable
     /// <summary>Makes the folder when it is missing and takes it for this process.</summary>
     /// <param name="path">The folder.</param>
     /// <returns>The folder, held until it is disposed; <see cref="ErrorCode.Busy"/> with the owner's pid when another silo has it,
-    /// <see cref="ErrorCode.VersionMismatch"/> when a newer format is in it, <see cref="ErrorCode.IoError"/> when it can't be used.</returns>
+    /// <see cref="ErrorCode.VersionMismatch"/> when a newer format is in it, <see cref="ErrorCode.IoError"/>
+    /// when it can't be used.</returns>
     public static Result<DataDirectory> Open(string path)
     {
         if (string.IsNullOrEmpty(path)) return KvError.InvalidArgument("dataDirectory", path, "a path");
@@ -75,7 +76,8 @@ public sealed class DataDirectory : IDisposable
         }
         catch (IOException) when (File.Exists(lockPath))
         {
-            error = new KvError(ErrorCode.Busy, "dataDirectory", path, $"a folder that no other silo uses; the one with pid {ReadOwner(lockPath)} holds {LockName}");
+            error = new KvError(ErrorCode.Busy, "dataDirectory", path,
+                $"a folder that no other silo uses; the one with pid {ReadOwner(lockPath)} holds {LockName}");
             return false;
         }
 
@@ -107,17 +109,20 @@ public sealed class DataDirectory : IDisposable
         string formatPath = System.IO.Path.Combine(path, FormatName);
         if (!File.Exists(formatPath))
         {
-            AtomicFile.Write(formatPath, Encoding.ASCII.GetBytes(FormatPrefix + FormatVersion.ToString(CultureInfo.InvariantCulture) + "\n"));
+            AtomicFile.Write(formatPath,
+                Encoding.ASCII.GetBytes(FormatPrefix + FormatVersion.ToString(CultureInfo.InvariantCulture) + "\n"));
             return null;
         }
 
         string text = ReadSmall(formatPath).Trim();
         bool known = text.StartsWith(FormatPrefix, StringComparison.Ordinal)
-            & int.TryParse(text.AsSpan(Math.Min(FormatPrefix.Length, text.Length)), NumberStyles.None, CultureInfo.InvariantCulture, out int version);
+            & int.TryParse(text.AsSpan(Math.Min(FormatPrefix.Length, text.Length)), NumberStyles.None, CultureInfo.InvariantCulture,
+                out int version);
         if (!known) return new KvError(ErrorCode.Corrupt, formatPath, text, $"{FormatPrefix}{FormatVersion}");
         return version is >= 1 and <= FormatVersion
             ? null
-            : new KvError(ErrorCode.VersionMismatch, $"data format of {path}", $"{version}", $"1 to {FormatVersion}, what this build reads");
+            : new KvError(ErrorCode.VersionMismatch, $"data format of {path}", $"{version}",
+                $"1 to {FormatVersion}, what this build reads");
     }
 
     private static string ReadSmall(string path)

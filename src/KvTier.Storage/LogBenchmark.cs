@@ -56,7 +56,8 @@ public static class LogBenchmark
     /// <param name="blockBytes">Bytes of one block.</param>
     /// <param name="time">The clock.</param>
     /// <returns>The two recoveries, or what failed.</returns>
-    public static async Task<Result<RecoveryFigures>> MeasureRecoveryAsync(LogOptions options, int blocks, int blockBytes, TimeProvider time)
+    public static async Task<Result<RecoveryFigures>> MeasureRecoveryAsync(
+        LogOptions options, int blocks, int blockBytes, TimeProvider time)
     {
         if (!BlockLog.Open(options, time).TryGet(out BlockLog? log, out KvError? error)) return error;
         log.Recover(new CountingSink());

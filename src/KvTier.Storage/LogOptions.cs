@@ -17,7 +17,9 @@ public sealed record LogOptions
     /// Fixed when the log is made: an existing log keeps the size it has.</summary>
     public int PageBytes { get; init; } = 4 << 20;
 
-    /// <summary>Bytes of memory that hold appended records until the device has them, a power of two from two pages to 1 GiB. Default 32 MiB.</summary>
+    /// <summary>
+    /// Bytes of memory that hold appended records until the device has them, a power of two from two pages to 1 GiB. Default 32 MiB.
+    /// </summary>
     public int BufferBytes { get; init; } = 32 << 20;
 
     /// <summary>Largest block in bytes, 0 to 64 MiB. Default 64 MiB.</summary>
@@ -44,9 +46,12 @@ public sealed record LogOptions
     {
         if (string.IsNullOrEmpty(Directory)) return KvError.InvalidArgument("log.directory", Directory, "a path");
         if (CapBytes < CapBytesMin) return KvError.InvalidArgument("log.capBytes", CapBytes, $"at least {CapBytesMin}");
-        if (!IsPowerOfTwo(PageBytes, 16 << 10, 64 << 20)) return KvError.InvalidArgument("log.pageBytes", PageBytes, "a power of two, 16384 to 67108864");
-        if (!IsPowerOfTwo(BufferBytes, 32 << 10, 1 << 30)) return KvError.InvalidArgument("log.bufferBytes", BufferBytes, "a power of two, 32768 to 1073741824");
-        if (BufferBytes < 2L * PageBytes) return KvError.InvalidArgument("log.bufferBytes", BufferBytes, $"at least two pages of {PageBytes}");
+        if (!IsPowerOfTwo(PageBytes, 16 << 10, 64 << 20))
+            return KvError.InvalidArgument("log.pageBytes", PageBytes, "a power of two, 16384 to 67108864");
+        if (!IsPowerOfTwo(BufferBytes, 32 << 10, 1 << 30))
+            return KvError.InvalidArgument("log.bufferBytes", BufferBytes, "a power of two, 32768 to 1073741824");
+        if (BufferBytes < 2L * PageBytes)
+            return KvError.InvalidArgument("log.bufferBytes", BufferBytes, $"at least two pages of {PageBytes}");
         if (BlockBytesMax is < 0 or > 64 << 20) return KvError.InvalidArgument("log.blockBytesMax", BlockBytesMax, "0 to 67108864");
         if (ReadDepth is < 1 or > 64) return KvError.InvalidArgument("log.readDepth", ReadDepth, "1 to 64");
         if (ReadQueueMax is < 1 or > 65_536) return KvError.InvalidArgument("log.readQueueMax", ReadQueueMax, "1 to 65536");

@@ -44,7 +44,8 @@ public sealed class NamespaceStore
 
     /// <summary>Replaces the list, so that a crash leaves the old or the new one.</summary>
     /// <param name="namespaces">All namespaces, valid ones.</param>
-    /// <returns>Null when the list is on the disk; <see cref="ErrorCode.DiskFull"/> or <see cref="ErrorCode.IoError"/> when the old one is still there.</returns>
+    /// <returns>Null when the list is on the disk; <see cref="ErrorCode.DiskFull"/> or <see cref="ErrorCode.IoError"/> when the old one is
+    /// still there.</returns>
     public KvError? Save(IReadOnlyList<NamespaceDescriptor> namespaces)
     {
         var document = new Document(Version, Check(namespaces), [.. namespaces.Select(Entry.From)]);
@@ -83,14 +84,16 @@ public sealed class NamespaceStore
         var list = new List<NamespaceDescriptor>();
         foreach (Entry? entry in document.Namespaces ?? [])
         {
-            if (entry?.ToDescriptor() is not { } descriptor || descriptor.Validate() is not null) return Damaged($"namespace {list.Count} is not valid");
+            if (entry?.ToDescriptor() is not { } descriptor || descriptor.Validate() is not null)
+                return Damaged($"namespace {list.Count} is not valid");
             list.Add(descriptor);
         }
 
         return document.Crc32c == Check(list) ? list.ToArray() : Damaged($"crc32c is {Check(list)}, the file says {document.Crc32c}");
     }
 
-    private KvError Damaged(string what) => new(ErrorCode.Corrupt, path, what, "the file as it was saved; restore it, or move it away to begin with no namespaces");
+    private KvError Damaged(string what) =>
+        new(ErrorCode.Corrupt, path, what, "the file as it was saved; restore it, or move it away to begin with no namespaces");
 
     private sealed record Document(int Version, string Crc32c, Entry[]? Namespaces);
 
@@ -108,7 +111,8 @@ public sealed class NamespaceStore
 
         public NamespaceDescriptor? ToDescriptor()
         {
-            if (Tenant is null || Profile is null || !Enum.TryParse(Kind, out AttentionKind kind) || !DtypeExtensions.TryParse(Dtype ?? "", out Dtype dtype)) return null;
+            if (Tenant is null || Profile is null || !Enum.TryParse(Kind, out AttentionKind kind)
+                || !DtypeExtensions.TryParse(Dtype ?? "", out Dtype dtype)) return null;
             return new NamespaceDescriptor(Tenant, new ModelProfile
             {
                 Name = Profile,

@@ -3,7 +3,9 @@ using KvTier.Storage.Device;
 
 namespace KvTier.Storage;
 
-/// <summary>What the raw device does with a preallocated file, in the same folder, with the same size and depth as the log: its baseline.</summary>
+/// <summary>
+/// What the raw device does with a preallocated file, in the same folder, with the same size and depth as the log: its baseline.
+/// </summary>
 /// <param name="WriteBytesPerSecond">Sequential writes, made durable with fdatasync.</param>
 /// <param name="ReadBytesPerSecond">Random reads of what was written.</param>
 /// <param name="Direct">True when the page cache was passed by (O_DIRECT).</param>
@@ -22,7 +24,8 @@ public static unsafe class RawDevice
     /// <param name="syncBytes">Bytes after which one fdatasync is made, as the log makes one per commit.</param>
     /// <param name="time">The clock.</param>
     /// <returns>The figures, or the error of the device.</returns>
-    public static Result<RawDeviceFigures> Measure(string directory, long totalBytes, int blockBytes, int depth, long syncBytes, TimeProvider time)
+    public static Result<RawDeviceFigures> Measure(
+        string directory, long totalBytes, int blockBytes, int depth, long syncBytes, TimeProvider time)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(blockBytes % 4096, 0, nameof(blockBytes));
         ArgumentOutOfRangeException.ThrowIfNotEqual(totalBytes % blockBytes, 0, nameof(totalBytes));

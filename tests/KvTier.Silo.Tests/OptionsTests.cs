@@ -40,7 +40,8 @@ public sealed class OptionsTests : IDisposable
     public void Load_OfAWholeNamespace_ReadsItsProfile()
     {
         string config = Write(
-            "namespaces:\n- acme/qwen3-8b\n- {tenant: acme, profile: mine, layers: 2, kvHeads: 1, headDim: 8, dtype: fp16, blockTokens: 4}\n");
+            "namespaces:\n- acme/qwen3-8b\n"
+            + "- {tenant: acme, profile: mine, layers: 2, kvHeads: 1, headDim: 8, dtype: fp16, blockTokens: 4}\n");
         IReadOnlyList<NamespaceDescriptor> list = SiloOptionsLoader.Load(config, null, null).Value.Namespaces;
         Assert.Equal(["acme/qwen3-8b", "acme/mine"], list.Select(ns => ns.Name));
         Assert.Equal(2 * 2 * 8 * 2 * 4, list[1].Profile.BlockBytes);

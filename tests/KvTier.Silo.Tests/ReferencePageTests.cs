@@ -4,7 +4,9 @@ using KvTier.Silo.Metrics;
 
 namespace KvTier.Silo.Tests;
 
-/// <summary>The reference pages say what the tables in the code say. With <c>KVTIER_TEST_WRITE_DOCS=1</c> they are written instead.</summary>
+/// <summary>
+/// The reference pages say what the tables in the code say. With <c>KVTIER_TEST_WRITE_DOCS=1</c> they are written instead.
+/// </summary>
 public sealed class ReferencePageTests
 {
     [Fact]
@@ -13,9 +15,10 @@ public sealed class ReferencePageTests
         var page = new StringBuilder("""
             # Options
 
-            Options come from four sources; a later one wins: the defaults, a YAML or JSON file, the environment, the command line. In a file,
-            dots may be nesting: `resp: { port: 6379 }` is `resp.port: 6379`. An unknown name is refused with the nearest known one; a value
-            that is not allowed is refused with field, value and limit. Sizes are plain bytes or have `KiB`, `MiB`, `GiB`, `TiB`.
+            Options come from four sources; a later one wins: the defaults, a YAML or JSON file, the environment, the command line.
+            In a file, dots may be nesting: `resp: { port: 6379 }` is `resp.port: 6379`. On the command line that is `--resp-port 6379`.
+            An unknown name is refused with the nearest known one; a value that is not allowed is refused with field, value and limit.
+            Sizes are plain bytes or have `KiB`, `MiB`, `GiB`, `TiB`.
 
             This page is made of the table in `src/KvTier.Silo/Options/SiloOptionTable.cs`; a test compares the two.
 
@@ -34,9 +37,9 @@ public sealed class ReferencePageTests
 
             ## Namespaces in a file
 
-            `namespaces` is a list. An item is `tenant/profile` with a built-in profile, or a map with `tenant`, `profile` (the name) and any of `kind`
-            (`gqa`, `mla`, `opaque`), `layers`, `kvHeads`, `headDim`, `dtype`, `blockTokens`, `ropeTheta`, `ropeScaling`, `preRotation`;
-            what is left out is as in the built-in profile of that name, if there is one.
+            `namespaces` is a list. An item is `tenant/profile` with a built-in profile, or a map with `tenant`, `profile` (the name)
+            and any of `kind` (`gqa`, `mla`, `opaque`), `layers`, `kvHeads`, `headDim`, `dtype`, `blockTokens`, `ropeTheta`,
+            `ropeScaling`, `preRotation`; what is left out is as in the built-in profile of that name, if there is one.
 
             ```yaml
             hostBytes: 8GiB
@@ -57,8 +60,8 @@ public sealed class ReferencePageTests
         var page = new StringBuilder("""
             # Metrics
 
-            What `/metrics` shows, in the Prometheus text format. Counters and gauges are also instruments of the .NET meter `KvTier.Silo`, under the
-            names of the second column. All counters begin at 0 when the silo starts.
+            What `/metrics` shows, in the Prometheus text format. Counters and gauges are also instruments of the .NET meter
+            `KvTier.Silo`, under the names of the second column. All counters begin at 0 when the silo starts.
 
             This page is made of `src/KvTier.Silo/Metrics/MetricCatalog.cs`; a test compares the two.
 

@@ -64,7 +64,8 @@ public sealed class AllocationTests
     }
 
     private static int OpenFiles() =>
-        Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(path => File.ResolveLinkTarget(path, returnFinalTarget: false)?.FullName.Contains("kvtier-log-", StringComparison.Ordinal) == true);
+        Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(path =>
+            File.ResolveLinkTarget(path, returnFinalTarget: false)?.FullName.Contains("kvtier-log-", StringComparison.Ordinal) == true);
 
     private static async Task Run(LogFixture fixture, LogRecord record, LogAddress[] addresses, int first, AlignedBuffer slot)
     {
@@ -72,7 +73,8 @@ public sealed class AllocationTests
         Assert.Null(await fixture.Log.CommitAsync());
         for (int i = first; i < first + Blocks; i++)
         {
-            if (await fixture.Log.ReadAsync(addresses[i], record.Id, record.Payload.Length, slot.Memory) != LogReadStatus.Ok) Assert.Fail($"read {i}");
+            if (await fixture.Log.ReadAsync(addresses[i], record.Id, record.Payload.Length, slot.Memory) != LogReadStatus.Ok)
+                Assert.Fail($"read {i}");
         }
     }
 }

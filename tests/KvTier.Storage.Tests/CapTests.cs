@@ -126,7 +126,11 @@ public sealed class CapTests
     /// <summary>What the file system says that the files take, as du counts it.</summary>
     private static long AllocatedBytes(string directory)
     {
-        var start = new ProcessStartInfo("du", ["--block-size=1", "--summarize", directory]) { RedirectStandardOutput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("du", ["--block-size=1", "--summarize", directory])
+        {
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
         using Process du = Process.Start(start)!;
         string text = du.StandardOutput.ReadToEnd();
         du.WaitForExit();

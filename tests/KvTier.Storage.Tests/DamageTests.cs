@@ -143,7 +143,8 @@ public sealed class DamageTests : IDisposable
         foreach (string directory in directories.Where(Directory.Exists)) Directory.Delete(directory, recursive: true);
     }
 
-    private static LogOptions TinyOptions(string directory) => LogFixture.SmallOptions(directory, capBytes: 1 << 20, blockBytesMax: 32 << 10) with
+    private static LogOptions TinyOptions(string directory) => LogFixture.SmallOptions(
+        directory, capBytes: 1 << 20, blockBytesMax: 32 << 10) with
     {
         PageBytes = 16 << 10,
         BufferBytes = 64 << 10,
@@ -151,7 +152,8 @@ public sealed class DamageTests : IDisposable
         WriteDepth = 1,
     };
 
-    private static string SegmentPath(string directory, long segment) => Path.Combine(directory, Device.DirectorySegmentStore.NameOf(segment));
+    private static string SegmentPath(string directory, long segment) =>
+        Path.Combine(directory, Device.DirectorySegmentStore.NameOf(segment));
 
     private static async Task AssertHarmlessAsync(LogFixture again, List<Stored> stored)
     {

@@ -51,7 +51,8 @@ internal sealed class LogFixture : IAsyncDisposable
     {
         bool owns = options is null;
         options ??= SmallOptions(NewDirectory());
-        BlockLog log = (store is null ? BlockLog.Open(options, TimeProvider.System) : BlockLog.Open(options, TimeProvider.System, store)).Value;
+        BlockLog log = (store is null
+            ? BlockLog.Open(options, TimeProvider.System) : BlockLog.Open(options, TimeProvider.System, store)).Value;
         var sink = new ListSink();
         RecoverySummary summary = log.Recover(sink);
         return new LogFixture(options.Directory, owns, log, summary, sink);
@@ -91,7 +92,8 @@ internal sealed class LogFixture : IAsyncDisposable
         try
         {
             LogReadStatus status = await Log.ReadAsync(stored.Address, stored.Record.Id, stored.Record.Payload.Length, buffer.Memory);
-            if (status == LogReadStatus.Ok) Assert.True(buffer.GetSpan()[..stored.Record.Payload.Length].SequenceEqual(stored.Record.Payload.Span));
+            if (status == LogReadStatus.Ok)
+                Assert.True(buffer.GetSpan()[..stored.Record.Payload.Length].SequenceEqual(stored.Record.Payload.Span));
             return status;
         }
         finally
@@ -127,7 +129,8 @@ internal sealed class LogFixture : IAsyncDisposable
         string copy = NewDirectory();
 
         // Segments last: what an index or the commit record says is durable is then in their copy too, as it would be after a kill.
-        foreach (string path in System.IO.Directory.EnumerateFiles(Directory).OrderBy(path => path.EndsWith(".seg", StringComparison.Ordinal)))
+        foreach (string path in System.IO.Directory.EnumerateFiles(Directory).OrderBy(
+            path => path.EndsWith(".seg", StringComparison.Ordinal)))
         {
             // Indexes are replaced in the background; one that is being moved is as good as one not written yet.
             try

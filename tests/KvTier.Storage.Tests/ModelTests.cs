@@ -1,6 +1,8 @@
 namespace KvTier.Storage.Tests;
 
-/// <summary>Random work, kills and restarts against a plain list: what was committed is all there, in order, with the right bytes.</summary>
+/// <summary>
+/// Random work, kills and restarts against a plain list: what was committed is all there, in order, with the right bytes.
+/// </summary>
 public sealed class ModelTests
 {
     public static TheoryData<int> Seeds => [.. Enumerable.Range(1, 12)];
@@ -54,7 +56,8 @@ public sealed class ModelTests
     private static LogRecord Next(Random random, int step)
     {
         int length = random.Next(4) == 0 ? random.Next(300 << 10) : random.Next(9000);
-        LogRecord block = LogFixture.Block((step * 31) + random.Next(30), length, random.Next(3) == 0 ? random.Next(513) : 20, random.Next(2) * 1_700_000_000_000);
+        LogRecord block = LogFixture.Block(
+            (step * 31) + random.Next(30), length, random.Next(3) == 0 ? random.Next(513) : 20, random.Next(2) * 1_700_000_000_000);
         return random.Next(6) == 0 ? block with { Kind = (LogRecordKind)random.Next(2, 5), Payload = default, PayloadCrc = 0 } : block;
     }
 

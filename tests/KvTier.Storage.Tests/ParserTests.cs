@@ -66,7 +66,8 @@ public sealed class ParserTests
         {
             var bytes = new byte[random.Next(700)];
             random.NextBytes(bytes);
-            if (SegmentIndexFile.TryReadEntry(bytes, out RecoveredRecord record, out ReadOnlySpan<byte> key)) Assert.True(key.Length <= 512 && record.Length >= 0);
+            if (SegmentIndexFile.TryReadEntry(bytes, out RecoveredRecord record, out ReadOnlySpan<byte> key))
+                Assert.True(key.Length <= 512 && record.Length >= 0);
         }
     }
 
@@ -118,7 +119,13 @@ public sealed class ParserTests
     private static byte[] Index()
     {
         var file = new byte[SegmentIndexFile.HeaderBytes + SegmentIndexFile.EntryBytes(20) + SegmentIndexFile.EntryBytes(0)];
-        var record = new RecoveredRecord { Kind = LogRecordKind.Block, Address = new LogAddress(512), Namespace = new NamespaceId(1, 2), Length = 9 };
+        var record = new RecoveredRecord
+        {
+            Kind = LogRecordKind.Block,
+            Address = new LogAddress(512),
+            Namespace = new NamespaceId(1, 2),
+            Length = 9,
+        };
         SegmentIndexFile.WriteEntry(file.AsSpan(SegmentIndexFile.HeaderBytes), record, new byte[20]);
         SegmentIndexFile.WriteEntry(file.AsSpan(SegmentIndexFile.HeaderBytes + SegmentIndexFile.EntryBytes(20)), record, default);
         SegmentIndexFile.WriteHeader(file, new SegmentIndexHeader(Geometry, 0, 4096, 1, 2, file.Length - SegmentIndexFile.HeaderBytes));

@@ -12,8 +12,8 @@ namespace KvTier.Client.Connections;
 public static class EagerSocket
 {
     /// <summary>
-    /// Longest time of looking, in µs, before a call waits: several times what a wake-up takes (20 to 50 µs in a virtual machine), so that a
-    /// connection that carries blocks never sleeps between pieces, and little enough that an idle one costs nothing.
+    /// Longest time of looking, in µs, before a call waits: several times what a wake-up takes (20 to 50 µs in a virtual machine), so that
+    /// a connection that carries blocks never sleeps between pieces, and little enough that an idle one costs nothing.
     /// </summary>
     public const int LookMicroseconds = 100;
 

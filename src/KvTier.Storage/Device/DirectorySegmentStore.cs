@@ -15,7 +15,8 @@ internal sealed class DirectorySegmentStore(string directory, bool direct) : ISe
         foreach (string path in Directory.EnumerateFiles(directory, "*" + Suffix))
         {
             string name = Path.GetFileNameWithoutExtension(path);
-            if (name.Length == 16 && long.TryParse(name, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long segment) && segment >= 0)
+            if (name.Length == 16 && long.TryParse(name, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long segment)
+                && segment >= 0)
                 segments.Add(segment);
         }
 

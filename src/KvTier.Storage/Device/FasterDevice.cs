@@ -35,7 +35,8 @@ internal sealed class FasterDevice : StorageDeviceBase
     }
 
     public override void WriteAsync(
-        IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context)
+        IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback,
+        object context)
     {
         // The queue can't grow beyond the pages of the buffer, which FasterLog flushes at most twice each before it waits.
         lock (gate)
@@ -46,7 +47,8 @@ internal sealed class FasterDevice : StorageDeviceBase
     }
 
     public override void ReadAsync(
-        int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context) =>
+        int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback,
+        object context) =>
         callback(Native.Eopnotsupp, 0, context);
 
     public override void RemoveSegmentAsync(int segment, AsyncCallback callback, IAsyncResult result) => callback(result);

@@ -141,7 +141,8 @@ internal struct RecordHeader
         if (PayloadLength is < 0 or > PayloadMax || FragmentLength < 0 || FragmentOffset < 0) return false;
         if (Kind == PieceKind.Filler) return FragmentLength <= Geometry.RoomInPage(Address) - HeaderBytes;
         if (FragmentOffset > PayloadLength - FragmentLength || TotalBytes > Geometry.RoomInPage(Address)) return false;
-        if (Kind == PieceKind.Continuation) return FirstAddress < Address && FirstAddress >= LogGeometry.FirstAddress && FragmentOffset > 0 && KeyLength == 0;
+        if (Kind == PieceKind.Continuation)
+            return FirstAddress < Address && FirstAddress >= LogGeometry.FirstAddress && FragmentOffset > 0 && KeyLength == 0;
         return IsFirst && FirstAddress == Address && FragmentIndex == 0 && FragmentOffset == 0
             && FragmentLength == Geometry.First(Address, HeaderBytes, PayloadLength).PayloadBytes;
     }

@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace KvTier.Storage.Format;
 
 /// <summary>What the header of a segment's index says.</summary>
-internal readonly record struct SegmentIndexHeader(LogGeometry Geometry, long Segment, long NextAddress, uint Epoch, int Count, long EntryBytes);
+internal readonly record struct SegmentIndexHeader(
+    LogGeometry Geometry, long Segment, long NextAddress, uint Epoch, int Count, long EntryBytes);
 
 /// <summary>
 /// The index of a segment: one entry for each record that begins in it, with its key, so that a restart need not read the segment.

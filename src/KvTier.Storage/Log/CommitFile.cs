@@ -38,7 +38,8 @@ internal sealed class CommitFile : IDisposable
         for (int i = 0; i < 2; i++)
         {
             int length = RandomAccess.Read(handle, bytes, i * SlotBytes);
-            if (TryParse(bytes[..length], out CommitRecord record) && (newest is null || record.Sequence > newest.Value.Sequence)) newest = record;
+            if (TryParse(bytes[..length], out CommitRecord record) && (newest is null || record.Sequence > newest.Value.Sequence))
+                newest = record;
         }
 
         return newest;

@@ -39,6 +39,7 @@ internal sealed class CommitOperation(Action<CommitOperation> giveBack) : IValue
 
     ValueTaskSourceStatus IValueTaskSource<KvError?>.GetStatus(short token) => source.GetStatus(token);
 
-    void IValueTaskSource<KvError?>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<KvError?>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         source.OnCompleted(continuation, state, token, flags);
 }

@@ -169,7 +169,13 @@ internal sealed class CommitWorker : ILogCommitManager
 
     private void WriteRecord(long until, bool clean)
     {
-        record = record with { Sequence = record.Sequence + 1, BeginAddress = Math.Min(BeginAddress, until), DurableAddress = until, Clean = clean };
+        record = record with
+        {
+            Sequence = record.Sequence + 1,
+            BeginAddress = Math.Min(BeginAddress, until),
+            DurableAddress = until,
+            Clean = clean,
+        };
         try
         {
             file.Write(record);

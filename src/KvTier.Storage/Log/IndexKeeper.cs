@@ -3,7 +3,9 @@ using KvTier.Storage.Format;
 
 namespace KvTier.Storage.Log;
 
-/// <summary>The indexes that are not on the disk yet: of the segment being written, and of those whose records are not durable yet.</summary>
+/// <summary>
+/// The indexes that are not on the disk yet: of the segment being written, and of those whose records are not durable yet.
+/// </summary>
 internal sealed class IndexKeeper(ISegmentStore store, SegmentTable segments, LogGeometry geometry) : IDisposable
 {
     private readonly Lock gate = new();
@@ -43,7 +45,9 @@ internal sealed class IndexKeeper(ISegmentStore store, SegmentTable segments, Lo
         if (current is null) Begin(segment, nextAddress);
     }
 
-    /// <summary>Adds a record whose bytes of index were charged before. Begins new indexes when the record begins in another segment.</summary>
+    /// <summary>
+    /// Adds a record whose bytes of index were charged before. Begins new indexes when the record begins in another segment.
+    /// </summary>
     /// <returns>True when a segment was finished.</returns>
     public bool Add(in RecoveredRecord record, ReadOnlySpan<byte> key, long end)
     {

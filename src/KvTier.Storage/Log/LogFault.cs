@@ -12,7 +12,8 @@ internal sealed class LogFault
 
     public KvError? Error => Volatile.Read(ref error);
 
-    public void Set(string what, int errno) => Set(new KvError(ErrorCode.IoError, what, Native.Describe(errno), "a device that works; restart the silo"));
+    public void Set(string what, int errno) =>
+        Set(new KvError(ErrorCode.IoError, what, Native.Describe(errno), "a device that works; restart the silo"));
 
     public void Set(KvError fault)
     {

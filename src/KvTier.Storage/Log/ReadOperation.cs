@@ -40,7 +40,8 @@ internal sealed unsafe class ReadOperation(ReaderPool owner) : IValueTaskSource<
 
     void IThreadPoolWorkItem.Execute()
     {
-        if (status == LogReadStatus.Ok && Crc32C.Compute(new ReadOnlySpan<byte>(Destination, Length)) != PayloadCrc) status = LogReadStatus.Corrupt;
+        if (status == LogReadStatus.Ok && Crc32C.Compute(new ReadOnlySpan<byte>(Destination, Length)) != PayloadCrc)
+            status = LogReadStatus.Corrupt;
         pin.Dispose();
         source.SetResult(status);
     }
@@ -54,6 +55,7 @@ internal sealed unsafe class ReadOperation(ReaderPool owner) : IValueTaskSource<
 
     ValueTaskSourceStatus IValueTaskSource<LogReadStatus>.GetStatus(short token) => source.GetStatus(token);
 
-    void IValueTaskSource<LogReadStatus>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    void IValueTaskSource<LogReadStatus>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         source.OnCompleted(continuation, state, token, flags);
 }

@@ -95,8 +95,10 @@ internal sealed unsafe class RecordReader : IDisposable
             }
 
             bool kind = index == 0 ? header.Kind == (byte)LogRecordKind.Block : header.Kind == PieceKind.Continuation;
-            if (!kind || header.Fragment != pieces[i] || header.FirstAddress != operation.Address || header.FragmentIndex != index) return LogReadStatus.Corrupt;
-            if (header.Id != operation.Id || header.PayloadLength != operation.Length || header.Geometry != geometry) return LogReadStatus.Corrupt;
+            if (!kind || header.Fragment != pieces[i] || header.FirstAddress != operation.Address || header.FragmentIndex != index)
+                return LogReadStatus.Corrupt;
+            if (header.Id != operation.Id || header.PayloadLength != operation.Length || header.Geometry != geometry)
+                return LogReadStatus.Corrupt;
             operation.PayloadCrc = header.PayloadCrc;
             region += pieces[i].HeaderBytes;
         }

@@ -67,7 +67,8 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
     }
 
     private bool IsHeader(ReadOnlySpan<byte> bytes, long position, out RecordHeader header) =>
-        RecordHeader.TryRead(bytes, out header, out _) && header.Address == position && header.Geometry == geometry && header.Epoch >= lastEpoch;
+        RecordHeader.TryRead(bytes, out header, out _) && header.Address == position && header.Geometry == geometry
+            && header.Epoch >= lastEpoch;
 
     private long Take(in RecordHeader header, ReadOnlySpan<byte> bytes, bool verifyAll, RecordHandler handler)
     {

@@ -4,7 +4,9 @@ using KvTier.Storage.Format;
 
 namespace KvTier.Storage.Log;
 
-/// <summary>A window on the bytes of the segments, by address. Never throws for what the device says: what can't be read isn't there.</summary>
+/// <summary>
+/// A window on the bytes of the segments, by address. Never throws for what the device says: what can't be read isn't there.
+/// </summary>
 internal sealed unsafe class SegmentWindow(SegmentTable segments, LogGeometry geometry) : IDisposable
 {
     public const int Bytes = 1 << 20;
@@ -15,7 +17,9 @@ internal sealed unsafe class SegmentWindow(SegmentTable segments, LogGeometry ge
     /// <summary>Bytes read from the device so far.</summary>
     public long BytesRead { get; private set; }
 
-    /// <summary>The bytes from an address on that lie in one segment and in the window; at least as many as asked for if the segment has them.</summary>
+    /// <summary>
+    /// The bytes from an address on that lie in one segment and in the window; at least as many as asked for if the segment has them.
+    /// </summary>
     /// <param name="address">A multiple of 512.</param>
     /// <param name="need">Bytes that must be there.</param>
     /// <param name="want">Bytes to read when a read is needed.</param>
@@ -23,7 +27,8 @@ internal sealed unsafe class SegmentWindow(SegmentTable segments, LogGeometry ge
     {
         long end = geometry.SegmentStart(geometry.SegmentOf(address) + 1);
         need = (int)Math.Min(need, end - address);
-        if (address < start || address + need > start + length) Fill(address, (int)Math.Min(Math.Min(Math.Max(want, need), Bytes), end - address));
+        if (address < start || address + need > start + length)
+            Fill(address, (int)Math.Min(Math.Min(Math.Max(want, need), Bytes), end - address));
         int at = (int)(address - start);
         return at >= length ? default : new ReadOnlySpan<byte>(memory + at, length - at);
     }
