@@ -33,8 +33,12 @@ internal static class CommandTree
             return ExitCodes.Usage;
         }
 
-        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null,
-            Output = output.Stdout };
+        var configuration = new InvocationConfiguration
+        {
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = null,
+            Output = output.Stdout,
+        };
         int code = await parsed.InvokeAsync(configuration, cancel);
         output.Flush();
         return code;

@@ -7,15 +7,12 @@ public class BenchTests
     private static readonly string[] required =
     [
         "local_get_1MiB", "local_get_touch_1MiB", "local_put_1MiB", "tcp_get_1MiB_c1", "tcp_get_1MiB_c4", "tcp_put_1MiB_c1",
-            "tcp_put_1MiB_c4",
-        "resp_get_1MiB_c4", "resp_set_1MiB_c4", "ssd_read_1MiB", "ssd_write_1MiB", "index_lookup", "prefix_1000_keys",
-            "index_bytes_per_block",
-        "recover_1M_blocks_clean", "recover_1M_blocks_killed",
+        "tcp_put_1MiB_c4", "resp_get_1MiB_c4", "resp_set_1MiB_c4", "ssd_read_1MiB", "ssd_write_1MiB", "index_lookup",
+        "prefix_1000_keys", "index_bytes_per_block", "recover_1M_blocks_clean", "recover_1M_blocks_killed",
     ];
 
     [Fact]
-    public async Task Bench_List_HasEveryRowThatIsPromised() =>
-        Assert.Superset(required.ToHashSet(),
+    public async Task Bench_List_HasEveryRowThatIsPromised() => Assert.Superset(required.ToHashSet(),
         (await CliRun.Async("bench", "--list", "--json")).Json().EnumerateArray().Select(name => name.GetString()!).ToHashSet());
 
     [Fact]
@@ -30,8 +27,8 @@ public class BenchTests
             Assert.True(row.GetProperty("value").GetDouble() > 0, row.ToString());
             Assert.False(string.IsNullOrEmpty(row.GetProperty("unit").GetString()));
             Assert.False(string.IsNullOrEmpty(row.GetProperty("baselineName").GetString()));
-            if (row.GetProperty("baseline").ValueKind == JsonValueKind.Null) Assert.False(
-                string.IsNullOrEmpty(row.GetProperty("note").GetString()));
+            if (row.GetProperty("baseline").ValueKind == JsonValueKind.Null)
+                Assert.False(string.IsNullOrEmpty(row.GetProperty("note").GetString()));
             else Assert.True(row.GetProperty("ratio").GetDouble() > 0, row.ToString());
         }
     }

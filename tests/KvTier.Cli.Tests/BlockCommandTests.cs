@@ -34,8 +34,8 @@ public sealed class BlockCommandTests : IAsyncLifetime
         await File.WriteAllBytesAsync(folder.File("in"), bytes, TestContext.Current.CancellationToken);
         CliRun put = await RunAsync("block", "put", "a key", folder.File("in"), "--ack", "ssd", "--json");
         Assert.Equal(("stored", 100_000), (put.Json().GetProperty("status").GetString(), put.Json().GetProperty("bytes").GetInt32()));
-        Assert.Equal("present", (await RunAsync("block", "put", "a key", folder.File("in"), "--json")).Json().GetProperty(
-            "status").GetString());
+        Assert.Equal("present",
+            (await RunAsync("block", "put", "a key", folder.File("in"), "--json")).Json().GetProperty("status").GetString());
 
         CliRun get = await RunAsync("block", "get", "a key", folder.File("out"), "--json");
         Assert.Equal((ExitCodes.Ok, true), (get.ExitCode, get.Json().GetProperty("hit").GetBoolean()));
@@ -105,8 +105,8 @@ public sealed class BlockCommandTests : IAsyncLifetime
         Assert.Equal(512, stat.GetProperty("limits").GetProperty("keyBytesMax").GetInt32());
         Assert.True(stat.GetProperty("engine").GetProperty("puts").GetInt64() >= 1);
         string table = (await RunAsync("stat")).Out;
-        foreach (string word in (string[])["limits.batchBlocksMax", "4,096", "engine.hostBlocks"]) Assert.Contains(word, table,
-            StringComparison.Ordinal);
+        foreach (string word in (string[])["limits.batchBlocksMax", "4,096", "engine.hostBlocks"])
+            Assert.Contains(word, table, StringComparison.Ordinal);
     }
 
     public async ValueTask DisposeAsync()

@@ -53,16 +53,16 @@ public class CommandLineTests
     [Fact]
     public async Task Help_EveryCommand_ExitsWithZero()
     {
-        foreach (string[] path in (string[][])[[], ["serve"], ["demo"], ["replay"], ["bench"], ["stat"], ["block"], ["block", "put"],
-            ["namespace"]])
+        string[][] paths = [[], ["serve"], ["demo"], ["replay"], ["bench"], ["stat"], ["block"], ["block", "put"], ["namespace"]];
+        foreach (string[] path in paths)
             Assert.Equal(ExitCodes.Ok, (await CliRun.Async([.. path, "--help"])).ExitCode);
     }
 
     [Fact]
     public async Task CheckConfig_OptionsOfTheCommandLine_AreShownAndSecretsAreNot()
     {
-        CliRun run = await CliRun.Async("serve", "--check-config", "--json", "--host-bytes", "64MiB", "--resp.port", "0",
-            "--resp-enabled", "--token", "hush");
+        CliRun run = await CliRun.Async(
+            "serve", "--check-config", "--json", "--host-bytes", "64MiB", "--resp.port", "0", "--resp-enabled", "--token", "hush");
         Assert.Equal(ExitCodes.Ok, run.ExitCode);
         JsonElement options = run.Json();
         Assert.Equal("64MiB", options.GetProperty("hostBytes").GetString());
@@ -89,8 +89,8 @@ public class CommandLineTests
         JsonElement llama = run.Json().EnumerateArray().Single(row => row.GetProperty("name").GetString() == "llama-3.1-8b");
         Assert.Equal(131_072, llama.GetProperty("bytesPerToken").GetInt64());
         Assert.Equal(2 << 20, llama.GetProperty("blockBytes").GetInt64());
-        Assert.Equal(70_272, run.Json().EnumerateArray().Single(row =>
-            row.GetProperty("name").GetString() == "deepseek-v3").GetProperty("bytesPerToken").GetInt64());
+        JsonElement deepSeek = run.Json().EnumerateArray().Single(row => row.GetProperty("name").GetString() == "deepseek-v3");
+        Assert.Equal(70_272, deepSeek.GetProperty("bytesPerToken").GetInt64());
     }
 
     [Fact]

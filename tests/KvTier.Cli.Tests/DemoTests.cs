@@ -8,8 +8,8 @@ public class DemoTests
     public async Task Demo_SmallAsJson_ChecksEveryByteAndUsesBothTiers()
     {
         using var folder = new TempFolder();
-        CliRun run = await CliRun.Async("demo", "--json", "--chats", "3", "--turns", "2", "--host-mib", "128", "--data-folder",
-            folder.Path);
+        CliRun run = await CliRun.Async(
+            "demo", "--json", "--chats", "3", "--turns", "2", "--host-mib", "128", "--data-folder", folder.Path);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         JsonElement report = run.Json();
         // 64 blocks of the system prompt and 3 x 2 x 12 of the chats; then all are read once more.
@@ -29,8 +29,8 @@ public class DemoTests
     {
         CliRun run = await CliRun.Async("demo", "--chats", "1", "--turns", "1", "--host-mib", "256");
         Assert.Equal(ExitCodes.Ok, run.ExitCode);
-        foreach (string word in (string[])["host", "ssd", "never_stored", "wrong blocks", "get rate", "p99"]) Assert.Contains(word,
-            run.Out, StringComparison.Ordinal);
+        foreach (string word in (string[])["host", "ssd", "never_stored", "wrong blocks", "get rate", "p99"])
+            Assert.Contains(word, run.Out, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public class FullDiskTests
         // A tmpfs in a mount namespace of its own, which needs no rights and goes with the process; unshare is of util-linux.
         await using TestSilo silo = await TestSilo.StartAsync(
             arguments, "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-                "mount -t tmpfs -o size=192m tmpfs \"$0\" && exec \"$@\"", disk);
+            "mount -t tmpfs -o size=192m tmpfs \"$0\" && exec \"$@\"", disk);
         string inside = $"/proc/{silo.Process.Pid}/root{disk}";
         string filler = Path.Combine(inside, "filler");
         await File.WriteAllBytesAsync(filler, new byte[96 << 20], TestSilo.Cancel);
@@ -60,8 +60,8 @@ public class FullDiskTests
 
     private static async Task AssertRightAsync(KvNamespace blocks, long number)
     {
-        (BlockResult answer, byte[] bytes) = (
-            await blocks.GetArrayAsync(blocks.IdOf(NumberedBlocks.Key(number)), cancellationToken: TestSilo.Cancel)).Value;
+        (BlockResult answer, byte[] bytes) =
+            (await blocks.GetArrayAsync(blocks.IdOf(NumberedBlocks.Key(number)), cancellationToken: TestSilo.Cancel)).Value;
         Assert.True(answer.IsHit, $"block {number}: {answer.Reason.Name()}");
         Assert.Equal(-1, BlockContent.FirstWrong(bytes, (ulong)number));
     }

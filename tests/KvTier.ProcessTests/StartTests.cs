@@ -57,8 +57,8 @@ public class StartTests
     public async Task Serve_PortThatIsTaken_IsRefusedAndNamesIt()
     {
         using var folder = new TempFolder();
-        await using SiloProcess first = await SiloProcess.StartAsync(["--port", "0", "--http-enabled", "false", "--host-bytes", "64MiB"],
-            TestSilo.Cancel);
+        await using SiloProcess first =
+            await SiloProcess.StartAsync(["--port", "0", "--http-enabled", "false", "--host-bytes", "64MiB"], TestSilo.Cancel);
         string port = first.Endpoints["tcp"].Split(':')[^1];
         string said = await TestSilo.StartRefusedAsync("--port", port, "--http-enabled", "false", "--host-bytes", "64MiB");
         Assert.Contains(port, said, StringComparison.Ordinal);

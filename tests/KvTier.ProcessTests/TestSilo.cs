@@ -49,8 +49,8 @@ internal sealed class TestSilo : IAsyncDisposable
     /// <returns>What it said.</returns>
     public static async Task<string> StartRefusedAsync(params string[] arguments)
     {
-        CliException refused = await Assert.ThrowsAsync<CliException>(async () =>
-            await (await SiloProcess.StartAsync(arguments, Cancel)).DisposeAsync());
+        CliException refused =
+            await Assert.ThrowsAsync<CliException>(async () => await (await SiloProcess.StartAsync(arguments, Cancel)).DisposeAsync());
         Assert.DoesNotContain("   at ", refused.Message, StringComparison.Ordinal);
         return refused.Message;
     }

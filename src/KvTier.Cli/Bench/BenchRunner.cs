@@ -3,8 +3,8 @@ namespace KvTier.Cli;
 /// <summary>All rows of the bench, and the choice among them.</summary>
 internal static class BenchRunner
 {
-    private static readonly IBenchGroup[] groups = [new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(),
-        new RecoverBench()];
+    private static readonly IBenchGroup[] groups =
+        [new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench()];
 
     /// <summary>Names of all rows, in their order.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. groups.SelectMany(group => group.Names)];
@@ -16,7 +16,8 @@ internal static class BenchRunner
         var chosen = new HashSet<string>();
         foreach (string argument in arguments)
         {
-            string[] named = argument == "all" ? [.. Names]
+            string[] named = argument == "all"
+                ? [.. Names]
                 : [.. Names.Where(name => name == argument || name.StartsWith(argument + "_", StringComparison.Ordinal))];
             if (named.Length == 0) throw CliException.Usage("name", argument, "all, or of " + string.Join(", ", Names));
             chosen.UnionWith(named);

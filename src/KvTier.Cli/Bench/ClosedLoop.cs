@@ -35,7 +35,7 @@ internal static class ClosedLoop
             },
             CancellationToken.None,
             TaskCreationOptions.LongRunning,
-            TaskScheduler.Default))).ContinueWith(all =>
-                all.Result.Sum() / Stopwatch.GetElapsedTime(start).TotalSeconds, TaskScheduler.Default);
+            TaskScheduler.Default))).ContinueWith(
+                all => all.Result.Sum() / Stopwatch.GetElapsedTime(start).TotalSeconds, TaskScheduler.Default);
     }
 }

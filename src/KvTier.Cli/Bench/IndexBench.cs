@@ -25,8 +25,8 @@ internal sealed class IndexBench : IBenchGroup
         engine.Recover([descriptor]);
         double bytes = ((double)(ResidentBytes() - before) / blocks) - SyntheticLog.KeyBytes;
         ushort ns = engine.OpenNamespace(descriptor).OrFail();
-        if (engine.Count(ns) != blocks) throw new CliException(ExitCodes.Fault,
-            $"bench: the index holds {engine.Count(ns)} of {blocks} blocks");
+        if (engine.Count(ns) != blocks)
+            throw new CliException(ExitCodes.Fault, $"bench: the index holds {engine.Count(ns)} of {blocks} blocks");
         double lookup = await BestOfRoundsAsync(context, () => Lookup(engine, ns, blocks));
         double prefix = await BestOfRoundsAsync(context, () => Prefix(engine, ns, blocks));
         string at = $"{blocks / 1e6:0.#} million blocks";

@@ -2,8 +2,9 @@ using KvTier.Client;
 
 namespace KvTier.Cli;
 
-/// <summary>Restart with a million blocks in the log, after a clean stop and after kill -9: from the start of the process until it
-/// serves.</summary>
+/// <summary>
+/// Restart with a million blocks in the log, after a clean stop and after kill -9: from the start of the process until it serves.
+/// </summary>
 internal sealed class RecoverBench : IBenchGroup
 {
     private const int PayloadBytes = 64;
@@ -19,9 +20,8 @@ internal sealed class RecoverBench : IBenchGroup
         string data = context.Folder.File("rec");
         string[] arguments =
         [
-            "--tcp", "false", "--unix-socket", context.Folder.File("rs"), "--http-enabled", "false", "--host-bytes", "256MiB",
-                "--data-directory", data,
-            "--ssd-bytes", $"{Math.Max(1024, (long)blocks * 2048 >> 20)}MiB",
+            "--tcp", "false", "--unix-socket", context.Folder.File("rs"), "--http-enabled", "false",
+            "--host-bytes", "256MiB", "--data-directory", data, "--ssd-bytes", $"{Math.Max(1024, (long)blocks * 2048 >> 20)}MiB",
         ];
         await using (SiloProcess filled = await SiloProcess.StartAsync(arguments, context.Cancel))
         {
@@ -66,8 +66,8 @@ internal sealed class RecoverBench : IBenchGroup
             var puts = new PutBlock[Math.Min(Batch, blocks - at)];
             for (int i = 0; i < puts.Length; i++) puts[i] = new PutBlock(BenchBlocks.Key("r", at + i), payload);
             bool last = at + puts.Length == blocks;
-            PutSummary summary = (
-                await client.Namespace.PutAsync(puts, options: new PutOptions { Ack = last ? AckLevel.Ssd : AckLevel.Memory })).OrFail();
+            PutSummary summary =
+                (await client.Namespace.PutAsync(puts, options: new PutOptions { Ack = last ? AckLevel.Ssd : AckLevel.Memory })).OrFail();
             summary.Error.OrFail();
         }
     }
@@ -78,7 +78,7 @@ internal sealed class RecoverBench : IBenchGroup
         await using BenchBlocks client = await BenchBlocks.ConnectAsync(silo.Endpoints["unix"], TransportMode.Wire, cancel);
         BlockId[] ids = [.. Enumerable.Range(0, Batch).Select(i => client.Id("r", (long)i * blocks / Batch))];
         int found = (await client.Namespace.PrefixAsync(ids, cancellationToken: cancel)).OrFail();
-        if (found != ids.Length) throw new CliException(ExitCodes.Fault,
-            $"bench: after the restart {found} of {ids.Length} blocks asked for are there");
+        if (found != ids.Length)
+            throw new CliException(ExitCodes.Fault, $"bench: after the restart {found} of {ids.Length} blocks asked for are there");
     }
 }

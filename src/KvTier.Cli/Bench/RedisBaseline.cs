@@ -29,25 +29,25 @@ internal sealed class RedisBaseline : IDisposable
     /// <returns>Operations a second.</returns>
     public Task<double> GetAsync(TimeSpan time, bool touch = false) => ClosedLoop.RunOnThreadsAsync(sockets.Length, time, (worker, i) =>
     {
-        if (sockets[worker].Get(keys[(i + (worker * 31)) % keys.Length],
-            buffers[worker]) != payload.Length) throw new InvalidDataException("redis lost a key");
+        if (sockets[worker].Get(keys[(i + (worker * 31)) % keys.Length], buffers[worker]) != payload.Length)
+            throw new InvalidDataException("redis lost a key");
         if (touch) sink += BenchBlocks.Touch(buffers[worker]);
     });
 
     /// <summary>Sets for a time.</summary>
     /// <returns>Operations a second.</returns>
     public Task<double> SetAsync(TimeSpan time) =>
-        ClosedLoop.RunOnThreadsAsync(sockets.Length, time, (worker, i) =>
-            sockets[worker].Set(keys[(i + (worker * 31)) % keys.Length], payload));
+        ClosedLoop.RunOnThreadsAsync(
+            sockets.Length, time, (worker, i) => sockets[worker].Set(keys[(i + (worker * 31)) % keys.Length], payload));
 
     /// <summary>The better of our client's figure and redis-benchmark's, so that a slow client does not flatter us.</summary>
-    public static async Task<(double? Baseline, string? Note)> BetterOfAsync(BenchContext context, double? own, RedisBaseline? redis,
-        string? test)
+    public static async Task<(double? Baseline, string? Note)> BetterOfAsync(
+        BenchContext context, double? own, RedisBaseline? redis, string? test)
     {
         if (own is null || redis is null) return (null, "redis-server is not on the PATH");
         if (test is null) return (own, null);
-        double? tool = await redis.process.BenchmarkAsync(test, redis.payload.Length, redis.keys.Length, redis.sockets.Length, 2000,
-            redis.unix, context.Cancel);
+        double? tool = await redis.process.BenchmarkAsync(
+            test, redis.payload.Length, redis.keys.Length, redis.sockets.Length, 2000, redis.unix, context.Cancel);
         return tool > own ? (tool, "redis by redis-benchmark") : (own, null);
     }
 

@@ -36,10 +36,18 @@ internal sealed class RedisProcess : IAsyncDisposable
         if (FindOnPath("redis-server") is not { } path) return null;
         string socketPath = Path.Combine(folder, "redis");
         int port = FreePort();
-        var start = new ProcessStartInfo(path) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true,
-            WorkingDirectory = folder };
-        string[] arguments = ["--port", $"{port}", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "", "--appendonly", "no",
-            "--loglevel", "warning"];
+        var start = new ProcessStartInfo(path)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder,
+        };
+        string[] arguments =
+        [
+            "--port", $"{port}", "--bind", "127.0.0.1", "--unixsocket", socketPath, "--save", "", "--appendonly", "no",
+            "--loglevel", "warning",
+        ];
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         Process started = Process.Start(start)!;
         started.OutputDataReceived += (_, _) => { };
@@ -64,22 +72,24 @@ internal sealed class RedisProcess : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Asks redis-benchmark for its own figure, over as many keys as we use. It sets them first, or its gets would all
-    /// miss.</summary>
+    /// <summary>
+    /// Asks redis-benchmark for its own figure, over as many keys as we use. It sets them first, or its gets would all miss.
+    /// </summary>
     /// <returns>Operations a second; null where it is not on the PATH or says nothing.</returns>
     public async Task<double?> BenchmarkAsync(string test, int bytes, int keys, int clients, int count, bool unix, CancellationToken cancel)
     {
         if (FindOnPath("redis-benchmark") is not { } path) return null;
         var start = new ProcessStartInfo(path) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         string[] where = unix ? ["-s", SocketPath] : ["-p", $"{Port}"];
-        foreach (string argument in (string[])[.. where, "-t", "set,get", "-r", $"{keys}", "-d", $"{bytes}", "-c", $"{clients}", "-n",
-            $"{count}", "--csv"]) start.ArgumentList.Add(argument);
+        string[] arguments =
+            [.. where, "-t", "set,get", "-r", $"{keys}", "-d", $"{bytes}", "-c", $"{clients}", "-n", $"{count}", "--csv"];
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
         using Process benchmark = Process.Start(start)!;
         string text = await benchmark.StandardOutput.ReadToEndAsync(cancel);
         await benchmark.WaitForExitAsync(cancel);
         string? line = text.Split('\n').FirstOrDefault(row => row.StartsWith($"\"{test}\"", StringComparison.OrdinalIgnoreCase));
-        return line is not null && double.TryParse(line.Split(',')[1].Trim('"'), NumberStyles.Float, CultureInfo.InvariantCulture,
-            out double rate) ? rate : null;
+        return line is not null && double.TryParse(
+            line.Split(',')[1].Trim('"'), NumberStyles.Float, CultureInfo.InvariantCulture, out double rate) ? rate : null;
     }
 
     /// <inheritdoc/>
@@ -91,8 +101,8 @@ internal sealed class RedisProcess : IAsyncDisposable
     }
 
     private static string? FindOnPath(string name) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder =>
-            Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')
+            .Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
     private static int FreePort()
     {

@@ -30,8 +30,8 @@ internal sealed class RespBench : IBenchGroup
                 ? await context.MedianRatesAsync(time => Measure(ours, time))
                 : await context.MedianRatesAsync(time => Measure(ours, time), time => Measure(theirs, time));
             // The same client stands on both sides here, so redis-benchmark would compare a client and not a server.
-            rows.Add(BenchRow.Rate(name, rates[0], "ops/s", "redis, tcp", theirs is null ? null : rates[1], null, theirs is null
-                ? "redis-server is not on the PATH" : null));
+            rows.Add(BenchRow.Rate(name, rates[0], "ops/s", "redis, tcp", theirs is null ? null : rates[1], null,
+                theirs is null ? "redis-server is not on the PATH" : null));
         }
 
         return rows;

@@ -39,8 +39,8 @@ internal sealed class RespSocket : IDisposable
         SendAll(length + value.Length + 2);
         int read = 0;
         while (read < 5) read += Received(socket.Receive(reply, read, reply.Length - read, SocketFlags.None));
-        if (!reply.AsSpan(0, 5).SequenceEqual("+OK\r\n"u8)) throw new InvalidDataException(
-            $"SET answered {Encoding.ASCII.GetString(reply, 0, read).Trim()}");
+        if (!reply.AsSpan(0, 5).SequenceEqual("+OK\r\n"u8))
+            throw new InvalidDataException($"SET answered {Encoding.ASCII.GetString(reply, 0, read).Trim()}");
     }
 
     /// <summary>GET into a buffer.</summary>
@@ -52,8 +52,8 @@ internal sealed class RespSocket : IDisposable
         socket.Send(head, 0, length, SocketFlags.None);
         int read = 0;
         int end;
-        while ((end = reply.AsSpan(0, read).IndexOf((byte)'\n')) < 0) read += Received(
-            socket.Receive(reply, read, reply.Length - read, SocketFlags.None));
+        while ((end = reply.AsSpan(0, read).IndexOf((byte)'\n')) < 0)
+            read += Received(socket.Receive(reply, read, reply.Length - read, SocketFlags.None));
         if (reply[0] != '$' || !Utf8Parser.TryParse(reply.AsSpan(1, end - 2), out int size, out _) || size > destination.Length)
             throw new InvalidDataException($"GET answered {Encoding.ASCII.GetString(reply, 0, Math.Min(read, 40)).Trim()}");
         if (size < 0) return -1;

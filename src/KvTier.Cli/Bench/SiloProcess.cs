@@ -31,15 +31,19 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>Starts a silo and waits until it says that it is ready.</summary>
     /// <param name="serveArguments">Arguments of <c>kvtier serve</c>.</param>
     /// <param name="cancel">Ends the wait.</param>
-    /// <param name="through">A program and its arguments that end by running what follows them, such as <c>unshare --mount</c>; empty
-    /// for none.</param>
-    /// <exception cref="CliException">It ended instead, or was not ready in time; the message has its exit code and what it
-    /// said.</exception>
+    /// <param name="through">A program and its arguments that end by running what follows them, such as <c>unshare --mount</c>;
+    /// empty for none.</param>
+    /// <exception cref="CliException">It ended instead, or was not ready in time; the message has its exit code
+    /// and what it said.</exception>
     public static async Task<SiloProcess> StartAsync(IEnumerable<string> serveArguments, CancellationToken cancel, params string[] through)
     {
         string[] line = [.. through, .. Executable(), "serve", .. serveArguments];
-        var info = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardOutput = true,
-            RedirectStandardError = true };
+        var info = new ProcessStartInfo(line[0], line[1..])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         long begin = Stopwatch.GetTimestamp();
         Process started = Process.Start(info)!;
         var errors = new List<string>();
@@ -67,8 +71,9 @@ internal sealed class SiloProcess : IAsyncDisposable
         }
 
         await started.WaitForExitAsync(cancel);
-        lock (errors) throw new CliException(ExitCodes.Unavailable,
-            $"the silo process did not get ready (exit code {started.ExitCode}): {string.Join(" | ", errors)}");
+        lock (errors)
+            throw new CliException(
+                ExitCodes.Unavailable, $"the silo process did not get ready (exit code {started.ExitCode}): {string.Join(" | ", errors)}");
     }
 
     /// <summary>Asks it to drain, and waits for its end.</summary>

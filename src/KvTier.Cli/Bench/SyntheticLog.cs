@@ -11,8 +11,8 @@ internal sealed class SyntheticLog(NamespaceId ns, long blocks) : IBlockLog
     private const int RecordBytes = 4608;
 
     /// <inheritdoc/>
-    public LogStatus Status => new(RecordBytes, (blocks + 1) * RecordBytes, (blocks + 1) * RecordBytes, blocks * RecordBytes, 1L << 50,
-        1L << 30, null);
+    public LogStatus Status =>
+        new(RecordBytes, (blocks + 1) * RecordBytes, (blocks + 1) * RecordBytes, blocks * RecordBytes, 1L << 50, 1L << 30, null);
 
     /// <summary>The id of a block: the index stores ids as they are, and they are evenly spread as those of SHA-256.</summary>
     public static BlockId IdOf(long number)
@@ -31,8 +31,14 @@ internal sealed class SyntheticLog(NamespaceId ns, long blocks) : IBlockLog
         {
             BinaryPrimitives.WriteInt64LittleEndian(key, i);
             sink.OnRecord(
-                new RecoveredRecord { Kind = LogRecordKind.Block, Address = new LogAddress((i + 1) * RecordBytes), Namespace = ns,
-                    Id = IdOf(i), Length = 4096 },
+                new RecoveredRecord
+                {
+                    Kind = LogRecordKind.Block,
+                    Address = new LogAddress((i + 1) * RecordBytes),
+                    Namespace = ns,
+                    Id = IdOf(i),
+                    Length = 4096,
+                },
                 key);
         }
 

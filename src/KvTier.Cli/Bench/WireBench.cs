@@ -27,8 +27,8 @@ internal sealed class WireBench : IBenchGroup
         var payload = new byte[context.Settings.BlockBytes];
         BlockContent.Fill(payload, 1);
         var clients = new BenchBlocks[connections];
-        for (int i = 0; i < connections; i++) clients[i] = await BenchBlocks.ConnectAsync(silo.Endpoints["tcp"], TransportMode.Wire,
-            context.Cancel);
+        for (int i = 0; i < connections; i++)
+            clients[i] = await BenchBlocks.ConnectAsync(silo.Endpoints["tcp"], TransportMode.Wire, context.Cancel);
         try
         {
             await clients[0].FillAsync("hot", hot, payload);
@@ -39,10 +39,10 @@ internal sealed class WireBench : IBenchGroup
             ValueTask Put(int worker, long i) => clients[worker].PutAsync(keys[(i + (worker * 31)) % hot], payload, overwrite);
             async ValueTask Get(int worker, long i)
             {
-                BlockResult result = (
-                    await clients[worker].Namespace.GetAsync(new GetBlock(ids[(i + (worker * 31)) % hot], buffers[worker]))).OrFail();
-                if (!result.IsHit) throw new CliException(ExitCodes.Fault,
-                    $"bench: a block that was put is not there: {result.Reason.Name()}");
+                BlockResult result =
+                    (await clients[worker].Namespace.GetAsync(new GetBlock(ids[(i + (worker * 31)) % hot], buffers[worker]))).OrFail();
+                if (!result.IsHit)
+                    throw new CliException(ExitCodes.Fault, $"bench: a block that was put is not there: {result.Reason.Name()}");
             }
 
             Task<double> Ours(TimeSpan time) => ClosedLoop.RunAsync(connections, time, put ? Put : Get);
@@ -51,8 +51,8 @@ internal sealed class WireBench : IBenchGroup
             double[] rates = baseline is null
                 ? await context.MedianRatesAsync(Ours)
                 : await context.MedianRatesAsync(Ours, time => put ? baseline.SetAsync(time) : baseline.GetAsync(time));
-            (double? theirs, string? note) = await RedisBaseline.BetterOfAsync(context, baseline is null ? null : rates[1], baseline, put
-                ? "set" : "get");
+            (double? theirs, string? note) =
+                await RedisBaseline.BetterOfAsync(context, baseline is null ? null : rates[1], baseline, put ? "set" : "get");
             return BenchRow.Rate(name, rates[0], "ops/s", "redis, tcp", theirs, Goal, note);
         }
         finally

@@ -15,10 +15,14 @@ internal static class BenchCommand
             DefaultValueFactory = _ => ["all"],
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var quick = new Option<bool>(
-            "--quick") { Description = "Small sizes and short times, to see that all rows work; the figures mean little." };
-        var folder = new Option<string?>(
-            "--data-folder") { Description = "Parent of the folder that the run makes and removes; default the system's." };
+        var quick = new Option<bool>("--quick")
+        {
+            Description = "Small sizes and short times, to see that all rows work; the figures mean little.",
+        };
+        var folder = new Option<string?>("--data-folder")
+        {
+            Description = "Parent of the folder that the run makes and removes; default the system's.",
+        };
         var list = new Option<bool>("--list") { Description = "List the names of the rows." };
         Option<bool> json = JsonOption.AddTo(command);
         command.Arguments.Add(names);
@@ -68,8 +72,7 @@ internal static class BenchCommand
         {
             table.AddRow(
                 row.Name, $"{row.Value:#,0.###}", row.Unit, row.BaselineName, row.Baseline is { } b ? $"{b:#,0.###}" : "-",
-                    row.Ratio is { } r ? $"{r:0.00}" : "-",
-                row.Goal is { } goal ? $"{goal:0.00}" : "", Markup.Escape(row.Note ?? ""));
+                row.Ratio is { } r ? $"{r:0.00}" : "-", row.Goal is { } goal ? $"{goal:0.00}" : "", Markup.Escape(row.Note ?? ""));
         }
 
         return table;

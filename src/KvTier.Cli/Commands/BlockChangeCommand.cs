@@ -50,8 +50,8 @@ internal static class BlockChangeCommand
             int count = (await change(ns, ids, done, parsed, cancel)).OrFail();
             string[] missing = [.. names.Where((_, i) => !done[i])];
             if (parsed.GetValue(json)) output.Json(new { keys = names.Length, done = count, missing });
-            else output.Line(
-                $"{participle} {count} of {names.Length}{(missing.Length > 0 ? $"; not there: {string.Join(", ", missing)}" : "")}");
+            else output.Line($"{participle} {count} of {names.Length}"
+                + (missing.Length > 0 ? $"; not there: {string.Join(", ", missing)}" : ""));
             return missing.Length == 0 ? ExitCodes.Ok : ExitCodes.Found;
         });
         return command;

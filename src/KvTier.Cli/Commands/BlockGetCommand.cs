@@ -63,8 +63,8 @@ internal static class BlockGetCommand
         _ => null,
     };
 
-    private static async Task<(BlockResult Answer, byte[] Bytes)> FetchAsync(KvNamespace ns, BlockId id, int from, int count,
-        CancellationToken cancel)
+    private static async Task<(BlockResult Answer, byte[] Bytes)> FetchAsync(
+        KvNamespace ns, BlockId id, int from, int count, CancellationToken cancel)
     {
         if (from == 0 && count == 0) return (await ns.GetArrayAsync(id, cancellationToken: cancel)).OrFail();
         var described = new BlockDescription[1];

@@ -56,7 +56,8 @@ internal sealed class BlockOptions
         }
 
         if (key.Length == 0) throw CliException.Usage("key", "empty", "1 byte or more");
-        return key.Length <= Limits.Default.KeyBytesMax ? key
+        return key.Length <= Limits.Default.KeyBytesMax
+            ? key
             : throw CliException.Of(KvError.LimitExceeded("key", $"{key.Length} bytes", Limits.Default.KeyBytesMax));
     }
 

@@ -10,8 +10,8 @@ internal static class BlockPrefixCommand
     public static Command Create(CliOutput output)
     {
         var command = new Command("prefix", "Say how many of these ordered keys are there without a gap, and in which tier.");
-        var keys = new Argument<string[]>("keys") { Description = "The keys in the order of the sequence.",
-            Arity = ArgumentArity.OneOrMore };
+        var keys = new Argument<string[]>(
+            "keys") { Description = "The keys in the order of the sequence.", Arity = ArgumentArity.OneOrMore };
         var touch = new Option<bool>("--touch") { Description = "Mark the blocks found as used now." };
         Option<bool> json = JsonOption.AddTo(command);
         command.Arguments.Add(keys);
@@ -24,8 +24,8 @@ internal static class BlockPrefixCommand
             await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
             KvNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
             var tiers = new TierSet[names.Length];
-            int found = (await ns.PrefixAsync(blocks.Ids(parsed, ns, names), tiers, parsed.GetValue(touch),
-                cancellationToken: cancel)).OrFail();
+            int found = (await ns.PrefixAsync(
+                blocks.Ids(parsed, ns, names), tiers, parsed.GetValue(touch), cancellationToken: cancel)).OrFail();
             if (parsed.GetValue(json))
             {
                 output.Json(new { keys = names.Length, found, tiers = tiers[..found].Select(Units.Tiers) });

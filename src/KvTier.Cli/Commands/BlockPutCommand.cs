@@ -11,8 +11,11 @@ internal static class BlockPutCommand
         var command = new Command("put", "Store a block: the bytes of a file, or of stdin.");
         var key = new Argument<string>("key") { Description = "The key, 1 to 512 bytes." };
         var file = new Argument<string?>("file") { Description = "The file; stdin when missing or -.", Arity = ArgumentArity.ZeroOrOne };
-        var ack = new Option<string>("--ack") { Description = "memory, or ssd to wait until the log has it.", DefaultValueFactory = _ =>
-            "memory" };
+        var ack = new Option<string>("--ack")
+        {
+            Description = "memory, or ssd to wait until the log has it.",
+            DefaultValueFactory = _ => "memory",
+        };
         var ttl = new Option<long>("--ttl-ms") { Description = "Time to live in ms; 0 for none." };
         var overwrite = new Option<bool>("--overwrite") { Description = "Replace a block that is there." };
         Option<bool> json = JsonOption.AddTo(command);
@@ -60,14 +63,14 @@ internal static class BlockPutCommand
         try
         {
             await using Stream source = stdin ? Console.OpenStandardInput() : File.OpenRead(path!);
-            if (source.CanSeek && source.Length > max) throw CliException.Of(
-                KvError.LimitExceeded("file", $"{source.Length} bytes", $"{max} bytes"));
+            if (source.CanSeek && source.Length > max)
+                throw CliException.Of(KvError.LimitExceeded("file", $"{source.Length} bytes", $"{max} bytes"));
             using var bytes = new MemoryStream();
             var buffer = new byte[1 << 16];
             for (int read; (read = await source.ReadAsync(buffer, cancel)) > 0;)
             {
-                if (bytes.Length + read > max) throw CliException.Of(
-                    KvError.LimitExceeded("file", $"more than {max} bytes", $"{max} bytes"));
+                if (bytes.Length + read > max)
+                    throw CliException.Of(KvError.LimitExceeded("file", $"more than {max} bytes", $"{max} bytes"));
                 bytes.Write(buffer, 0, read);
             }
 

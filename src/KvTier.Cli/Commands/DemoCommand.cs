@@ -11,19 +11,27 @@ internal static class DemoCommand
 {
     public static Command Create(CliOutput output)
     {
-        var command = new Command("demo",
-            "Run chats of a Llama-3.1-8B against an embedded silo and check every byte. Exit code 1 on a wrong or lost block.");
-        var chats = new Option<int>("--chats") { Description = "Conversations.", DefaultValueFactory = _ =>
-            DemoOptions.Default.Shape.Chats };
-        var turns = new Option<int>("--turns") { Description = "Turns of each.", DefaultValueFactory = _ =>
-            DemoOptions.Default.Shape.Turns };
+        var command = new Command(
+            "demo", "Run chats of a Llama-3.1-8B against an embedded silo and check every byte. Exit code 1 on a wrong or lost block.");
+        var chats = new Option<int>("--chats")
+        {
+            Description = "Conversations.",
+            DefaultValueFactory = _ => DemoOptions.Default.Shape.Chats,
+        };
+        var turns = new Option<int>("--turns")
+        {
+            Description = "Turns of each.",
+            DefaultValueFactory = _ => DemoOptions.Default.Shape.Turns,
+        };
         var host = new Option<int>("--host-mib")
         {
             Description = "Host memory of the silo in MiB.",
             DefaultValueFactory = _ => (int)(DemoOptions.Default.HostBytes >> 20),
         };
-        var folder = new Option<string?>(
-            "--data-folder") { Description = "Parent of the folder that the run makes and removes; default the system's." };
+        var folder = new Option<string?>("--data-folder")
+        {
+            Description = "Parent of the folder that the run makes and removes; default the system's.",
+        };
         Option<bool> json = JsonOption.AddTo(command);
         foreach (Option option in (Option[])[chats, turns, host, folder]) command.Options.Add(option);
         command.Run(output, async (parsed, cancel) =>
@@ -35,8 +43,8 @@ internal static class DemoCommand
             };
             if (options.Shape.Chats is < 1 or > 1024) throw CliException.Usage("--chats", options.Shape.Chats, "1 to 1024");
             if (options.Shape.Turns is < 1 or > 256) throw CliException.Usage("--turns", options.Shape.Turns, "1 to 256");
-            if (options.HostBytes is < 64L << 20 or > 1L << 44) throw CliException.Usage("--host-mib", options.HostBytes >> 20,
-                "64 to 16777216");
+            if (options.HostBytes is < 64L << 20 or > 1L << 44)
+                throw CliException.Usage("--host-mib", options.HostBytes >> 20, "64 to 16777216");
             DemoReport report = await RunAsync(output, options, parsed.GetValue(folder), cancel);
             if (parsed.GetValue(json)) output.Json(report);
             else DemoTables.Show(output, report);
@@ -68,8 +76,7 @@ internal static class DemoCommand
     {
         long free = new DriveInfo(folder).AvailableFreeSpace;
         if (free < needed)
-            throw CliException.Of(
-                new KvError(ErrorCode.DiskFull, $"free space at {folder}", Units.Bytes(free),
-                $"at least {Units.Bytes(needed)}; see --data-folder"));
+            throw CliException.Of(new KvError(
+                ErrorCode.DiskFull, $"free space at {folder}", Units.Bytes(free), $"at least {Units.Bytes(needed)}; see --data-folder"));
     }
 }

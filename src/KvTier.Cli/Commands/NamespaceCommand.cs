@@ -41,8 +41,8 @@ internal static class NamespaceCommand
 
     private static Command Register(CliOutput output)
     {
-        var command = new Command("create",
-            "Register a namespace with a built-in profile; does nothing when it is there with the same profile.");
+        var command = new Command(
+            "create", "Register a namespace with a built-in profile; does nothing when it is there with the same profile.");
         var name = new Argument<string>("namespace") { Description = "tenant/profile, such as acme/llama-3.1-8b." };
         Option<bool> json = JsonOption.AddTo(command);
         command.Arguments.Add(name);
@@ -67,8 +67,8 @@ internal static class NamespaceCommand
             return;
         }
 
-        Table table = new Table().AddColumns("name", "kind", "layers", "kv heads", "head dim", "dtype", "block tokens", "bytes/token",
-            "block", "blocks");
+        Table table = new Table().AddColumns(
+            "name", "kind", "layers", "kv heads", "head dim", "dtype", "block tokens", "bytes/token", "block", "blocks");
         foreach (NamespaceRow row in rows)
         {
             table.AddRow(

@@ -23,6 +23,5 @@ internal sealed record NamespaceRow(
     /// <summary>A row for a built-in profile.</summary>
     public static NamespaceRow Of(ModelProfile profile) => new(
         profile.Name, null, profile.Kind.ToString().ToLowerInvariant(), profile.Layers, profile.KvHeads, profile.HeadDim,
-            profile.Dtype.Name(),
-        profile.BlockTokens, profile.BytesPerToken, profile.BlockBytes, null);
+        profile.Dtype.Name(), profile.BlockTokens, profile.BytesPerToken, profile.BlockBytes, null);
 }

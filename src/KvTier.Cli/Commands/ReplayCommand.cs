@@ -12,24 +12,29 @@ internal static class ReplayCommand
 
     public static Command Create(CliOutput output)
     {
-        var command = new Command("replay",
-            "Replay a trace of requests through an embedded silo and say how many blocks hit. Exit code 1 on a wrong byte.");
+        var command = new Command(
+            "replay", "Replay a trace of requests through an embedded silo and say how many blocks hit. Exit code 1 on a wrong byte.");
         var trace = new Argument<string>("trace") { Description = "JSON lines with hash_ids, as in the Mooncake traces." };
         var policy = new Option<string>("--policy") { Description = "Victim order: lru or s3fifo.", DefaultValueFactory = _ => "lru" };
-        var hostBlocks = new Option<long>("--host-blocks") { Description = "Most blocks in host memory.", DefaultValueFactory = _ =>
-            10_000 };
+        var hostBlocks = new Option<long>("--host-blocks")
+        {
+            Description = "Most blocks in host memory.",
+            DefaultValueFactory = _ => 10_000,
+        };
         var ssdBlocks = new Option<long>("--ssd-blocks") { Description = "Blocks that the SSD tier has room for; 0 for no SSD tier." };
         var blockBytes = new Option<int>("--block-bytes") { Description = "Bytes of a block.", DefaultValueFactory = _ => 4096 };
         var only = new Option<bool>("--only") { Description = "Run the policy asked for and no other beside it." };
-        var folder = new Option<string?>(
-            "--data-folder") { Description = "Parent of the folder that the run makes and removes; default the system's." };
+        var folder = new Option<string?>("--data-folder")
+        {
+            Description = "Parent of the folder that the run makes and removes; default the system's.",
+        };
         Option<bool> json = JsonOption.AddTo(command);
         command.Arguments.Add(trace);
         foreach (Option option in (Option[])[policy, hostBlocks, ssdBlocks, blockBytes, only, folder]) command.Options.Add(option);
         command.Run(output, async (parsed, cancel) =>
         {
-            var options = new ReplayOptions(parsed.GetValue(policy)!, parsed.GetValue(hostBlocks), parsed.GetValue(ssdBlocks),
-                parsed.GetValue(blockBytes));
+            var options = new ReplayOptions(
+                parsed.GetValue(policy)!, parsed.GetValue(hostBlocks), parsed.GetValue(ssdBlocks), parsed.GetValue(blockBytes));
             Check(options);
             List<TraceRequest> requests = TraceReader.Read(parsed.GetValue(trace)!);
             IEnumerable<string> names = parsed.GetValue(only) ? [options.Policy] : policies.OrderBy(name => name == options.Policy ? 0 : 1);

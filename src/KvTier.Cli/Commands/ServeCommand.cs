@@ -10,8 +10,8 @@ internal static class ServeCommand
 {
     public static Command Create(CliOutput output)
     {
-        var command = new Command("serve",
-            "Run a silo until SIGTERM or SIGINT; each option may also stand in the config file or the environment.");
+        var command = new Command(
+            "serve", "Run a silo until SIGTERM or SIGINT; each option may also stand in the config file or the environment.");
         var check = new Option<bool>("--check-config") { Description = "Check the options, print them, and stop." };
         var level = new Option<LogLevel>("--log-level")
         {

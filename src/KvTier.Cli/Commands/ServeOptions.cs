@@ -7,8 +7,8 @@ namespace KvTier.Cli;
 /// <summary>The options of <c>kvtier serve</c>: one for each line of the silo's option table, and the config file.</summary>
 internal sealed class ServeOptions
 {
-    private readonly Option<string?> config = new(
-        "--config") { Description = "A YAML or JSON file of options; KVTIER_CONFIG names one too." };
+    private readonly Option<string?> config =
+        new("--config") { Description = "A YAML or JSON file of options; KVTIER_CONFIG names one too." };
     private readonly List<(SiloOption Option, Option<string> Line)> options = [];
 
     /// <summary>Adds the options to a command.</summary>
@@ -29,8 +29,9 @@ internal sealed class ServeOptions
         }
     }
 
-    /// <summary>The name of an option on the command line: <c>hostBytes</c> is <c>--host-bytes</c>, <c>resp.port</c> is
-    /// <c>--resp-port</c>.</summary>
+    /// <summary>
+    /// The name of an option on the command line: <c>hostBytes</c> is <c>--host-bytes</c>, <c>resp.port</c> is <c>--resp-port</c>.
+    /// </summary>
     public static string LineName(string name)
     {
         var text = new System.Text.StringBuilder("--");

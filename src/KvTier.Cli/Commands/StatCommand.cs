@@ -37,8 +37,8 @@ internal static class StatCommand
         switch (element.ValueKind)
         {
             case JsonValueKind.Object:
-                return element.EnumerateObject().SelectMany(member =>
-                    Leaves(path.Length == 0 ? member.Name : $"{path}.{member.Name}", member.Value));
+                return element.EnumerateObject().SelectMany(
+                    member => Leaves(path.Length == 0 ? member.Name : $"{path}.{member.Name}", member.Value));
             case JsonValueKind.Array:
                 return element.EnumerateArray().SelectMany((item, i) => Leaves($"{path}[{i}]", item));
             case JsonValueKind.Number when element.TryGetInt64(out long number):

@@ -39,8 +39,8 @@ internal sealed class SiloRunner : IAsyncDisposable
             console.SingleLine = true;
             console.TimestampFormat = "HH:mm:ss.fff ";
         })
-        .Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console =>
-            console.LogToStandardErrorThreshold = LogLevel.Trace));
+        .Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(
+            console => console.LogToStandardErrorThreshold = LogLevel.Trace));
 
     /// <summary>Connects by the silo's Unix socket.</summary>
     public async Task<KvTierClient> ConnectAsync(TransportMode transport, CancellationToken cancel)

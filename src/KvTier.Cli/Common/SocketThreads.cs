@@ -7,8 +7,7 @@ internal static class SocketThreads
 
     /// <summary>
     /// Lets the threads that wait for sockets, one for each processor, run what follows an event, instead of waking a thread of the pool
-    /// for it:
-    /// a request then costs one wake-up less. Has an effect only before the first socket of the process; a value that is set wins.
+    /// for it: a request then costs one wake-up less. Has an effect only before the first socket of the process; a value that is set wins.
     /// </summary>
     public static void RunInline()
     {

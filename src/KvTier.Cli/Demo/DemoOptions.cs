@@ -8,8 +8,9 @@ namespace KvTier.Cli;
 /// <param name="Profile">The model whose blocks are stored.</param>
 internal sealed record DemoOptions(ChatShape Shape, long HostBytes, ModelProfile Profile)
 {
-    /// <summary>16 chats of 4 turns over a system prompt of 1,024 tokens: 832 blocks of 2 MiB, 1.6 GiB, on 512 MiB of host
-    /// memory.</summary>
+    /// <summary>
+    /// 16 chats of 4 turns over a system prompt of 1,024 tokens: 832 blocks of 2 MiB, 1.6 GiB, on 512 MiB of host memory.
+    /// </summary>
     public static DemoOptions Default { get; } = new(new ChatShape(16, 4, 64, 12), 512L << 20, Profiles.Llama31_8B);
 
     /// <summary>Bytes of all distinct blocks.</summary>

@@ -16,8 +16,8 @@ internal static class DemoTables
                 "ssd", Units.Count(report.SsdBlocks), Units.Bytes(report.SsdBytes), Units.Count(report.SsdHits),
                 Units.Duration(report.SsdGet.P50Us * 1e3), Units.Duration(report.SsdGet.P99Us * 1e3)));
         Table misses = new Table().Title("misses").AddColumns("reason", "blocks");
-        foreach ((string reason, long count) in report.Misses.OrderByDescending(pair => pair.Value)) misses.AddRow(reason,
-            Units.Count(count));
+        foreach ((string reason, long count) in report.Misses.OrderByDescending(pair => pair.Value))
+            misses.AddRow(reason, Units.Count(count));
         output.Table(misses);
         double read = report.BlocksRead * (double)report.BlockBytes;
         output.Table(new Table().Title("run").AddColumns("figure", "value")

@@ -22,8 +22,8 @@ internal sealed record ReplayOptions(string Policy, long HostBlocks, long SsdBlo
             Http = new HttpOptions { Enabled = false },
             Policy = Policy,
             HostBlocks = HostBlocks,
-            // Room beyond the blocks counted, for those being written and for slots lost in half-empty extents: the count decides, not
-            // the bytes.
+            // Room beyond the blocks counted, for those being written and for slots lost in half-empty extents:
+            // the count decides, not the bytes.
             HostBytes = Math.Max(64L << 20, (HostBlocks * slot * 5 / 4) + (64L << 20)),
             DataDirectory = SsdBlocks > 0 ? Path.Combine(folder, "data") : null,
             SsdBytes = Math.Max(512L << 20, (SsdBlocks * record) + (256L << 20)),

@@ -6,8 +6,10 @@ namespace KvTier.Cli;
 /// <param name="HashIds">The same id is the same block with the same prefix.</param>
 internal readonly record struct TraceRequest(long[] HashIds);
 
-/// <summary>Reads traces in the form of the Mooncake release: JSON lines with <c>timestamp</c>, <c>input_length</c>,
-/// <c>output_length</c>, <c>hash_ids</c>.</summary>
+/// <summary>
+/// Reads traces in the form of the Mooncake release: JSON lines with <c>timestamp</c>, <c>input_length</c>,
+/// <c>output_length</c>, <c>hash_ids</c>.
+/// </summary>
 internal static class TraceReader
 {
     /// <summary>Most ids that one request may name.</summary>
@@ -59,8 +61,8 @@ internal static class TraceReader
 
     private static long[] Ids(JsonElement root, string where)
     {
-        if (!root.TryGetProperty("hash_ids", out JsonElement list)) throw CliException.Usage($"{where}: hash_ids", null,
-            "a list of whole numbers");
+        if (!root.TryGetProperty("hash_ids", out JsonElement list))
+            throw CliException.Usage($"{where}: hash_ids", null, "a list of whole numbers");
         if (list.ValueKind != JsonValueKind.Array) throw CliException.Usage($"{where}: hash_ids", Short(list), "a list of whole numbers");
         int count = list.GetArrayLength();
         if (count > IdsMax) throw CliException.Usage($"{where}: hash_ids", $"{count} ids", $"at most {IdsMax}");
