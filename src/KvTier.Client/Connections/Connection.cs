@@ -119,6 +119,7 @@ internal sealed partial class Connection : IAsyncDisposable
                 .UnsafeRegister(static state => ((Request)state!).Cancel(), request);
             await SendAsync(request).ConfigureAwait(false);
             request.EndSend();
+            if (request.IsBrief) EagerSocket.LookUntil(request, static request => request.IsAnswered);
             KvError? error = await answer.ConfigureAwait(false);
             await registration.DisposeAsync().ConfigureAwait(false);
             return error;

@@ -59,6 +59,18 @@ public static class EagerSocket
         return socket.SendAsync(source, SocketFlags.None);
     }
 
+    /// <summary>Looks whether something has happened, for the same time as before a wait.</summary>
+    /// <param name="state">What the question is about.</param>
+    /// <param name="happened">The question; cheap, and without side effects.</param>
+    public static void LookUntil<TState>(TState state, Func<TState, bool> happened)
+    {
+        ArgumentNullException.ThrowIfNull(happened);
+        long until = 0;
+        while (!happened(state) && LookOn(ref until))
+        {
+        }
+    }
+
     private static bool LookOn(ref long until)
     {
         long now = Stopwatch.GetTimestamp();

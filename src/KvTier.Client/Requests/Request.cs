@@ -18,7 +18,7 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
     private ManualResetValueTaskSourceCore<KvError?> source = new() { RunContinuationsAsynchronously = true };
     private ITimer? timer;
     private TimeProvider time = TimeProvider.System;
-    private Phase phase = Phase.Done;
+    private volatile Phase phase = Phase.Done;
     private Connection? connection;
     private KvError? interrupt;
     private bool sending;
@@ -68,6 +68,13 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
 
     /// <summary>True for requests that are only answered over shared memory.</summary>
     public virtual bool NeedsLocal => false;
+
+    /// <summary>True when neither the request nor its answer carries blocks: then the answer is only microseconds off, and its caller looks
+    /// for it before it lets go of its thread.</summary>
+    public bool IsBrief => Opcode is not (Opcode.Get or Opcode.Put);
+
+    /// <summary>True once the request is completed. A hint, read without the lock.</summary>
+    public bool IsAnswered => phase == Phase.Done;
 
     /// <summary>Bytes of one block that follow the body.</summary>
     public virtual ReadOnlyMemory<byte> Payload(int index) => default;
@@ -244,9 +251,11 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
 
     private void Complete(KvError? error)
     {
-        phase = Phase.Done;
         timer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         source.SetResult(error);
+
+        // Last, because a caller that sees it takes the result at once.
+        phase = Phase.Done;
     }
 
     private static KvError DeadlineExceeded() => new(ErrorCode.DeadlineExceeded, "timeout", "passed", "an answer before the deadline");
