@@ -10,6 +10,9 @@ namespace KvTier.Silo.Resp;
 /// <summary>The replies of a connection: gathered in a buffer, sent once for all commands that were parsed together.</summary>
 internal sealed class RespOutput(Socket socket, RespProgress progress) : IDisposable
 {
+    /// <summary>Most bytes of one send, the unit that must get through within the stall timeout.</summary>
+    private const int SendBytesMax = 4 << 20;
+
     private byte[] buffer = ArrayPool<byte>.Shared.Rent(RespLimits.FlushBytes + RespLimits.CopyBytesMax + 1024);
 
     /// <summary>True while the client has switched replies off: everything written is forgotten.</summary>
@@ -84,8 +87,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
     public async ValueTask FlushAsync()
     {
         if (Length == 0) return;
-        progress.Begin();
-        await EagerSocket.SendAsync(socket, buffer.AsMemory(0, Length));
+        await SendAllAsync(buffer.AsMemory(0, Length));
         progress.End();
         Length = 0;
         Trim();
@@ -96,28 +98,33 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
     public async ValueTask SendValueAsync(Memory<byte> value)
     {
         long sent = NativeSend.TrySend(socket, buffer.AsSpan(0, Length), value.Span, "\r\n"u8);
-        progress.Begin();
         if (sent < Length)
         {
-            await EagerSocket.SendAsync(socket, buffer.AsMemory((int)sent, Length - (int)sent));
+            await SendAllAsync(buffer.AsMemory((int)sent, Length - (int)sent));
             sent = Length;
         }
 
         int valueSent = (int)Math.Min(sent - Length, value.Length);
         int lineEndSent = (int)(sent - Length - valueSent);
-        while (valueSent < value.Length)
-        {
-            // In pieces, so that a client that reads slowly but steadily is seen to make progress.
-            progress.Begin();
-            int piece = Math.Min(value.Length - valueSent, 4 << 20);
-            valueSent += await EagerSocket.SendAsync(socket, value.Slice(valueSent, piece));
-        }
-
+        await SendAllAsync(value[valueSent..]);
         progress.End();
         Length = 0;
 
         // The line end goes with whatever comes next, or with the flush at the end of the batch.
         if (lineEndSent < 2) Raw("\r\n"u8[lineEndSent..]);
+    }
+
+    /// <summary>Sends all of some bytes. In pieces, so that a client that reads slowly but steadily is seen to make progress; a send may
+    /// take fewer bytes than it was given.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            progress.Begin();
+            int sent = await EagerSocket.SendAsync(socket, bytes[..Math.Min(bytes.Length, SendBytesMax)]);
+            bytes = bytes[sent..];
+        }
     }
 
     public void Dispose()
