@@ -38,7 +38,6 @@ internal static class ServeCommand
 
     private static async Task<int> ServeAsync(CliOutput output, SiloOptions options, LogLevel level, bool json, CancellationToken cancel)
     {
-        SocketThreads.RunInline();
         using ILoggerFactory logs = SiloRunner.Logs(level);
         await using SiloRunner silo = await SiloRunner.StartAsync(options, logs, cancel);
         if (json)

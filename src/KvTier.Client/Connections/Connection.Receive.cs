@@ -53,8 +53,9 @@ internal sealed partial class Connection
     /// <returns>Why it ended.</returns>
     private async ValueTask<KvError> ReceiveFramesAsync()
     {
-        while (true)
+        for (uint turn = 1; ; turn++)
         {
+            if (turn % EagerSocket.TurnsMax == 0) await Task.Yield();
             if (!await FillAsync(FrameHeader.SizeBytes).ConfigureAwait(false)) return Ended();
             FrameStatus status = FrameHeader.TryParse(inbox.AsSpan(inboxStart, FrameHeader.SizeBytes), Limits, out FrameHeader header);
             if (status != FrameStatus.Ok) return FrameHeader.ErrorOf(status, inbox.AsSpan(inboxStart, FrameHeader.SizeBytes), Limits);

@@ -17,6 +17,12 @@ public static class EagerSocket
     /// </summary>
     public const int LookMicroseconds = 100;
 
+    /// <summary>
+    /// Frames or batches that a loop takes before it lets others have its thread of the pool: a connection on which bytes never stop coming
+    /// never waits, and would keep the thread for good.
+    /// </summary>
+    public const int TurnsMax = 64;
+
     private static readonly long lookTicks = Stopwatch.Frequency * LookMicroseconds / 1_000_000;
 
     /// <summary>Makes a socket ready for eager calls.</summary>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KvTier.Client.Connections;
 using KvTier.Engine;
 using KvTier.Protocol;
 using Microsoft.Extensions.Logging;
@@ -120,9 +121,10 @@ internal sealed partial class NativeConnection
 
     private async Task<string> ServeAsync()
     {
-        while (true)
+        for (uint turn = 1; ; turn++)
         {
             busy = false;
+            if (turn % EagerSocket.TurnsMax == 0) await Task.Yield();
             if (!await input.FillAsync(FrameHeader.Magic.Length, midFrame: false)) return EndOfClient();
             busy = true;
             FrameStatus status = FrameHeader.TryParse(input.Buffered, limits, out FrameHeader header);

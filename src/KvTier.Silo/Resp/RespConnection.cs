@@ -48,8 +48,9 @@ internal sealed class RespConnection : IDisposable
     {
         try
         {
-            while (await RunBatchAsync())
+            for (uint turn = 1; await RunBatchAsync(); turn++)
             {
+                if (turn % EagerSocket.TurnsMax == 0) await Task.Yield();
                 await output.FlushAsync();
                 if (Session.Closing || !await ReceiveAsync()) break;
             }
