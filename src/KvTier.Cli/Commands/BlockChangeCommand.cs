@@ -33,27 +33,15 @@ internal static class BlockChangeCommand
         "unpinned",
         async (ns, ids, done, _, cancel) => await ns.UnpinAsync(ids, done, cancellationToken: cancel));
 
-    private static Command Create(CliOutput output, Command command, string participle, Change change)
-    {
-        var keys = new Argument<string[]>("keys") { Description = "The keys.", Arity = ArgumentArity.OneOrMore };
-        Option<bool> json = JsonOption.AddTo(command);
-        command.Arguments.Add(keys);
-        var blocks = new BlockOptions(command);
-        var connection = new ConnectionOptions(command);
-        command.Run(output, async (parsed, cancel) =>
+    private static Command Create(CliOutput output, Command command, string participle, Change change) =>
+        KeysCommand.Create(output, command, async run =>
         {
-            string[] names = parsed.GetValue(keys)!;
-            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
-            KvNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
-            BlockId[] ids = blocks.Ids(parsed, ns, names);
-            var done = new bool[ids.Length];
-            int count = (await change(ns, ids, done, parsed, cancel)).OrFail();
-            string[] missing = [.. names.Where((_, i) => !done[i])];
-            if (parsed.GetValue(json)) output.Json(new { keys = names.Length, done = count, missing });
-            else output.Line($"{participle} {count} of {names.Length}"
+            var done = new bool[run.Ids.Length];
+            int count = (await change(run.Namespace, run.Ids, done, run.Parsed, run.Cancel)).OrFail();
+            string[] missing = [.. run.Keys.Where((_, i) => !done[i])];
+            if (run.Json) output.Json(new { keys = run.Keys.Length, done = count, missing });
+            else output.Line($"{participle} {count} of {run.Keys.Length}"
                 + (missing.Length > 0 ? $"; not there: {string.Join(", ", missing)}" : ""));
             return missing.Length == 0 ? ExitCodes.Ok : ExitCodes.Found;
         });
-        return command;
-    }
 }

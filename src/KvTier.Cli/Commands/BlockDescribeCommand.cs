@@ -10,24 +10,14 @@ internal static class BlockDescribeCommand
     public static Command Create(CliOutput output)
     {
         var command = new Command("describe", "Say what the silo knows of blocks: tiers, length, expiry, pin, or why they are not there.");
-        var keys = new Argument<string[]>("keys") { Description = "The keys.", Arity = ArgumentArity.OneOrMore };
-        Option<bool> json = JsonOption.AddTo(command);
-        command.Arguments.Add(keys);
-        var blocks = new BlockOptions(command);
-        var connection = new ConnectionOptions(command);
-        command.Run(output, async (parsed, cancel) =>
+        return KeysCommand.Create(output, command, async run =>
         {
-            string[] names = parsed.GetValue(keys)!;
-            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
-            KvNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
-            BlockId[] ids = blocks.Ids(parsed, ns, names);
-            var found = new BlockDescription[ids.Length];
-            (await ns.DescribeAsync(ids, found, cancellationToken: cancel)).OrFail();
-            if (parsed.GetValue(json)) output.Json(found.Select((block, i) => Row(names[i], ids[i], block)));
-            else output.Table(TableOf(names, found));
+            var found = new BlockDescription[run.Ids.Length];
+            (await run.Namespace.DescribeAsync(run.Ids, found, cancellationToken: run.Cancel)).OrFail();
+            if (run.Json) output.Json(found.Select((block, i) => Row(run.Keys[i], run.Ids[i], block)));
+            else output.Table(TableOf(run.Keys, found));
             return ExitCodes.Ok;
         });
-        return command;
     }
 
     private static object Row(string key, BlockId id, BlockDescription block) => new
