@@ -21,7 +21,8 @@ public enum MissReason : byte
     /// <summary>Its bytes failed their check; the block is in quarantine.</summary>
     Corrupt = 5,
 
-    /// <summary>It is here but could not be read before the request's deadline.</summary>
+    /// <summary>It is here but could not be read: the request's deadline passed first, or the device failed, which is counted and logged
+    /// by itself. A later get may succeed.</summary>
     Deadline = 6,
 
     /// <summary>A put of it has begun and is not sealed yet.</summary>

@@ -12,6 +12,18 @@ public sealed partial class BlockEngine
         }
     }
 
+    /// <summary>
+    /// Blocks that left host memory, their only place, since start, because the log had refused them for long. Who waits for durability of
+    /// what it put compares this before its first put with this after the wait: when it grew, what was put may be among the lost.
+    /// </summary>
+    public long LostBlocks
+    {
+        get
+        {
+            lock (state.Gate) return state.Counters.DirtyEvictions;
+        }
+    }
+
     /// <summary>Figures at this moment.</summary>
     public EngineStats Stats
     {
@@ -60,6 +72,7 @@ public sealed partial class BlockEngine
             MemoryOnlyEvictions = counters.DirtyEvictions,
             UnknownNamespaceRecords = counters.UnknownNamespaceRecords,
             LogFaults = counters.LogFaults,
+            SsdReadErrors = counters.SsdReadErrors,
             IndexBytes = state.NativeBytes,
             KeyBytes = state.Keys.KeyBytes,
         };

@@ -28,6 +28,7 @@ public sealed partial class BlockEngine
             if (number != 0)
             {
                 state.Touch(ref state.Index[number]);
+                state.WriteAgain(number);
                 state.Counters.PutsPresent++;
                 begin = PutBegin.Present;
                 return true;
@@ -64,6 +65,8 @@ public sealed partial class BlockEngine
             {
                 state.Keys.Remove(put.Key, put.KeyLength);
                 state.Host.Free(reservation.Slot);
+                state.WriteAgain(number);
+                ticket = state.Ops.Last;
                 state.Counters.PutsPresent++;
                 return SealStatus.Present;
             }
@@ -188,21 +191,7 @@ public sealed partial class BlockEngine
         state.Counters.HostBytes += put.Length;
         state.Counters.Puts++;
         state.Counters.PutBytes += put.Length;
-        if (state.HasLog)
-        {
-            record.Flags |= SlotFlags.Dirty;
-            state.Counters.DirtyBlocks++;
-            state.AddOp(new LogOp
-            {
-                Kind = LogRecordKind.Block,
-                Namespace = put.Namespace,
-                Id = put.Id,
-                Slot = slot,
-                Generation = record.Generation,
-                Bytes = put.Length,
-            });
-        }
-
+        if (state.HasLog) state.QueueBlock(slot);
         state.Settle(slot);
     }
 }

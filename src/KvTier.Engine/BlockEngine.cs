@@ -37,6 +37,17 @@ public sealed partial class BlockEngine : IAsyncDisposable
     /// <summary>Every namespace, indexed by its handle.</summary>
     public IReadOnlyList<NamespaceDescriptor> Namespaces => state.Namespaces.All;
 
+    /// <summary>Called when the device failed to read a block, with the number of such failures since start; from any thread, and it must
+    /// not throw. Default none.</summary>
+    public Action<long>? OnReadError
+    {
+        get => reader?.OnError;
+        set
+        {
+            if (reader is not null) reader.OnError = value;
+        }
+    }
+
     /// <summary>The engine's truth, for tests and for benchmarks.</summary>
     internal EngineState State => state;
 

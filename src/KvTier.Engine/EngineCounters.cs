@@ -24,6 +24,7 @@ internal sealed class EngineCounters
     internal long CorruptBlocks;
     internal long UnknownNamespaceRecords;
     internal long LogFaults;
+    internal long SsdReadErrors;
 
     /// <summary>Blocks with an expiry, so that the sweep may rest while there are none.</summary>
     internal long ExpiringBlocks;

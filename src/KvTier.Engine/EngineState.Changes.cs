@@ -1,6 +1,6 @@
 namespace KvTier.Engine;
 
-/// <summary>Pins and expiry.</summary>
+/// <summary>Pins, expiry, and what the log has to learn.</summary>
 internal sealed partial class EngineState
 {
     /// <summary>Ends a pin.</summary>
@@ -22,5 +22,35 @@ internal sealed partial class EngineState
         entry.Expiry = expiryUnixMs;
         bool expires = entry.Expiry != 0;
         if (expired != expires) Counters.ExpiringBlocks += expires ? 1 : -1;
+    }
+
+    /// <summary>Marks a sealed slot as not in the log, and queues its block.</summary>
+    internal void QueueBlock(int slot)
+    {
+        ref HostSlot record = ref Host.Slots[slot];
+        ref BlockEntry entry = ref Index[record.Entry];
+        record.Flags |= SlotFlags.Dirty;
+        Counters.DirtyBlocks++;
+        AddOp(new LogOp
+        {
+            Kind = LogRecordKind.Block,
+            Namespace = entry.Namespace,
+            Id = entry.Id,
+            Slot = slot,
+            Generation = record.Generation,
+            Bytes = entry.Length,
+        });
+    }
+
+    /// <summary>A block is put that is here: when its record went with a segment of the log, it is written again, as the put may ask for a
+    /// durable copy.</summary>
+    internal void WriteAgain(uint number)
+    {
+        ref BlockEntry entry = ref Index[number];
+        if (!HasLog || !entry.Address.IsNone || entry.Slot < 0) return;
+        ref HostSlot slot = ref Host.Slots[entry.Slot];
+        if (slot.State != SlotState.Sealed || slot.Has(SlotFlags.Dirty)) return;
+        QueueBlock(entry.Slot);
+        Host.Refresh(entry.Slot);
     }
 }

@@ -18,13 +18,17 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         Arena = arena;
         HasLog = hasLog;
         Time = time;
-        Keys = new KeyStore(options.Limits.KeyBytesMax);
+        // A log may hold longer keys than today's limit allows.
+        Keys = new KeyStore(KeyBytesMax);
         Namespaces = new NamespaceTable(options.Limits.NamespacesMax);
         Ledger = new MissLedger(options.MissLedgerEntries);
         Ghost = new GhostList(options.GhostBlocks);
         Host = new HostTier(arena, VictimOrders.Create(options), this, options.HostBlocksMax);
         WriterWake = new WakeSignal(time);
     }
+
+    /// <summary>Longest key that any option allows.</summary>
+    internal const int KeyBytesMax = 512;
 
     /// <summary>The lock.</summary>
     internal Lock Gate { get; } = new();
@@ -119,7 +123,8 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     {
         long expiry = Index[number].Expiry;
         if (expiry == 0 || expiry > NowUnixMs) return false;
-        Remove(number, MissReason.Expired, tombstone: false);
+        // Without a committed record of its own, an older value of the block may be the newest in the log.
+        Remove(number, MissReason.Expired, tombstone: Index[number].Address.IsNone);
         return true;
     }
 

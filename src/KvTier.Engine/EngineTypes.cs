@@ -215,6 +215,10 @@ public sealed record EngineStats
     /// <summary>Appends, commits and reads of the log that failed.</summary>
     public long LogFaults { get; init; }
 
+    /// <summary>Reads of the log that the device failed; each is a miss with reason <see cref="MissReason.Deadline"/> for those who
+    /// waited, as the block is still there.</summary>
+    public long SsdReadErrors { get; init; }
+
     /// <summary>Native bytes of index, key store and slot table.</summary>
     public long IndexBytes { get; init; }
 

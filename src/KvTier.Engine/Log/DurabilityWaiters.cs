@@ -23,6 +23,12 @@ internal sealed class DurabilityWaiters
     /// <summary>Everything up to a change is durable.</summary>
     internal void CompleteUpTo(long durable) => Complete(static (waiter, limit) => waiter.Ticket <= limit, durable, null);
 
+    /// <summary>The changes got other numbers.</summary>
+    internal void Renumber(LogOpQueue ops)
+    {
+        foreach (Waiter waiter in waiters) waiter.Ticket = ops.Renumbered(waiter.Ticket);
+    }
+
     /// <summary>What comes after a change can't be made durable now.</summary>
     internal void FailAfter(long appended, KvError error) => Complete(static (waiter, limit) => waiter.Ticket > limit, appended, error);
 
@@ -46,7 +52,7 @@ internal sealed class DurabilityWaiters
         private readonly TaskCompletionSource<KvError?> source = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         /// <summary>The last change that has to be durable.</summary>
-        internal long Ticket { get; } = ticket;
+        internal long Ticket { get; set; } = ticket;
 
         /// <summary>Null when it is durable, else why not.</summary>
         internal Task<KvError?> Task => source.Task;

@@ -6,7 +6,12 @@ namespace KvTier.Engine;
 /// </summary>
 internal sealed class LogOpQueue
 {
-    private LogOp[] ring = new LogOp[256];
+    private const int RingMin = 256;
+
+    private LogOp[] ring = new LogOp[RingMin];
+    private long renumberedFrom;
+    private long renumberedUpTo;
+    private long renumberedTo;
 
     /// <summary>Number of the last change queued.</summary>
     internal long Last { get; private set; }
@@ -43,6 +48,39 @@ internal sealed class LogOpQueue
         for (long number = Durable + 1; number <= Appended; number++) WaitingBytes += this[number].Bytes;
         Appended = Durable;
     }
+
+    /// <summary>
+    /// Forgets the changes that are not wanted or that a later one of the queue makes void, and numbers the others anew, behind all numbers
+    /// given so far. Nothing may be appended that is not durable.
+    /// </summary>
+    internal void Compact(Func<LogOp, bool> isWanted)
+    {
+        var kept = new List<LogOp>();
+        var replaced = new HashSet<(ushort, BlockId)>();
+        var expiries = new HashSet<(ushort, BlockId)>();
+        var cleared = new HashSet<ushort>();
+        for (long number = Last; number > Durable; number--)
+        {
+            LogOp op = this[number];
+            (ushort, BlockId) block = (op.Namespace, op.Id);
+            if (!isWanted(op) || cleared.Contains(op.Namespace)) continue;
+            if (op.Kind == LogRecordKind.Clear) cleared.Add(op.Namespace);
+            else if (replaced.Contains(block)) continue;
+            else if (op.Kind != LogRecordKind.Expiry) replaced.Add(block);
+            else if (!expiries.Add(block)) continue;
+            kept.Add(op);
+        }
+
+        if (Durable >= renumberedTo) renumberedFrom = Durable;
+        renumberedUpTo = Appended = Durable = Last;
+        WaitingBytes = 0;
+        ring = new LogOp[Math.Max(RingMin, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)kept.Count))];
+        for (int i = kept.Count - 1; i >= 0; i--) Add(kept[i]);
+        renumberedTo = Last;
+    }
+
+    /// <summary>The change to wait for instead of one whose number may be of before <see cref="Compact"/>.</summary>
+    internal long Renumbered(long number) => number > renumberedFrom && number <= renumberedUpTo ? renumberedTo : number;
 
     private void Enlarge()
     {

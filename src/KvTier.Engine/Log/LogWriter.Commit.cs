@@ -31,10 +31,22 @@ internal sealed partial class LogWriter
 
             for (long number = state.Ops.Durable + 1; number <= commitUpTo; number++) NoteDurable(state.Ops[number]);
             state.Ops.Advance(commitUpTo);
-            fault.Clear(commitUpTo);
+            // Changes that meanwhile need no record say nothing about the log.
+            if (wrote) fault.Clear(commitUpTo);
+            wrote = false;
             state.SetLogGivenUp(fault.IsLong);
             waiters.CompleteUpTo(commitUpTo);
         }
+    }
+
+    // While the log refuses, changes pile up: blocks that were evicted, expiries that others replaced.
+    private void CompactChanges()
+    {
+        LogOpQueue ops = state.Ops;
+        if (commit is not null || ops.Appended != ops.Durable || ops.Last - ops.Durable < compactAt) return;
+        ops.Compact(op => op.Kind != LogRecordKind.Block || IsWanted(op));
+        waiters.Renumber(ops);
+        compactAt = Math.Max(CompactMin, 2 * (ops.Last - ops.Durable));
     }
 
     private void NoteDurable(in LogOp op)

@@ -9,6 +9,9 @@ internal sealed partial class LogWriter
     /// <summary>With less than this waiting and nobody waiting for it, the loop lets more changes gather first.</summary>
     private const long GatherBytes = 1 << 20;
 
+    /// <summary>Changes that may queue up before those that later ones made void are looked for.</summary>
+    private const int CompactMin = 4096;
+
     private static readonly TimeSpan gatherTime = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan idleTime = TimeSpan.FromSeconds(1);
 
@@ -24,6 +27,8 @@ internal sealed partial class LogWriter
     private long commitStart;
     private readonly long batchBytes;
     private bool capReached;
+    private bool wrote;
+    private long compactAt = CompactMin;
     private volatile bool running;
     private bool closed;
 
@@ -44,7 +49,20 @@ internal sealed partial class LogWriter
         while (!stop.IsCancellationRequested)
         {
             if (MayGather()) await state.WriterWake.WaitAsync(gatherTime);
-            if (!await StepAsync()) await state.WriterWake.WaitAsync(TimeUntilWork());
+            bool worked;
+            try
+            {
+                worked = await StepAsync();
+            }
+#pragma warning disable CA1031 // Nobody would write any more if this loop ended; those who wait hear of it instead.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                lock (state.Gate) Refused(new KvError(ErrorCode.Internal, "ssd", e.Message), state.Ops.Appended + 1);
+                worked = false;
+            }
+
+            if (!worked) await state.WriterWake.WaitAsync(TimeUntilWork());
         }
 
         running = false;
@@ -59,6 +77,7 @@ internal sealed partial class LogWriter
         lock (state.Gate)
         {
             state.SetLogGivenUp(fault.IsLong);
+            CompactChanges();
             batch.Reset();
             if (fault.UntilRetry == TimeSpan.Zero) Pick();
         }
@@ -76,8 +95,9 @@ internal sealed partial class LogWriter
         DurabilityWaiters.Waiter waiter;
         lock (state.Gate)
         {
+            ticket = state.Ops.Renumbered(ticket);
             if (ticket <= state.Ops.Durable) return null;
-            if (fault.Error is { } error && ticket > state.Ops.Appended) return error;
+            if (fault.Error is { } error && fault.UntilRetry > TimeSpan.Zero && ticket > state.Ops.Appended) return error;
             if (closed) return new KvError(ErrorCode.ShuttingDown, "engine");
             waiter = waiters.Add(ticket);
         }
@@ -195,7 +215,8 @@ internal sealed partial class LogWriter
         {
             if (batch[done].HasRecord)
             {
-                LogAppendResult result = await log.AppendAsync(batch[done].Record);
+                LogAppendResult result = await TryAppendAsync(batch[done].Record);
+                wrote |= result.Status == LogAppendStatus.Appended;
                 capReached = result.Status == LogAppendStatus.CapReached;
                 error = ErrorOf(result.Status);
                 if (result.Status != LogAppendStatus.Appended) break;
@@ -209,6 +230,20 @@ internal sealed partial class LogWriter
         {
             for (int i = 0; i < batch.Count; i++) NoteAppended(batch[i], isAppended: i < done);
             if (error is not null) Refused(error, state.Ops.Appended + 1);
+        }
+    }
+
+    private async ValueTask<LogAppendResult> TryAppendAsync(LogRecord record)
+    {
+        try
+        {
+            return await log.AppendAsync(record);
+        }
+#pragma warning disable CA1031 // The slots of the round must come back whatever a device throws.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            return new LogAppendResult(LogAppendStatus.IoError, default);
         }
     }
 

@@ -29,7 +29,7 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
         this.log = log;
         segmentBytes = log.Status.SegmentBytes;
         capBytes = log.Status.CapBytes;
-        key = new byte[state.Options.Limits.KeyBytesMax];
+        key = new byte[EngineState.KeyBytesMax];
     }
 
     /// <summary>
@@ -40,7 +40,8 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
         get
         {
             LogStatus status = log.Status;
-            return status.DiskBytes + segmentBytes > capBytes
+            return status.Fault is null
+                && status.DiskBytes + segmentBytes > capBytes
                 && status.TailAddress % segmentBytes >= segmentBytes / 2
                 && status.TailAddress / segmentBytes != deferredSegment;
         }

@@ -18,6 +18,9 @@ internal sealed class SsdRead
     /// <summary>Callers that each get a lease when the read ends well.</summary>
     internal int Waiters { get; set; }
 
+    /// <summary>Its place among those that have not begun; <see langword="null"/> once it has.</summary>
+    internal LinkedListNode<SsdRead>? Place { get; set; }
+
     /// <summary>Completes when the read has ended.</summary>
     internal Task Done => done.Task;
 

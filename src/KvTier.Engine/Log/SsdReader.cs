@@ -7,11 +7,14 @@ namespace KvTier.Engine;
 internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics metrics)
 {
     private readonly Dictionary<int, SsdRead> bySlot = [];
-    private readonly Queue<SsdRead> queue = [];
+    private readonly LinkedList<SsdRead> queue = [];
     private readonly int readsMax = state.Options.SsdReadsMax;
     private TaskCompletionSource? idle;
     private int active;
     private bool closed;
+
+    /// <summary>Called without the lock when the device failed to read, with the number of such failures.</summary>
+    internal Action<long>? OnError { get; set; }
 
     /// <summary>Reads under way and waiting.</summary>
     internal int Count => bySlot.Count;
@@ -37,7 +40,15 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
     internal bool Leave(SsdRead read, out LeaseResult result)
     {
         result = read.Outcome ?? default;
-        if (!read.IsDone) read.Waiters--;
+        if (!read.IsDone && --read.Waiters == 0 && read.Place is { } place)
+        {
+            // Nobody wants it any more and it has not begun: behind a device that hangs, such reads must not take all of host memory.
+            queue.Remove(place);
+            read.Place = null;
+            TakeSlotAway(read);
+            read.End(null);
+        }
+
         return read.IsDone && read.Outcome is not null;
     }
 
@@ -50,7 +61,9 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
             lock (state.Gate)
             {
                 if (queue.Count == 0 || active >= readsMax || closed) return;
-                read = queue.Dequeue();
+                read = queue.First!.Value;
+                queue.RemoveFirst();
+                read.Place = null;
                 active++;
             }
 
@@ -65,7 +78,8 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         lock (state.Gate)
         {
             closed = true;
-            while (queue.TryDequeue(out SsdRead? read)) Finish(read, LogReadStatus.IoError);
+            foreach (SsdRead read in queue) Finish(read, LogReadStatus.IoError);
+            queue.Clear();
             if (active == 0) return;
             idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             last = idle.Task;
@@ -85,7 +99,7 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         state.Ghost.Wanted(BlockIndex.Hash(entry.Namespace, entry.Id));
         read = new SsdRead { Namespace = entry.Namespace, Id = entry.Id, Address = entry.Address, Length = entry.Length, Slot = slot };
         bySlot.Add(slot, read);
-        queue.Enqueue(read);
+        read.Place = queue.AddLast(read);
         return true;
     }
 
@@ -106,11 +120,15 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         }
 
         metrics.Read(state.Time.GetElapsedTime(start), read.Length);
+        long errors;
         lock (state.Gate)
         {
             Finish(read, status);
+            errors = state.Counters.SsdReadErrors;
             if (--active == 0) idle?.TrySetResult();
         }
+
+        if (status == LogReadStatus.IoError) OnError?.Invoke(errors);
 
         Launch();
     }
@@ -133,10 +151,18 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         }
         else
         {
-            state.Index[number].Slot = -1;
-            state.Host.Free(read.Slot);
+            TakeSlotAway(read);
             read.End(Fail(read, number, status));
         }
+    }
+
+    private void TakeSlotAway(SsdRead read)
+    {
+        bySlot.Remove(read.Slot);
+        ref HostSlot slot = ref state.Host.Slots[read.Slot];
+        slot.Holds = 0;
+        if (slot.Entry != 0) state.Index[slot.Entry].Slot = -1;
+        state.Host.Free(read.Slot);
     }
 
     private BlockLease Serve(SsdRead read, ref HostSlot slot, ref BlockEntry entry)
@@ -176,6 +202,7 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
                 return null;
             default:
                 state.Counters.LogFaults++;
+                state.Counters.SsdReadErrors++;
                 return new LeaseResult(MissReason.Deadline, default);
         }
     }

@@ -34,6 +34,13 @@ internal static partial class SiloLog
     [LoggerMessage(5007, LogLevel.Information, "Removed {Count} files of arenas whose silo is gone")]
     public static partial void StaleArenasRemoved(this ILogger logger, int count);
 
+    [LoggerMessage(5008, LogLevel.Error,
+        "The SSD failed to read a block; {Count} such reads since start. Their clients got a miss (deadline)")]
+    public static partial void SsdReadFailed(this ILogger logger, long count);
+
+    [LoggerMessage(5009, LogLevel.Warning, "{Count} records of namespaces that are not registered were found; they are not served")]
+    public static partial void UnknownNamespaces(this ILogger logger, long count);
+
     [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
     public static partial void ConnectionOpened(this ILogger logger, int number, string peer);
 

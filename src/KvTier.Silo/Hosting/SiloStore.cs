@@ -72,7 +72,13 @@ internal sealed class SiloStore : IAsyncDisposable
     /// <returns>Null, or why the silo can't serve.</returns>
     public KvError? Recover(ILogger logger)
     {
+        // Powers of two: a dying device does not flood the log.
+        Engine.OnReadError = count =>
+        {
+            if (long.IsPow2(count)) logger.SsdReadFailed(count);
+        };
         Recovery = Engine.Recover(known);
+        if (Engine.Stats.UnknownNamespaceRecords is > 0 and var unknown) logger.UnknownNamespaces(unknown);
         if (Recovery is { } found)
             logger.Recovered(found.Records, found.Elapsed.TotalMilliseconds, found.Clean, found.CorruptRecords, found.BytesCut,
                 found.BytesScanned);

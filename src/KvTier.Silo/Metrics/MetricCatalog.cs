@@ -67,6 +67,15 @@ internal sealed class MetricCatalog
             [new("tier", "host", s.HostCapacityBytes), new("tier", "ssd", s.Log?.CapBytes ?? 0)]);
         yield return EngineGauge("kvtier.log.faulted", "{log}", "1 while the SSD tier reports a fault.", "", s =>
             [new("", "", s.Log?.Fault is null ? 0 : 1)]);
+        yield return Counter("kvtier.ssd.read_errors", "{read}",
+            "Reads that the SSD failed; to their clients they are misses of reason deadline.",
+            "", s => [new("", "", s.SsdReadErrors)]);
+        yield return Counter("kvtier.block.lost", "{block}",
+            "Blocks evicted from memory, their only place, as the SSD tier refused them for long.",
+            "", s => [new("", "", s.MemoryOnlyEvictions)]);
+        yield return Counter("kvtier.log.unknown_namespace", "{record}",
+            "Records found at start whose namespace is not registered; not served.",
+            "", s => [new("", "", s.UnknownNamespaceRecords)]);
         yield return EngineGauge("kvtier.slot.leased", "{slot}", "Slots leased for reading now.", "", s => [new("", "", s.LeasedSlots)]);
         yield return EngineGauge("kvtier.slot.reserved", "{slot}", "Slots being written now.", "", s => [new("", "", s.ReservedSlots)]);
     }

@@ -283,6 +283,7 @@ internal sealed partial class NativeConnection
         if (LocalCommitRequestReader.TryRead(body, limits, out LocalCommitRequestReader request) is { } error) return error;
         work.Begin(header, receivedAt, request.Count);
         work.Ack = request.Ack;
+        work.LostBefore = engine.LostBlocks;
         work.DeadlineMs = request.DeadlineMs;
         for (int i = 0; request.TryReadNext(out CommitItem item); i++)
         {

@@ -43,6 +43,7 @@ internal sealed partial class NativeConnection
         work.Begin(header, receivedAt, request.Count);
         work.Namespace = request.Namespace;
         work.Ack = request.Ack;
+        work.LostBefore = engine.LostBlocks;
         work.Overwrite = (request.Flags & PutFlags.Overwrite) != PutFlags.None;
         work.ExpiryUnixMs = ExpiryOf(request.TtlMs);
         work.DeadlineMs = request.DeadlineMs;
@@ -206,7 +207,7 @@ internal sealed partial class NativeConnection
     {
         try
         {
-            if (await durable is { } error)
+            if ((await durable ?? LostMeanwhile(work)) is { } error)
             {
                 context.Metrics.ErrorSent(error.Code);
                 work.Error ??= error;
@@ -224,6 +225,12 @@ internal sealed partial class NativeConnection
             lateSlots.Release();
         }
     }
+
+    // The log refused for long and works again: what was evicted in between is not in it, and this request's blocks may be among them.
+    private KvError? LostMeanwhile(PutWork work) => engine.LostBlocks == work.LostBefore
+        ? null
+        : new KvError(ErrorCode.DiskFull, "ssd", "refused records for a while, blocks were evicted meanwhile",
+            "a log that takes every block");
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendPutAsync(PutWork work)

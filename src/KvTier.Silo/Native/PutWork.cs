@@ -49,6 +49,9 @@ internal sealed class PutWork
     /// <summary>How far the put must come before it is answered.</summary>
     public AckLevel Ack { get; set; }
 
+    /// <summary><see cref="Engine.BlockEngine.LostBlocks"/> before the first block of the request was put.</summary>
+    public long LostBefore { get; set; }
+
     /// <summary>True to replace blocks that are here.</summary>
     public bool Overwrite { get; set; }
 
