@@ -66,8 +66,9 @@ internal static class Crc32CFolding
     private static Vector128<ulong> Fold(Vector128<ulong> value, Vector128<ulong> next) =>
         Pclmulqdq.CarrylessMultiply(value, ByLane, 0x00) ^ Pclmulqdq.CarrylessMultiply(value, ByLane, 0x11) ^ next;
 
-    /// <summary>The first half of a lane has 32 bits more to go than the distance, the second 32 less: its own 64 bits and the CRC's
-    /// 32.</summary>
+    /// <summary>
+    /// The first half of a lane has 32 bits more to go than the distance, the second 32 less: its own 64 bits and the CRC's 32.
+    /// </summary>
     private static Vector128<ulong> Constants(int distanceBytes) =>
         Vector128.Create(Crc32CMath.FoldConstant((8 * distanceBytes) + 32), Crc32CMath.FoldConstant((8 * distanceBytes) - 32));
 

@@ -87,8 +87,9 @@ public interface IBlockLog : IAsyncDisposable
     /// as every arena slot is; bytes after the payload may be overwritten.</param>
     ValueTask<LogReadStatus> ReadAsync(LogAddress address, BlockId id, int length, Memory<byte> destination);
 
-    /// <summary>Passes every record of the oldest sealed segment to the sink, so that its owner can append again what it wants to
-    /// keep.</summary>
+    /// <summary>
+    /// Passes every record of the oldest sealed segment to the sink, so that its owner can append again what it wants to keep.
+    /// </summary>
     /// <returns>The number of records; -1 when there is no sealed segment.</returns>
     long ListOldestSegment(ILogRecordSink sink);
 

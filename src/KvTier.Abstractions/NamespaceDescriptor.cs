@@ -20,8 +20,9 @@ public sealed record NamespaceDescriptor(string Tenant, ModelProfile Profile)
         Profile = original.Profile;
     }
 
-    /// <summary>The name people use, <c>tenant/profile</c>. One silo holds one descriptor under a name; a second one that differs is
-    /// refused.</summary>
+    /// <summary>
+    /// The name people use, <c>tenant/profile</c>. One silo holds one descriptor under a name; a second one that differs is refused.
+    /// </summary>
     public string Name => $"{Tenant}/{Profile.Name}";
 
     /// <summary>The fingerprint, computed once.</summary>

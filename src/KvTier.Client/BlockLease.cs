@@ -64,8 +64,9 @@ public readonly struct BlockLease : IDisposable
     /// <summary>True when there is a block to read.</summary>
     public bool IsHit => Status is BlockStatus.HostHit or BlockStatus.SsdHit;
 
-    /// <summary>True while the lease is neither disposed nor expired and its connection stands: bytes read before now were the
-    /// block's.</summary>
+    /// <summary>
+    /// True while the lease is neither disposed nor expired and its connection stands: bytes read before now were the block's.
+    /// </summary>
     public bool IsValid => session is { IsOpen: true } && IsLive && session.NowNs < deadlineNs;
 
     /// <summary>The block in shared memory; empty for a miss. Check <see cref="IsValid"/> after reading.</summary>

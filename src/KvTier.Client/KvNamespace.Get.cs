@@ -49,8 +49,9 @@ public sealed partial class KvNamespace
         return results[0];
     }
 
-    /// <summary>Fetches a block into a new array, for callers that do not know its length; takes two round trips in an opaque
-    /// namespace.</summary>
+    /// <summary>
+    /// Fetches a block into a new array, for callers that do not know its length; takes two round trips in an opaque namespace.
+    /// </summary>
     /// <param name="id">The block.</param>
     /// <param name="timeout">How long the get may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the get.</param>

@@ -36,8 +36,8 @@ public sealed partial class KvNamespace
     /// <param name="id">The block.</param>
     /// <param name="timeout">How long it may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>The lease, which must be disposed when it is a hit; <see cref="ErrorCode.Unsupported"/> when the arena is not
-    /// mapped.</returns>
+    /// <returns>The lease, which must be disposed when it is a hit; <see cref="ErrorCode.Unsupported"/>
+    /// when the arena is not mapped.</returns>
     public async ValueTask<Result<BlockLease>> LeaseAsync(BlockId id, TimeSpan timeout = default,
         CancellationToken cancellationToken = default)
     {

@@ -143,8 +143,9 @@ public sealed partial class KvTierClient : IAsyncDisposable
         return stat.Json;
     }
 
-    /// <summary>Closes the connections. Requests in flight end with <see cref="ErrorCode.Unavailable"/>; leases and reservations are
-    /// void.</summary>
+    /// <summary>
+    /// Closes the connections. Requests in flight end with <see cref="ErrorCode.Unavailable"/>; leases and reservations are void.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         lock (gate)

@@ -5,8 +5,9 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Registers the client for dependency injection.</summary>
 public static class KvTierServiceCollectionExtensions
 {
-    /// <summary>Adds one <see cref="KvTierClient"/> for the whole container. It connects with its first request and is disposed with the
-    /// container.</summary>
+    /// <summary>
+    /// Adds one <see cref="KvTierClient"/> for the whole container. It connects with its first request and is disposed with the container.
+    /// </summary>
     /// <param name="services">The container's services.</param>
     /// <param name="configure">Sets the options; called once, when the client is first asked for.</param>
     /// <exception cref="KvTier.KvException">The options are not valid; thrown when the client is first asked for.</exception>

@@ -16,8 +16,9 @@ public sealed partial class BlockEngine
         lock (state.Gate) return TryLeaseLocked(ns, id, hash, out lease);
     }
 
-    /// <summary>Leases a block, reading it from the log when it is not in host memory. One read serves all who wait for the
-    /// block.</summary>
+    /// <summary>
+    /// Leases a block, reading it from the log when it is not in host memory. One read serves all who wait for the block.
+    /// </summary>
     public ValueTask<LeaseResult> LeaseAsync(ushort ns, BlockId id, TimeSpan deadline)
     {
         MissReason reason = TryLease(ns, id, out BlockLease lease);

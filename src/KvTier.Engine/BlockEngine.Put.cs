@@ -9,8 +9,8 @@ public sealed partial class BlockEngine
     /// <param name="reservation">The slot, when <paramref name="begin"/> is <see cref="PutBegin.Reserved"/>. Write <c>Arena.Slice(Offset,
     /// Length)</c>.</param>
     /// <returns>False when no slot is free now: call <see cref="WaitForRoomAsync"/>, then try again.</returns>
-    /// <exception cref="ArgumentException">Namespace, key or length are not within the limits, which the caller must have
-    /// checked.</exception>
+    /// <exception cref="ArgumentException">Namespace, key or length are not within the limits,
+    /// which the caller must have checked.</exception>
     public bool TryBeginPut(in PutRequest request, out PutBegin begin, out Reservation reservation)
     {
         Check(request);

@@ -6,8 +6,9 @@ public readonly ref struct PutRequest
     /// <summary>Handle of the namespace, from <see cref="BlockEngine.OpenNamespace"/>.</summary>
     public required ushort Namespace { get; init; }
 
-    /// <summary>The block's id; must be <see cref="BlockId.Compute"/> of namespace and key, which the engine trusts its caller to have
-    /// checked.</summary>
+    /// <summary>
+    /// The block's id; must be <see cref="BlockId.Compute"/> of namespace and key, which the engine trusts its caller to have checked.
+    /// </summary>
     public required BlockId Id { get; init; }
 
     /// <summary>The key.</summary>
@@ -42,8 +43,9 @@ public enum PutBegin : byte
     ShuttingDown,
 }
 
-/// <summary>A slot that is being written. Ends by <see cref="BlockEngine.Seal"/> or <see cref="BlockEngine.Abort"/>, exactly
-/// once.</summary>
+/// <summary>
+/// A slot that is being written. Ends by <see cref="BlockEngine.Seal"/> or <see cref="BlockEngine.Abort"/>, exactly once.
+/// </summary>
 /// <param name="Slot">Number of the slot in the engine's table.</param>
 /// <param name="Generation">Tells this use of the slot from earlier ones.</param>
 /// <param name="Offset">First byte in the arena.</param>
@@ -118,8 +120,9 @@ public sealed record EngineOptions
     /// <summary>SSD reads at one time. Default 16.</summary>
     public int SsdReadsMax { get; init; } = 16;
 
-    /// <summary>How long the log may refuse records, in ms, before blocks that are only in host memory may be evicted for others. Default
-    /// 1,000.</summary>
+    /// <summary>
+    /// How long the log may refuse records, in ms, before blocks that are only in host memory may be evicted for others. Default 1,000.
+    /// </summary>
     public int LogRefusedGraceMs { get; init; } = 1000;
 
     /// <summary>Checks every option.</summary>

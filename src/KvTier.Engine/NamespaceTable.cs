@@ -1,7 +1,8 @@
 namespace KvTier.Engine;
 
-/// <summary>The namespaces by handle, fingerprint and name, with the number of blocks of each. Not thread-safe, but <see cref="All"/>
-/// is.</summary>
+/// <summary>
+/// The namespaces by handle, fingerprint and name, with the number of blocks of each. Not thread-safe, but <see cref="All"/> is.
+/// </summary>
 /// <param name="namespacesMax">Most namespaces.</param>
 internal sealed class NamespaceTable(int namespacesMax)
 {

@@ -1,7 +1,8 @@
 namespace KvTier.Engine;
 
-/// <summary>Finds blocks and pins whose time has run out, a slice of the index at a time. One caller steps it: the loop, or a
-/// simulation.</summary>
+/// <summary>
+/// Finds blocks and pins whose time has run out, a slice of the index at a time. One caller steps it: the loop, or a simulation.
+/// </summary>
 internal sealed class Sweeper(EngineState state)
 {
     /// <summary>Entries looked at under one hold of the lock: about 10 µs.</summary>

@@ -34,8 +34,9 @@ public sealed class Arena : IDisposable
         reservedExtents = file is null ? extents : 1;
     }
 
-    /// <summary>Bytes that slots can be cut from. Shrinks to what is in use when the shared memory's file system turns out to be
-    /// full.</summary>
+    /// <summary>
+    /// Bytes that slots can be cut from. Shrinks to what is in use when the shared memory's file system turns out to be full.
+    /// </summary>
     public long CapacityBytes { get; private set; }
 
     /// <summary>Bytes in allocated slots, counted by slot capacity.</summary>
@@ -109,8 +110,9 @@ public sealed class Arena : IDisposable
     /// <exception cref="ObjectDisposedException">The arena is gone.</exception>
     public Memory<byte> Slice(long offset, int length) => ChunkMemory.Slice(chunks, offset, length);
 
-    /// <summary>Unmaps the memory and removes the shared file. Nobody may use slices of it any more. Calling it again does
-    /// nothing.</summary>
+    /// <summary>
+    /// Unmaps the memory and removes the shared file. Nobody may use slices of it any more. Calling it again does nothing.
+    /// </summary>
     public void Dispose()
     {
         if (disposed) return;
@@ -141,8 +143,9 @@ public sealed class Arena : IDisposable
         return arena;
     }
 
-    /// <summary>Takes room in the file system for extents that are used for the first time; gives them up for good when there is
-    /// none.</summary>
+    /// <summary>
+    /// Takes room in the file system for extents that are used for the first time; gives them up for good when there is none.
+    /// </summary>
     private bool TryReserve(int lengthBytes, int endExtent, ref ArenaSlot slot)
     {
         if (file!.TryReserve((long)endExtent << ExtentPool.ExtentShift))

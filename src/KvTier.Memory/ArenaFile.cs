@@ -74,8 +74,9 @@ internal sealed class ArenaFile : IDisposable
     /// <summary>End of the room that can be reserved. For tests, which can't fill the machine's shared memory.</summary>
     internal long ReservableBytes { get; set; } = long.MaxValue;
 
-    /// <summary>Makes sure that pages up to an end have room, so that writing them can't fail: a full tmpfs answers a write with
-    /// SIGBUS.</summary>
+    /// <summary>
+    /// Makes sure that pages up to an end have room, so that writing them can't fail: a full tmpfs answers a write with SIGBUS.
+    /// </summary>
     /// <returns>False when the file system has no room.</returns>
     public bool TryReserve(long endBytes)
     {

@@ -2,8 +2,9 @@ using System.Buffers.Binary;
 
 namespace KvTier.Memory;
 
-/// <summary>What stands at the start of an arena's file, so that a client can tell it from a stale or foreign one. All
-/// little-endian.</summary>
+/// <summary>
+/// What stands at the start of an arena's file, so that a client can tell it from a stale or foreign one. All little-endian.
+/// </summary>
 /// <param name="SizeBytes">Bytes of the file.</param>
 /// <param name="Nonce">Random number of this arena.</param>
 /// <param name="ProcessId">The silo's process.</param>
@@ -23,8 +24,8 @@ internal readonly record struct ArenaHeader(long SizeBytes, ulong Nonce, int Pro
     private static ReadOnlySpan<byte> Magic => "KVTARENA"u8;
 
     /// <summary>Reads a header.</summary>
-    /// <returns>The header; <see cref="ErrorCode.Corrupt"/> or <see cref="ErrorCode.VersionMismatch"/> when it is none that can be
-    /// used.</returns>
+    /// <returns>The header; <see cref="ErrorCode.Corrupt"/> or <see cref="ErrorCode.VersionMismatch"/> when
+    /// it is none that can be used.</returns>
     public static Result<ArenaHeader> Read(ReadOnlySpan<byte> source)
     {
         if (source.Length < Bytes || !source.StartsWith(Magic))

@@ -19,8 +19,8 @@ public sealed unsafe class NativeArray<T> : IDisposable
 
     /// <summary>Makes an array of zeroed elements.</summary>
     /// <param name="length">Elements, at least 1.</param>
-    /// <param name="hugePages">True to ask the system for huge pages, which makes random access to large tables faster. Default
-    /// false.</param>
+    /// <param name="hugePages">True to ask the system for huge pages, which makes random access to large tables faster.
+    /// Default false.</param>
     /// <exception cref="KvException">The system has no room.</exception>
     public NativeArray(long length, bool hugePages = false)
     {

@@ -4,8 +4,9 @@ using KvTier.Storage;
 
 namespace KvTier.Cli;
 
-/// <summary>The SSD tier against the raw device: O_DIRECT, the same block size, the same number in flight, the same sync at the
-/// end.</summary>
+/// <summary>
+/// The SSD tier against the raw device: O_DIRECT, the same block size, the same number in flight, the same sync at the end.
+/// </summary>
 internal sealed class SsdBench : IBenchGroup
 {
     private const int Rounds = 3;

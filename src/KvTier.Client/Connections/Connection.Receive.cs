@@ -8,12 +8,14 @@ namespace KvTier.Client.Connections;
 
 internal sealed partial class Connection
 {
-    /// <summary>Most bytes asked for at once while it is not known what comes: at most so much of a payload has to be copied
-    /// again.</summary>
+    /// <summary>
+    /// Most bytes asked for at once while it is not known what comes: at most so much of a payload has to be copied again.
+    /// </summary>
     private const int HeadBytes = 4096;
 
-    /// <summary>Most bytes asked for at once of a payload, so that their check is computed while they are in the processor's
-    /// cache.</summary>
+    /// <summary>
+    /// Most bytes asked for at once of a payload, so that their check is computed while they are in the processor's cache.
+    /// </summary>
     private const int PieceBytes = 256 * 1024;
 
     private byte[] inbox = ArrayPool<byte>.Shared.Rent(64 * 1024);
@@ -129,8 +131,9 @@ internal sealed partial class Connection
         return await SkipAsync(header.PayloadLength).ConfigureAwait(false) ? null : Ended();
     }
 
-    /// <summary>Receives the blocks of an answer into their destinations and completes the request, at the latest when its caller
-    /// leaves.</summary>
+    /// <summary>
+    /// Receives the blocks of an answer into their destinations and completes the request, at the latest when its caller leaves.
+    /// </summary>
     /// <returns>Bytes of the payload that are still to come; -1 when the connection has ended.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<long> ReceivePayloadAsync(Request request, FrameHeader header)

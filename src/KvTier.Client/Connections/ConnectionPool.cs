@@ -1,7 +1,8 @@
 namespace KvTier.Client.Connections;
 
-/// <summary>The connections to one silo: gives each request the one with the least to do, and makes new ones where they are
-/// missing.</summary>
+/// <summary>
+/// The connections to one silo: gives each request the one with the least to do, and makes new ones where they are missing.
+/// </summary>
 internal sealed class ConnectionPool : IAsyncDisposable
 {
     private readonly Lock gate = new();

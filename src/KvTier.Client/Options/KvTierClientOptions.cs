@@ -9,8 +9,9 @@ public sealed class KvTierClientOptions
     /// <summary>Which path payload takes. Default <see cref="TransportMode.Auto"/>.</summary>
     public TransportMode Transport { get; set; } = TransportMode.Auto;
 
-    /// <summary>Connections, 1 to 64. Requests go to the one with the fewest in flight. Default 2; further ones are opened under
-    /// load.</summary>
+    /// <summary>
+    /// Connections, 1 to 64. Requests go to the one with the fewest in flight. Default 2; further ones are opened under load.
+    /// </summary>
     public int Connections { get; set; } = 2;
 
     /// <summary>Name by which the silo's log knows this client, 1 to 128 characters. Default <c>KvTier.Client</c>.</summary>
@@ -19,22 +20,25 @@ public sealed class KvTierClientOptions
     /// <summary>Token that the silo asks for; null for none. Default null.</summary>
     public string? Token { get; set; }
 
-    /// <summary>How long an operation may take, retries included, when its options do not say otherwise. Default 10 s, at most 5
-    /// min.</summary>
+    /// <summary>
+    /// How long an operation may take, retries included, when its options do not say otherwise. Default 10 s, at most 5 min.
+    /// </summary>
     public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long one attempt to connect and shake hands may take. Default 5 s.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Most requests in flight on one connection, 1 to 4,096; further callers wait. Default 128. The silo's own limit may be
-    /// lower.</summary>
+    /// <summary>
+    /// Most requests in flight on one connection, 1 to 4,096; further callers wait. Default 128. The silo's own limit may be lower.
+    /// </summary>
     public int InflightMax { get; set; } = 128;
 
     /// <summary>How long a lease on a block in shared memory is asked for, 1 ms to the silo's limit. Default 10 s.</summary>
     public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Smallest mean payload of a batch, in bytes, for which <see cref="TransportMode.Auto"/> takes the local path. Default 16
-    /// KiB.</summary>
+    /// <summary>
+    /// Smallest mean payload of a batch, in bytes, for which <see cref="TransportMode.Auto"/> takes the local path. Default 16 KiB.
+    /// </summary>
     public int LocalBytesMin { get; set; } = 16 * 1024;
 
     /// <summary>Given-back leases that are collected before the silo is told. Default 64. It is told earlier after

@@ -3,8 +3,9 @@ namespace KvTier.Client;
 /// <summary>What a client does when a silo does not answer. Every operation of the client is idempotent and may be tried again.</summary>
 public sealed class ResilienceOptions
 {
-    /// <summary>False to switch retry and circuit breaker off: each operation is tried once. Deadlines and reconnecting stay. Default
-    /// true.</summary>
+    /// <summary>
+    /// False to switch retry and circuit breaker off: each operation is tried once. Deadlines and reconnecting stay. Default true.
+    /// </summary>
     public bool Enabled { get; set; } = true;
 
     /// <summary>Tries after the first, 0 to 100, inside the operation's deadline. Default 3.</summary>

@@ -23,8 +23,9 @@ internal sealed unsafe partial class BlockIndex : IDisposable
     /// <summary>Mean entries per bucket at which the table grows: with twelve places one bucket in eight overflows then.</summary>
     private const int LoadMax = 9;
 
-    /// <summary>Below this many buckets the table doubles; from it on it grows by a quarter, to keep the mean load between 7.2 and
-    /// 9.</summary>
+    /// <summary>
+    /// Below this many buckets the table doubles; from it on it grows by a quarter, to keep the mean load between 7.2 and 9.
+    /// </summary>
     private const ulong DoublingMax = 4096;
 
     private readonly ReservedArray<BlockEntry> entries = new(BlocksMax);

@@ -4,8 +4,9 @@ using System.Runtime.Intrinsics;
 
 namespace KvTier.Engine;
 
-/// <summary>A cache line of the hash table: twelve entry numbers, a tag byte for each, and the next line when twelve are not
-/// enough.</summary>
+/// <summary>
+/// A cache line of the hash table: twelve entry numbers, a tag byte for each, and the next line when twelve are not enough.
+/// </summary>
 [StructLayout(LayoutKind.Explicit, Size = SizeBytes)]
 internal unsafe struct Bucket
 {

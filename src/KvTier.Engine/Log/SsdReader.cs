@@ -19,8 +19,9 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
     /// <summary>Reads under way and waiting.</summary>
     internal int Count => bySlot.Count;
 
-    /// <summary>Waits for the read of a block together with others, or begins one. <see cref="Launch"/> has to follow, without the
-    /// lock.</summary>
+    /// <summary>
+    /// Waits for the read of a block together with others, or begins one. <see cref="Launch"/> has to follow, without the lock.
+    /// </summary>
     /// <returns>False when there is no slot to read into.</returns>
     internal bool TryJoin(uint number, out SsdRead? read)
     {

@@ -18,8 +18,8 @@ internal sealed class S3FifoOrder : IVictimOrder
     private readonly long capacity;
 
     /// <summary>Makes an empty order.</summary>
-    /// <param name="capacity">Blocks that host memory may hold; 0 when only its bytes are bounded, then what it holds is taken as its
-    /// size.</param>
+    /// <param name="capacity">Blocks that host memory may hold; 0 when only its bytes are bounded,
+    /// then what it holds is taken as its size.</param>
     /// <param name="ghostBlocks">Blocks that the ghost queue remembers.</param>
     internal S3FifoOrder(long capacity, int ghostBlocks)
     {

@@ -12,8 +12,9 @@ internal interface ISiloListener : IAsyncDisposable
     /// <returns>Null, or why it can't: address, port or path that can't be bound.</returns>
     KvError? Start();
 
-    /// <summary>Stops accepting, refuses new requests with <see cref="ErrorCode.ShuttingDown"/>, and waits until those in flight are
-    /// answered.</summary>
+    /// <summary>
+    /// Stops accepting, refuses new requests with <see cref="ErrorCode.ShuttingDown"/>, and waits until those in flight are answered.
+    /// </summary>
     /// <returns>False when the deadline passed first.</returns>
     Task<bool> DrainAsync(TimeSpan deadline);
 }

@@ -64,14 +64,15 @@ public sealed partial class SiloHost : IAsyncDisposable
     /// <param name="options">How; checked first.</param>
     /// <param name="loggers">Where to log; null for nowhere.</param>
     /// <param name="cancellation">Gives up the start between two of its steps.</param>
-    /// <returns>The silo, or why it can't start: a bad option, a port or path that is taken, a folder that another silo owns, a newer
-    /// format.</returns>
+    /// <returns>The silo, or why it can't start: a bad option, a port or path that is taken, a folder that another silo owns,
+    /// a newer format.</returns>
     public static Task<Result<SiloHost>> StartAsync(SiloOptions options, ILoggerFactory? loggers = null,
         CancellationToken cancellation = default) =>
         StartAsync(options, loggers, TimeProvider.System, beforeRecovery: null, cancellation);
 
-    /// <summary>Stops: no new connections, requests in flight are answered, every sealed block is written to the log, then all is
-    /// closed.</summary>
+    /// <summary>
+    /// Stops: no new connections, requests in flight are answered, every sealed block is written to the log, then all is closed.
+    /// </summary>
     /// <returns>Null when all of it was done within <see cref="SiloOptions.DrainSeconds"/>, else what was not.</returns>
     public async Task<KvError?> StopAsync()
     {

@@ -5,8 +5,9 @@ using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo.Native;
 
-/// <content>Gets: blocks in host memory are sent at once, straight from the arena; those on the SSD are read first, while the loop goes
-/// on.</content>
+/// <content>
+/// Gets: blocks in host memory are sent at once, straight from the arena; those on the SSD are read first, while the loop goes on.
+/// </content>
 internal sealed partial class NativeConnection
 {
     private readonly WorkPool<GetWork> getPool = new();

@@ -18,8 +18,9 @@ internal sealed class NativeOutput : IDisposable
     /// <summary>Blocks up to this size are copied into the buffer: a copy costs less than a send of its own.</summary>
     private const int CopyBytesMax = 16 << 10;
 
-    /// <summary>Bytes of a large block that go out together with what is in the buffer, so that the client wakes up to data and not to a
-    /// header.</summary>
+    /// <summary>
+    /// Bytes of a large block that go out together with what is in the buffer, so that the client wakes up to data and not to a header.
+    /// </summary>
     private const int HeadBytes = 16 << 10;
 
     /// <summary>Most bytes of one send, the unit that must get through within the stall timeout.</summary>
@@ -80,8 +81,9 @@ internal sealed class NativeOutput : IDisposable
     /// <summary>Sends the buffer if it has grown large; the caller has the turn.</summary>
     public ValueTask FlushIfLargeAsync() => Buffer.WrittenCount >= FlushBytes ? FlushHeldAsync() : ValueTask.CompletedTask;
 
-    /// <summary>Sends a block's bytes after what is in the buffer; the caller has the turn and holds a lease until this
-    /// completes.</summary>
+    /// <summary>
+    /// Sends a block's bytes after what is in the buffer; the caller has the turn and holds a lease until this completes.
+    /// </summary>
     /// <remarks>A block that was copied may still be in the buffer afterwards; its lease may end all the same.</remarks>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendBlockAsync(Memory<byte> block)

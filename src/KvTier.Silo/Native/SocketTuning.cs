@@ -17,8 +17,9 @@ internal static class SocketTuning
         socket.ReceiveBufferSize = bytes;
     }
 
-    /// <summary>Sets up an accepted connection: no Nagle, and probes that find out within two minutes that the peer's machine has
-    /// gone.</summary>
+    /// <summary>
+    /// Sets up an accepted connection: no Nagle, and probes that find out within two minutes that the peer's machine has gone.
+    /// </summary>
     public static void Accepted(Socket socket, bool isUnix, int bufferBytes)
     {
         SetBuffers(socket, bufferBytes);

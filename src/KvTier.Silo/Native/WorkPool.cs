@@ -2,8 +2,9 @@ using System.Collections.Concurrent;
 
 namespace KvTier.Silo.Native;
 
-/// <summary>Objects of one connection that are used again. Thread-safe; it never holds more than there were requests in flight at one
-/// time.</summary>
+/// <summary>
+/// Objects of one connection that are used again. Thread-safe; it never holds more than there were requests in flight at one time.
+/// </summary>
 internal sealed class WorkPool<T>
     where T : class, new()
 {

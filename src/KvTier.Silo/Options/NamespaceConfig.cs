@@ -9,8 +9,9 @@ internal static class NamespaceConfig
     private static readonly string[] fields =
         ["tenant", "profile", "kind", "layers", "kvHeads", "headDim", "dtype", "blockTokens", "ropeTheta", "ropeScaling", "preRotation"];
 
-    /// <summary>Reads the map. Fields that are not there are as in the built-in profile of that name, or those of an empty
-    /// profile.</summary>
+    /// <summary>
+    /// Reads the map. Fields that are not there are as in the built-in profile of that name, or those of an empty profile.
+    /// </summary>
     public static Result<NamespaceDescriptor> Parse(YamlNode node)
     {
         if (node is not YamlMappingNode map) return KvError.InvalidArgument("namespaces", node.NodeType.ToString(),

@@ -26,8 +26,9 @@ public sealed record SiloOptions
     /// <summary>Path of the Unix socket of the native protocol; null for none. Default null.</summary>
     public string? UnixSocket { get; init; }
 
-    /// <summary>True to let clients of the same user on the Unix socket map the arena. Default true; without a Unix socket it has no
-    /// effect.</summary>
+    /// <summary>
+    /// True to let clients of the same user on the Unix socket map the arena. Default true; without a Unix socket it has no effect.
+    /// </summary>
     public bool LocalPath { get; init; } = true;
 
     /// <summary>The RESP2 listener.</summary>

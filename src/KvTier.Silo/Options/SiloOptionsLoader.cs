@@ -8,8 +8,9 @@ public static class SiloOptionsLoader
     /// <summary>What every environment variable of the service starts with.</summary>
     public const string EnvironmentPrefix = "KVTIER_";
 
-    /// <summary>Environment variables with the prefix that are no options: the file's path, and what tests and tools use for
-    /// themselves.</summary>
+    /// <summary>
+    /// Environment variables with the prefix that are no options: the file's path, and what tests and tools use for themselves.
+    /// </summary>
     private static readonly string[] reserved = ["KVTIER_CONFIG", "KVTIER_TEST_", "KVTIER_BENCH_"];
 
     /// <summary>Loads and checks options.</summary>

@@ -28,8 +28,9 @@ internal sealed partial class RespExecutor
         else Miss(result.Reason);
     }
 
-    /// <summary>Null, or an error when the value may be there and could not be read: a client must not take that for a missing
-    /// key.</summary>
+    /// <summary>
+    /// Null, or an error when the value may be there and could not be read: a client must not take that for a missing key.
+    /// </summary>
     private void Miss(MissReason reason)
     {
         if (reason == MissReason.Deadline) output.Error($"ERR DeadlineExceeded: value was not read within {server.Limits.ReadMs} ms");
@@ -101,8 +102,9 @@ internal sealed partial class RespExecutor
         return ReplyAsync(lease, (int)first, (int)(last - first + 1));
     }
 
-    /// <summary>Leases every value in host memory at one moment, so that the answer shows no MSET half done; then sends one after the
-    /// other.</summary>
+    /// <summary>
+    /// Leases every value in host memory at one moment, so that the answer shows no MSET half done; then sends one after the other.
+    /// </summary>
     private async ValueTask MGetAsync()
     {
         int count = Count - 1;

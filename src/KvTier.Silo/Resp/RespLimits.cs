@@ -49,8 +49,9 @@ internal sealed record RespLimits
     /// <summary>First size of the receive buffer, and the size to which it returns after a long command.</summary>
     public const int ReceiveBytes = 64 * 1024;
 
-    /// <summary>Values up to this many bytes are copied behind one another into the reply buffer; larger ones are sent from the
-    /// arena.</summary>
+    /// <summary>
+    /// Values up to this many bytes are copied behind one another into the reply buffer; larger ones are sent from the arena.
+    /// </summary>
     public const int CopyBytesMax = 16 * 1024;
 
     /// <summary>Replies are sent when this many bytes have gathered, even when more commands wait.</summary>

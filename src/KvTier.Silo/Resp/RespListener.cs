@@ -77,8 +77,9 @@ internal sealed partial class RespListener : IAsyncDisposable
         return default;
     }
 
-    /// <summary>Takes no more connections or commands, lets those under way be answered, and closes what is left after the
-    /// deadline.</summary>
+    /// <summary>
+    /// Takes no more connections or commands, lets those under way be answered, and closes what is left after the deadline.
+    /// </summary>
     public async ValueTask StopAsync(TimeSpan deadline)
     {
         Task[] left;

@@ -1,7 +1,8 @@
 namespace KvTier.Silo.Resp;
 
-/// <summary>Since when a connection waits for its peer, so that one sweep can end those that wait too long without a timer for each
-/// wait.</summary>
+/// <summary>
+/// Since when a connection waits for its peer, so that one sweep can end those that wait too long without a timer for each wait.
+/// </summary>
 internal sealed class RespProgress(TimeProvider time)
 {
     private long since;

@@ -66,8 +66,9 @@ internal sealed class RespServer
         return server;
     }
 
-    /// <summary>The namespace of a database. Its number is in the profile's name, so that equal keys of two databases have different
-    /// ids.</summary>
+    /// <summary>
+    /// The namespace of a database. Its number is in the profile's name, so that equal keys of two databases have different ids.
+    /// </summary>
     public static NamespaceDescriptor DescribeDatabase(int db) => new("resp", Profiles.Opaque with { Name = $"opaque.{db}" });
 
     /// <summary>Handle of a database's namespace.</summary>

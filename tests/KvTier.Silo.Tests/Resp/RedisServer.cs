@@ -4,8 +4,9 @@ using System.Net.Sockets;
 
 namespace KvTier.Silo.Tests.Resp;
 
-/// <summary>A real redis-server 7.0 on a port of its own. Its absence fails the test: without it nothing says that replies are
-/// right.</summary>
+/// <summary>
+/// A real redis-server 7.0 on a port of its own. Its absence fails the test: without it nothing says that replies are right.
+/// </summary>
 internal sealed class RedisServer : IAsyncDisposable
 {
     private readonly Process process;

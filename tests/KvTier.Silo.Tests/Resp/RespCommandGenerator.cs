@@ -3,8 +3,9 @@ using System.Text;
 
 namespace KvTier.Silo.Tests.Resp;
 
-/// <summary>Random commands from one seed: few keys, so that hits, overwrites and deletions happen; every option; wrong arities and bad
-/// numbers.</summary>
+/// <summary>
+/// Random commands from one seed: few keys, so that hits, overwrites and deletions happen; every option; wrong arities and bad numbers.
+/// </summary>
 internal sealed class RespCommandGenerator(int seed)
 {
     private static readonly string[] numbers =

@@ -2,8 +2,9 @@ using System.Text;
 
 namespace KvTier.Silo.Tests.Resp;
 
-/// <summary>Raw bytes, right and wrong, whole and cut at every byte: the same answer as Redis, and the same end of the
-/// connection.</summary>
+/// <summary>
+/// Raw bytes, right and wrong, whole and cut at every byte: the same answer as Redis, and the same end of the connection.
+/// </summary>
 [Collection("resp")]
 public sealed class RespProtocolTests(RespFixture fixture)
 {
