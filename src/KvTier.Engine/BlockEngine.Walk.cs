@@ -20,9 +20,8 @@ public sealed partial class BlockEngine
     /// <summary>Walks a namespace. A block that stays is seen exactly once by a walk from 0 to 0; one that comes or goes meanwhile may or
     /// may not be.</summary>
     /// <param name="ns">The namespace.</param>
-    /// <param name="cursor">0 to begin; then what the last call returned. A call looks at 16,384 entries at most, so it may find none and
-    /// not
-    /// be at the end.</param>
+    /// <param name="cursor">0 to begin; then what the last call returned. A call looks at 16,384 entries at most,
+    /// so it may find none and not be at the end.</param>
     /// <param name="ids">Takes up to its length of ids.</param>
     /// <param name="found">Ids taken.</param>
     /// <returns>The next cursor; 0 at the end.</returns>

@@ -3,9 +3,8 @@ using KvTier.Engine;
 namespace KvTier.Silo;
 
 /// <summary>
-/// Registers namespaces: with the engine, and in the data directory before the client hears of it, so that no acknowledged block is in a
-/// namespace
-/// that a restart has forgotten. Thread-safe.
+/// Registers namespaces: with the engine, and in the data directory before the client hears of it, so that no acknowledged block
+/// is in a namespace that a restart has forgotten. Thread-safe.
 /// </summary>
 /// <param name="engine">The engine.</param>
 /// <param name="limits">For the most namespaces.</param>

@@ -165,9 +165,8 @@ internal sealed class RespInput : IDisposable
         end += count;
     }
 
-    /// <summary>After <see cref="RespParse.LongBulk"/>: takes the part of it that is in the buffer. Nothing follows the part, because a
-    /// long
-    /// bulk is announced only when its end has not been received.</summary>
+    /// <summary>After <see cref="RespParse.LongBulk"/>: takes the part of it that is in the buffer. Nothing follows the part,
+    /// because a long bulk is announced only when its end has not been received.</summary>
     public ReadOnlyMemory<byte> TakeBuffered()
     {
         int start = begin + Reader.PendingOffset;

@@ -37,9 +37,8 @@ internal sealed class RespServer
     /// <summary>Monotonic time of the start.</summary>
     public long Started { get; }
 
-    /// <summary>Makes a command that looks at a key and then changes it one step for all other RESP clients. It is held for look-ups and
-    /// pointer
-    /// changes only, never while bytes move or anything is awaited: see ADR 60.</summary>
+    /// <summary>Makes a command that looks at a key and then changes it one step for all other RESP clients. It is held for
+    /// look-ups and pointer changes only, never while bytes move or anything is awaited: see ADR 60.</summary>
     public Lock Gate { get; } = new();
 
     public ConcurrentDictionary<long, RespConnection> Connections { get; } = new();
