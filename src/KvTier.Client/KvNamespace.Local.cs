@@ -129,6 +129,14 @@ public sealed partial class KvNamespace
                 }
 
                 grant = session.Leases.Add(item.Lease);
+                if (grant.Place < 0)
+                {
+                    // The caller keeps so many leases that have run out that there is no place to note another.
+                    session.Release(item.Lease);
+                    session.ReleaseMapping();
+                    leases[i] = new BlockLease(BlockStatus.Miss, MissReason.Deadline);
+                    continue;
+                }
             }
 
             hits++;

@@ -145,8 +145,14 @@ internal sealed partial class Connection
             Memory<byte> destination = request.BeginSink(i, out int length);
             if (destination.IsEmpty)
             {
-                if (!await SkipAsync(length).ConfigureAwait(false)) return -1;
-                left -= length;
+                int unwanted = await SkipBlockAsync(request, length).ConfigureAwait(false);
+                if (unwanted < 0) return -1;
+                left -= unwanted;
+                if (unwanted < length)
+                {
+                    Finish(request, header.RequestId, null, whole: false);
+                    return left;
+                }
             }
             else
             {
@@ -198,6 +204,30 @@ internal sealed partial class Connection
         }
 
         return got;
+    }
+
+    /// <summary>Receives a block for which the caller has no room.</summary>
+    /// <returns>Bytes received, fewer than asked for when the caller left; -1 when the connection ended.</returns>
+    private async ValueTask<int> SkipBlockAsync(Request request, int length)
+    {
+        byte[] scratch = ArrayPool<byte>.Shared.Rent(Math.Min(length, 64 * 1024));
+        try
+        {
+            for (int left = length; left > 0;)
+            {
+                int piece = Math.Min(left, scratch.Length);
+                int got = await ReceiveBlockAsync(request, scratch.AsMemory(0, piece)).ConfigureAwait(false);
+                if (got < 0) return -1;
+                left -= got;
+                if (got < piece) return length - left;
+            }
+
+            return length;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(scratch);
+        }
     }
 
     /// <summary>Receives bytes that nobody wants.</summary>

@@ -100,6 +100,12 @@ internal sealed partial class Connection : IAsyncDisposable
     {
         if (await EnterAsync(permits, request.Deadline, cancellationToken).ConfigureAwait(false) is { } crowded) return crowded;
         ulong id = pending.Reserve();
+        if (id == 0)
+        {
+            permits.Release();
+            return AsUnavailable(Volatile.Read(ref fault)!);
+        }
+
         if (Encode(request, handle, id) is { } tooLong)
         {
             Forget(id);

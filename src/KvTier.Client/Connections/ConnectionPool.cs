@@ -97,7 +97,17 @@ internal sealed class ConnectionPool : IAsyncDisposable
     {
         // Leaves the caller's lock first.
         await Task.Yield();
-        Result<Connection> result = await dialer.DialAsync().ConfigureAwait(false);
+        Result<Connection> result;
+        try
+        {
+            result = await dialer.DialAsync().ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            // Out of file descriptors, for one. The next request dials again.
+            result = new KvError(ErrorCode.Unavailable, "endpoint", error.Message, "a connection that can be made");
+        }
+
         Connection? unwanted = null;
         lock (gate)
         {

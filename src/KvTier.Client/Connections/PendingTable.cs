@@ -31,10 +31,12 @@ internal sealed class PendingTable
     }
 
     /// <summary>Gives a request a place. The caller holds a permit, so that there is one.</summary>
+    /// <returns>The request's id; 0 when the connection has ended.</returns>
     public ulong Reserve()
     {
         lock (gate)
         {
+            if (closed) return 0;
             int place = free.Pop();
             ulong id = (++uses << 16) | (uint)place;
             places[place] = new Place(id, null, 0);

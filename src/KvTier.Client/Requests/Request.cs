@@ -225,8 +225,19 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
 
     private void OnTimer()
     {
-        // A timer of an earlier use may still be on its way: only the clock counts.
-        if (time.GetTimestamp() >= Deadline) Interrupt(DeadlineExceeded());
+        // A timer of an earlier use may still be on its way, and timers run on a coarser clock that can be early: only the clock counts.
+        lock (gate)
+        {
+            if (phase == Phase.Done) return;
+            TimeSpan left = ClientClock.Until(time, Deadline);
+            if (left > TimeSpan.Zero)
+            {
+                timer!.Change(left + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+                return;
+            }
+
+            Interrupt(DeadlineExceeded());
+        }
     }
 
     private void Interrupt(KvError reason)

@@ -39,7 +39,7 @@ public readonly ref struct LocalGetRequest
     /// <summary>Deadline in ms; 0 for the silo's default.</summary>
     public int DeadlineMs { get; private init; }
 
-    /// <summary>How long the leases last, in ms; 0 for <see cref="Limits.LeaseMsMax"/>.</summary>
+    /// <summary>How long the leases last, in ms; 0 for 10,000, or <see cref="Limits.LeaseMsMax"/> where that is less.</summary>
     public int LeaseMs { get; private init; }
 
     /// <summary>The blocks, standing in the body.</summary>
@@ -77,7 +77,7 @@ public readonly ref struct LocalGetRequest
 
 /// <summary>The answer for one block of a local get.</summary>
 /// <param name="Status">Hit or miss.</param>
-/// <param name="Lease">Number of the lease, to give it back with; 0 for a miss and for an empty block.</param>
+/// <param name="Lease">Number of the lease, to give it back with; 0 for a miss only: an empty block has a lease like any other.</param>
 /// <param name="Offset">First byte in the arena.</param>
 /// <param name="Length">Bytes of the block.</param>
 /// <param name="Codec">Stored form of the bytes.</param>

@@ -29,7 +29,8 @@ public readonly ref struct LocalReserveRequestWriter
     /// <param name="flags">Flags.</param>
     /// <param name="ttlMs">Time to live in ms; 0 for none.</param>
     /// <param name="deadlineMs">Deadline in ms; 0 for the silo's default.</param>
-    /// <param name="leaseMs">How long the reservations last, in ms; 0 for <see cref="Limits.LeaseMsMax"/>.</param>
+    /// <param name="leaseMs">How long the reservations last, in ms; 0 for 10,000, or <see cref="Limits.LeaseMsMax"/> where that is
+    /// less.</param>
     /// <param name="count">How many items will be added.</param>
     public static LocalReserveRequestWriter Begin(
         FrameBuffer buffer, ushort ns, PutFlags flags, long ttlMs, int deadlineMs, int leaseMs, int count)
@@ -73,7 +74,7 @@ public ref struct LocalReserveRequestReader
     /// <summary>Deadline in ms; 0 for the silo's default.</summary>
     public int DeadlineMs { get; private set; }
 
-    /// <summary>How long the reservations last, in ms; 0 for <see cref="Limits.LeaseMsMax"/>.</summary>
+    /// <summary>How long the reservations last, in ms; 0 for 10,000, or <see cref="Limits.LeaseMsMax"/> where that is less.</summary>
     public int LeaseMs { get; private set; }
 
     /// <summary>Number of blocks.</summary>

@@ -44,11 +44,7 @@ public sealed partial class SiloHost
         /// <summary>It is started before it is listed.</summary>
         public KvError? Start() => null;
 
-        public async Task<bool> DrainAsync(TimeSpan deadline)
-        {
-            await resp.StopAsync(deadline);
-            return true;
-        }
+        public async Task<bool> DrainAsync(TimeSpan deadline) => await resp.StopAsync(deadline);
 
         public ValueTask DisposeAsync() => resp.DisposeAsync();
     }

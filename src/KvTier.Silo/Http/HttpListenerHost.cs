@@ -48,7 +48,7 @@ internal sealed class HttpListenerHost : IAsyncDisposable
         {
             await web.StartAsync();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
         {
             await web.DisposeAsync();
             return KvError.InvalidArgument("http.port", $"{options.Http.Address}:{options.Http.Port} ({e.Message})",

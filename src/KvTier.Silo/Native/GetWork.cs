@@ -58,10 +58,13 @@ internal sealed class GetWork
 
     /// <summary>The bytes asked for of a block that is a hit.</summary>
     /// <returns>False when they are not inside the block.</returns>
-    public bool TryRange(int index, out int offset, out int length)
+    public bool TryRange(int index, out int offset, out int length) => TryRange(index, results[index].Lease.Length, out offset, out length);
+
+    /// <summary>The bytes asked for of a block of a known length.</summary>
+    /// <returns>False when they are not inside the block.</returns>
+    public bool TryRange(int index, int blockLength, out int offset, out int length)
     {
         (offset, length) = ranges[index];
-        int blockLength = results[index].Lease.Length;
         if (length == 0) length = blockLength - offset;
         return offset <= blockLength && length <= blockLength - offset;
     }

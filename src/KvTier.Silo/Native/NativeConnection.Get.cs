@@ -29,8 +29,7 @@ internal sealed partial class NativeConnection
             return;
         }
 
-        await TakeLateSlotAsync();
-        _ = AnswerLateAsync(work, SendGetAsync);
+        await AnswerLaterAsync(work, SendGetAsync);
     }
 
     private KvError? BeginGet(GetWork work, in FrameHeader header, ReadOnlySpan<byte> body, long receivedAt)
@@ -61,16 +60,21 @@ internal sealed partial class NativeConnection
     /// <summary>All blocks of a request are held in host memory at one time: one that can't fit would wait for its own leases.</summary>
     private KvError? CheckRoom(GetWork work)
     {
-        long bytes = 0;
+        long bytes = 0, answerBytes = 0;
         int blocks = 0;
+        bool carriesBytes = work.Header.Opcode == Opcode.Get;
         for (int i = 0; i < work.Count; i++)
         {
             bool hit = work.IsHit(i);
             if (!hit && work.Results[i].Reason != MissReason.Deadline) continue;
             blocks++;
-            bytes += hit ? work.Results[i].Lease.Length : engine.Describe(work.Namespace, work.Ids[i]).Length;
+            int length = hit ? work.Results[i].Lease.Length : engine.Describe(work.Namespace, work.Ids[i]).Length;
+            bytes += length;
+            if (carriesBytes && work.TryRange(i, length, out _, out int asked)) answerBytes += asked;
         }
 
+        if (answerBytes > limits.FramePayloadBytesMax)
+            return KvError.LimitExceeded("get.payloadLength", answerBytes, limits.FramePayloadBytesMax);
         if (bytes > engine.Arena.CapacityBytes) return KvError.LimitExceeded("get.bytes", bytes,
             $"{engine.Arena.CapacityBytes}, the host memory; ask for fewer blocks");
         long most = context.Options.HostBlocks;
@@ -162,6 +166,24 @@ internal sealed partial class NativeConnection
         await lateSlots.WaitAsync();
     }
 
+    /// <summary>Answers beside the loop once there is a slot for late answers.</summary>
+    private async ValueTask AnswerLaterAsync(GetWork work, Func<GetWork, ValueTask> answer)
+    {
+        try
+        {
+            await TakeLateSlotAsync();
+        }
+        catch
+        {
+            // What waited to be sent could not be: the client is gone, and nobody else knows of these leases.
+            work.ReleaseAll(engine);
+            work.End();
+            throw;
+        }
+
+        _ = AnswerLateAsync(work, answer);
+    }
+
     /// <summary>Reads what is missing, then answers; holds a slot for late answers.</summary>
     private async Task AnswerLateAsync(GetWork work, Func<GetWork, ValueTask> answer)
     {
@@ -203,6 +225,6 @@ internal sealed partial class NativeConnection
     {
         if (e is not (System.Net.Sockets.SocketException or ObjectDisposedException or OperationCanceledException))
             context.Logger.ConnectionFailed(e, number);
-        if (!local.HoldsWritable) Abort();
+        EndForSilo();
     }
 }

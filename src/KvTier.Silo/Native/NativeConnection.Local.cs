@@ -67,8 +67,7 @@ internal sealed partial class NativeConnection
             return;
         }
 
-        await TakeLateSlotAsync();
-        _ = AnswerLateAsync(work, SendLocalGetAsync);
+        await AnswerLaterAsync(work, SendLocalGetAsync);
     }
 
     private KvError? BeginLocalGet(GetWork work, in FrameHeader header, ReadOnlySpan<byte> body, long receivedAt)

@@ -21,6 +21,13 @@ internal sealed partial class NativeConnection
         {
             if (!await input.SkipAsync(header.PayloadLength)) return false;
             await SendErrorAsync(header, refusal);
+            if (refusal.Code == ErrorCode.ShuttingDown && !refusing)
+            {
+                // All that came before is answered; a client that goes on asking must not hold the drain up.
+                await output.FlushAsync();
+                refusing = true;
+            }
+
             return true;
         }
 

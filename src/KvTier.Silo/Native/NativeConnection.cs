@@ -14,6 +14,9 @@ namespace KvTier.Silo.Native;
 /// </summary>
 internal sealed partial class NativeConnection
 {
+    /// <summary>Most bytes of a Hello's body: nobody who has not shown a token makes the silo keep more.</summary>
+    private const int HelloBytesMax = 64 << 10;
+
     private readonly NativeContext context;
     private readonly NativeConnections connections;
     private readonly BlockEngine engine;
@@ -31,6 +34,7 @@ internal sealed partial class NativeConnection
     private bool greeted;
     private bool clientEnded;
     private volatile bool busy;
+    private volatile bool refusing;
     private int aborted;
     private string? endReason;
 
@@ -51,8 +55,8 @@ internal sealed partial class NativeConnection
         lateSlots = new SemaphoreSlim(limits.InflightRequestsMax, limits.InflightRequestsMax);
     }
 
-    /// <summary>True when no request is being received or answered.</summary>
-    public bool IsIdle => !busy && lateSlots.CurrentCount == limits.InflightRequestsMax && !output.HasUnsent;
+    /// <summary>True when no request is being received or answered, or only such as are refused because the silo drains.</summary>
+    public bool IsIdle => (refusing || (!busy && !output.HasUnsent)) && lateSlots.CurrentCount == limits.InflightRequestsMax;
 
     /// <summary>Serves until the connection ends; gives back all that the client held.</summary>
     public async Task RunAsync()
@@ -71,6 +75,7 @@ internal sealed partial class NativeConnection
             endReason = "an unexpected error";
         }
 
+        busy = false;
         await CloseAsync();
         context.Logger.ConnectionEnded(number, endReason);
     }
@@ -101,6 +106,12 @@ internal sealed partial class NativeConnection
         endReason = $"{side} stalled";
         input.Stall.Stop();
         output.Stall.Stop();
+        EndForSilo();
+    }
+
+    /// <summary>Ends the connection for the silo's own reasons, as far as a client allows that may be writing into the arena.</summary>
+    private void EndForSilo()
+    {
         if (!local.HoldsWritable)
         {
             Abort();
@@ -137,6 +148,8 @@ internal sealed partial class NativeConnection
             if (status != FrameStatus.Ok) return await BreakAsync(header, FrameHeader.ErrorOf(status, input.Buffered, limits));
             long receivedAt = context.Time.GetTimestamp();
             input.Advance(FrameHeader.SizeBytes);
+            if (!greeted && header.BodyLength > HelloBytesMax)
+                return await BreakAsync(header, KvError.LimitExceeded("hello.bodyLength", header.BodyLength, HelloBytesMax));
             if (header.BodyLength > bodyBytes.Length) ResizeBody(header.BodyLength);
             Memory<byte> body = bodyBytes.AsMemory(0, header.BodyLength);
             if (!await input.ReadAsync(body)) return EndOfClient();

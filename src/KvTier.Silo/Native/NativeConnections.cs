@@ -11,6 +11,9 @@ internal sealed class NativeConnections : IAsyncDisposable
     private static readonly TimeSpan drainPoll = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan farewell = TimeSpan.FromSeconds(2);
 
+    /// <summary>Most connections that are being told why they are refused; more are closed without a word.</summary>
+    private const int RefusalsMax = 64;
+
     private readonly NativeContext context;
     private readonly ConcurrentDictionary<int, NativeConnection> open = new();
     private readonly ConcurrentDictionary<int, Task> running = new();
@@ -36,6 +39,20 @@ internal sealed class NativeConnections : IAsyncDisposable
     /// <summary>Serves an accepted socket, or refuses it when there are too many.</summary>
     public void Serve(Socket socket, bool isUnix)
     {
+        try
+        {
+            ServeAccepted(socket, isUnix);
+        }
+        catch (Exception e)
+        {
+            // A peer that has left already, most often. Whatever it was, others must be accepted.
+            socket.Dispose();
+            context.Logger.AcceptFailed(isUnix ? "unix" : "tcp", e.Message);
+        }
+    }
+
+    private void ServeAccepted(Socket socket, bool isUnix)
+    {
         int number = Interlocked.Increment(ref lastNumber);
         int listener = isUnix ? 1 : 0;
         int most = context.Limits.ConnectionsMax;
@@ -43,6 +60,12 @@ internal sealed class NativeConnections : IAsyncDisposable
         {
             Interlocked.Decrement(ref count);
             context.Metrics.ConnectionRefused();
+            if (running.Count > most + RefusalsMax)
+            {
+                socket.Dispose();
+                return;
+            }
+
             context.Logger.ConnectionRefused(number, most);
             KvError error = draining
                 ? new KvError(ErrorCode.ShuttingDown, "silo", context.Options.Name, "a silo that is not draining")
@@ -51,11 +74,21 @@ internal sealed class NativeConnections : IAsyncDisposable
             return;
         }
 
+        NativeConnection connection;
+        try
+        {
+            SocketTuning.Accepted(socket, isUnix, context.Options.SocketBufferBytes);
+            context.Logger.ConnectionOpened(number, isUnix ? "unix" : socket.RemoteEndPoint?.ToString() ?? "tcp");
+            connection = new NativeConnection(context, this, socket, number, isUnix);
+        }
+        catch
+        {
+            Interlocked.Decrement(ref count);
+            throw;
+        }
+
         context.Metrics.ConnectionOpened(listener);
-        SocketTuning.Accepted(socket, isUnix, context.Options.SocketBufferBytes);
-        var connection = new NativeConnection(context, this, socket, number, isUnix);
         open[number] = connection;
-        context.Logger.ConnectionOpened(number, isUnix ? "unix" : socket.RemoteEndPoint?.ToString() ?? "tcp");
         Track(number, Task.Run(async () =>
         {
             await connection.RunAsync();

@@ -98,7 +98,7 @@ internal sealed class NativeListener : ISiloListener
             {
                 return;
             }
-            catch (SocketException e)
+            catch (Exception e)
             {
                 if (stopping.IsCancellationRequested) return;
 

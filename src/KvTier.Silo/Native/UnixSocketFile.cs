@@ -10,7 +10,11 @@ internal static class UnixSocketFile
     public static KvError? Prepare(string path)
     {
         if (!File.Exists(path)) return null;
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+        {
+            // A listener whose backlog is full would keep a blocking connect waiting.
+            Blocking = false,
+        };
         try
         {
             probe.Connect(new UnixDomainSocketEndPoint(path));

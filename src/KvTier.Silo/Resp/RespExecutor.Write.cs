@@ -6,7 +6,13 @@ namespace KvTier.Silo.Resp;
 /// <summary>Commands that store values.</summary>
 internal sealed partial class RespExecutor
 {
-    private TimeSpan RoomDeadline => TimeSpan.FromMilliseconds(server.Limits.RoomMs);
+    /// <summary>Waits for room, no longer than is left of the time since a put began to wait: room that others take each time it comes must
+    /// not make the wait endless.</summary>
+    private ValueTask<bool> WaitForRoomAsync(int length, long start)
+    {
+        TimeSpan left = TimeSpan.FromMilliseconds(server.Limits.RoomMs) - server.Time.GetElapsedTime(start);
+        return left > TimeSpan.Zero ? Engine.WaitForRoomAsync(length, left) : ValueTask.FromResult(false);
+    }
 
     /// <summary>Makes room for a long value that is about to be received.</summary>
     /// <returns><see cref="RespPlace.Slot"/> with the value added to the list, or why its bytes have to be dropped.</returns>
@@ -16,11 +22,12 @@ internal sealed partial class RespExecutor
         if (!input.IsValue(valueIndex) || length > server.Limits.ValueBytesMax) return RespPlace.TooLong;
         int key = input.Command!.KeyOf(valueIndex);
         if (input.Place(key, out _) != RespPlace.Buffer || input.Length(key) > server.Limits.KeyBytesMax) return RespPlace.KeyTooLong;
+        long start = server.Time.GetTimestamp();
         while (true)
         {
             RespPlace place = TryReserve(key, length, 0, out bool wait);
             if (!wait) return place;
-            if (!await Engine.WaitForRoomAsync(length, RoomDeadline)) return RespPlace.NoRoom;
+            if (!await WaitForRoomAsync(length, start)) return RespPlace.NoRoom;
         }
     }
 
@@ -126,11 +133,12 @@ internal sealed partial class RespExecutor
 
     private async ValueTask<int> PrepareWhenRoomAsync(int key, int value, long expiryUnixMs)
     {
+        long start = server.Time.GetTimestamp();
         while (true)
         {
             int slot = TryPrepare(key, value, expiryUnixMs, out bool wait);
             if (!wait) return slot;
-            if (await Engine.WaitForRoomAsync(input.Length(value), RoomDeadline)) continue;
+            if (await WaitForRoomAsync(input.Length(value), start)) continue;
             Refuse(RespPlace.NoRoom, value);
             return -1;
         }
@@ -153,6 +161,8 @@ internal sealed partial class RespExecutor
     private async ValueTask CommitGetAsync(SetPlan plan, int slot)
     {
         BlockId id = Id(plan.Key);
+        long start = server.Time.GetTimestamp();
+        LeaseResult read = new(MissReason.Deadline, default);
         while (true)
         {
             BlockLease old;
@@ -164,10 +174,11 @@ internal sealed partial class RespExecutor
                 if (reason is not (MissReason.Deadline or MissReason.ShuttingDown)) outcome = Commit(plan, slot);
             }
 
-            if (reason == MissReason.Deadline)
+            // Held until here, so that what was read for this command has not left host memory again before it is looked at.
+            if (read.Reason == MissReason.None) Engine.Release(read.Lease);
+            if (reason == MissReason.Deadline && server.Time.GetElapsedTime(start) < ReadDeadline)
             {
-                LeaseResult read = await Engine.LeaseAsync(Namespace, id, ReadDeadline);
-                if (read.Reason == MissReason.None) Engine.Release(read.Lease);
+                read = await Engine.LeaseAsync(Namespace, id, ReadDeadline - server.Time.GetElapsedTime(start));
                 if (read.Reason != MissReason.Deadline) continue;
             }
 

@@ -80,12 +80,13 @@ internal sealed partial class RespListener : IAsyncDisposable
     /// <summary>
     /// Takes no more connections or commands, lets those under way be answered, and closes what is left after the deadline.
     /// </summary>
-    public async ValueTask StopAsync(TimeSpan deadline)
+    /// <returns>False when the deadline passed first.</returns>
+    public async ValueTask<bool> StopAsync(TimeSpan deadline)
     {
         Task[] left;
         lock (gate)
         {
-            if (stopping || server is null) return;
+            if (stopping || server is null) return true;
             stopping = true;
         }
 
@@ -93,22 +94,25 @@ internal sealed partial class RespListener : IAsyncDisposable
         await accepting;
         lock (gate) left = [.. running];
         foreach (RespConnection connection in server.Connections.Values) connection.StopReading();
+        bool inTime = true;
         try
         {
             await Task.WhenAll(left).WaitAsync(deadline, time);
         }
         catch (TimeoutException)
         {
+            inTime = false;
             LogAborted(logger, server.Connections.Count);
             foreach (RespConnection connection in server.Connections.Values) connection.Abort();
             await Task.WhenAll(left);
         }
 
         if (sweep is not null) await sweep.DisposeAsync();
+        return inTime;
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => StopAsync(TimeSpan.FromSeconds(5));
+    public async ValueTask DisposeAsync() => await StopAsync(TimeSpan.FromSeconds(5));
 
     private async Task AcceptAsync(Socket socket, RespServer target)
     {
@@ -153,9 +157,10 @@ internal sealed partial class RespListener : IAsyncDisposable
             if (limits.SocketBufferBytes > 0) client.SendBufferSize = client.ReceiveBufferSize = limits.SocketBufferBytes;
             connection = new RespConnection(target, client, target.Counters.AddConnection());
         }
-        catch (SocketException)
+        catch (Exception e)
         {
-            // It left between the accept and here.
+            // It left between the accept and here, most often. Whatever it was, others must be accepted.
+            LogNotServed(logger, e.Message);
             client.Dispose();
             return;
         }
@@ -214,6 +219,9 @@ internal sealed partial class RespListener : IAsyncDisposable
 
     [LoggerMessage(EventId = 6001, Level = LogLevel.Warning, Message = "RESP could not accept a connection: {Error}")]
     private static partial void LogAcceptFailed(ILogger logger, SocketError error);
+
+    [LoggerMessage(EventId = 6005, Level = LogLevel.Warning, Message = "RESP could not serve an accepted connection: {Error}")]
+    private static partial void LogNotServed(ILogger logger, string error);
 
     [LoggerMessage(EventId = 6002, Level = LogLevel.Error, Message = "RESP connection {Id} failed")]
     private static partial void LogConnectionFailed(ILogger logger, long id, Exception exception);

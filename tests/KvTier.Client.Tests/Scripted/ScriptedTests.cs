@@ -105,8 +105,10 @@ public sealed class ScriptedTests
         Assert.Equal(1, silo.Accepted);
     }
 
-    [Fact]
-    public async Task GetAsync_WhenTheSiloStallsMidPayload_EndsAtItsDeadlineAndTheConnectionLives()
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(100)]
+    public async Task GetAsync_WhenTheSiloStallsMidPayload_EndsAtItsDeadlineAndTheConnectionLives(int roomBytes)
     {
         await using var silo = new ScriptedSilo();
         (KvTierClient client, KvNamespace ns) = await ConnectAsync(silo, options => options.Connections = 1);
@@ -114,7 +116,7 @@ public sealed class ScriptedTests
         (byte[] key, byte[] payload, BlockId id) = Block(ns, 5, 1 << 20);
         Assert.True((await ns.PutAsync(key, payload)).IsOk);
         silo.Script = header => header.Opcode == Opcode.Get ? Act.HalfPayload : Act.Answer;
-        Result<BlockResult> late = await ns.GetAsync(new GetBlock(id, new byte[payload.Length]), TimeSpan.FromMilliseconds(100)).AsTask()
+        Result<BlockResult> late = await ns.GetAsync(new GetBlock(id, new byte[roomBytes]), TimeSpan.FromMilliseconds(100)).AsTask()
             .WaitAsync(Guard);
         Assert.Equal(ErrorCode.DeadlineExceeded, late.Error!.Code);
         silo.Script = _ => Act.Answer;
