@@ -4,7 +4,9 @@ using KvTier.Silo.Tests.Support;
 
 namespace KvTier.Silo.Tests;
 
-/// <summary>Redis clients that race, and values that host memory can't hold: what one client reads must fit one order of all writes.</summary>
+/// <summary>
+/// Redis clients that race, and values that host memory can't hold: what one client reads must fit one order of all writes.
+/// </summary>
 public sealed class RespTierTests : SiloTest
 {
     private const int Clients = 4;
