@@ -57,7 +57,7 @@ internal sealed partial class Connection
     {
         for (uint turn = 1; ; turn++)
         {
-            if (turn % EagerSocket.TurnsMax == 0) await Task.Yield();
+            await EagerSocket.TakeTurnAsync(turn).ConfigureAwait(false);
             if (!await FillAsync(FrameHeader.SizeBytes).ConfigureAwait(false)) return Ended();
             FrameStatus status = FrameHeader.TryParse(inbox.AsSpan(inboxStart, FrameHeader.SizeBytes), Limits, out FrameHeader header);
             if (status != FrameStatus.Ok) return FrameHeader.ErrorOf(status, inbox.AsSpan(inboxStart, FrameHeader.SizeBytes), Limits);

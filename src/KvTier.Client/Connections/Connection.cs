@@ -57,7 +57,7 @@ internal sealed partial class Connection : IAsyncDisposable
     public bool IsOpen => Volatile.Read(ref fault) is null;
 
     /// <summary>Starts the receive loop.</summary>
-    public void Start() => receiving = Task.Run(ReceiveAsync);
+    public void Start() => receiving = ConnectionThread.Run(ReceiveAsync, "kvtier receive");
 
     /// <summary>The handle of a namespace on this connection.</summary>
     public bool TryGetHandle(KvNamespace ns, out ushort handle)

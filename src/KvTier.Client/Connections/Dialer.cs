@@ -42,8 +42,7 @@ internal sealed class Dialer
         socket.ReceiveBufferSize = SocketBufferBytes;
         try
         {
-            await pipeline.ExecuteAsync(token => socket.ConnectAsync(endpoint.ToEndPoint(), token), CancellationToken.None)
-                .ConfigureAwait(false);
+            await pipeline.ExecuteAsync(token => ConnectAsync(socket, token), CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception error) when (error is SocketException or TimeoutRejectedException)
         {
@@ -61,6 +60,15 @@ internal sealed class Dialer
         connection.Abort(refused);
         await connection.DisposeAsync().ConfigureAwait(false);
         return refused;
+    }
+
+    /// <summary>Connects on a thread that may block, so that the runtime does not begin to watch the socket (see
+    /// <see cref="ConnectionThread"/>). A connect that takes too long ends when its socket is closed.</summary>
+    private async ValueTask ConnectAsync(Socket socket, CancellationToken token)
+    {
+        Task connect = Task.Factory.StartNew(
+            () => socket.Connect(endpoint.ToEndPoint()), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await connect.WaitAsync(token).ConfigureAwait(false);
     }
 
     private async ValueTask<KvError?> GreetAsync(Connection connection)

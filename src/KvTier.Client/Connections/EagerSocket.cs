@@ -13,7 +13,7 @@ public static class EagerSocket
 {
     /// <summary>
     /// Longest time of looking, in µs, before a call waits: several times what a wake-up takes (20 to 50 µs in a virtual machine), so that
-    /// a connection that carries blocks never sleeps between pieces, and little enough that an idle one costs nothing.
+    /// a connection that carries blocks never sleeps between pieces, and little enough that going idle costs next to nothing.
     /// </summary>
     public const int LookMicroseconds = 100;
 
@@ -24,6 +24,12 @@ public static class EagerSocket
     public const int TurnsMax = 64;
 
     private static readonly long lookTicks = Stopwatch.Frequency * LookMicroseconds / 1_000_000;
+
+    // Closing a socket wakes who waits for it; the slice is for the case that it does not.
+    private static readonly TimeSpan blockingSlice = TimeSpan.FromSeconds(1);
+
+    // A token does not wake who waits for a socket.
+    private static readonly TimeSpan cancellableSlice = TimeSpan.FromMilliseconds(2);
 
     /// <summary>Makes a socket ready for eager calls.</summary>
     public static void Prepare(Socket socket) => socket.Blocking = false;
@@ -44,7 +50,9 @@ public static class EagerSocket
             if (error != SocketError.WouldBlock || !LookOn(ref until)) break;
         }
 
-        return socket.ReceiveAsync(destination, SocketFlags.None, cancellation);
+        return ConnectionThread.IsCurrent
+            ? new ValueTask<int>(ReceiveBlocking(socket, destination.Span, cancellation))
+            : socket.ReceiveAsync(destination, SocketFlags.None, cancellation);
     }
 
     /// <summary>Sends some bytes.</summary>
@@ -62,7 +70,9 @@ public static class EagerSocket
             if (error != SocketError.WouldBlock || !LookOn(ref until)) break;
         }
 
-        return socket.SendAsync(source, SocketFlags.None);
+        return ConnectionThread.IsCurrent
+            ? new ValueTask<int>(SendBlocking(socket, source.Span))
+            : socket.SendAsync(source, SocketFlags.None);
     }
 
     /// <summary>Looks whether something has happened, for the same time as before a wait.</summary>
@@ -74,6 +84,37 @@ public static class EagerSocket
         long until = 0;
         while (!happened(state) && LookOn(ref until))
         {
+        }
+    }
+
+    /// <summary>Lets others have the thread now and then, when it is one of the pool's.</summary>
+    /// <param name="turn">Counts the frames or batches of the loop.</param>
+    public static async ValueTask TakeTurnAsync(uint turn)
+    {
+        if (turn % TurnsMax == 0 && !ConnectionThread.IsCurrent) await Task.Yield();
+    }
+
+    private static int ReceiveBlocking(Socket socket, Span<byte> destination, CancellationToken cancellation)
+    {
+        TimeSpan slice = cancellation.CanBeCanceled ? cancellableSlice : blockingSlice;
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            socket.Poll(slice, SelectMode.SelectRead);
+            int received = socket.Receive(destination, SocketFlags.None, out SocketError error);
+            if (error == SocketError.Success) return received;
+            if (error != SocketError.WouldBlock) throw new SocketException((int)error);
+        }
+    }
+
+    private static int SendBlocking(Socket socket, ReadOnlySpan<byte> source)
+    {
+        while (true)
+        {
+            socket.Poll(blockingSlice, SelectMode.SelectWrite);
+            int sent = socket.Send(source, SocketFlags.None, out SocketError error);
+            if (error == SocketError.Success) return sent;
+            if (error != SocketError.WouldBlock) throw new SocketException((int)error);
         }
     }
 

@@ -135,7 +135,7 @@ internal sealed partial class NativeConnection
         for (uint turn = 1; ; turn++)
         {
             busy = false;
-            if (turn % EagerSocket.TurnsMax == 0) await Task.Yield();
+            await EagerSocket.TakeTurnAsync(turn);
             if (!await input.FillAsync(FrameHeader.Magic.Length, midFrame: false)) return EndOfClient();
             busy = true;
             FrameStatus status = FrameHeader.TryParse(input.Buffered, limits, out FrameHeader header);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
+using KvTier.Client.Connections;
 using KvTier.Protocol;
 
 namespace KvTier.Silo.Native;
@@ -89,13 +90,13 @@ internal sealed class NativeConnections : IAsyncDisposable
 
         context.Metrics.ConnectionOpened(listener);
         open[number] = connection;
-        Track(number, Task.Run(async () =>
+        Track(number, ConnectionThread.Run(async () =>
         {
             await connection.RunAsync();
             open.TryRemove(number, out _);
             Interlocked.Decrement(ref count);
             context.Metrics.ConnectionClosed(listener);
-        }));
+        }, "kvtier connection"));
     }
 
     /// <summary>Takes no new work from now on, and waits until every request in flight is answered.</summary>

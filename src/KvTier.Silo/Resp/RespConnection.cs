@@ -50,7 +50,7 @@ internal sealed class RespConnection : IDisposable
         {
             for (uint turn = 1; await RunBatchAsync(); turn++)
             {
-                if (turn % EagerSocket.TurnsMax == 0) await Task.Yield();
+                await EagerSocket.TakeTurnAsync(turn);
                 await output.FlushAsync();
                 if (Session.Closing || !await ReceiveAsync()) break;
             }

@@ -176,7 +176,7 @@ internal sealed partial class RespListener : IAsyncDisposable
             target.Connections[connection.Session.Id] = connection;
 
             // Not on this thread: a busy client must not keep others from being accepted.
-            Task task = Task.Run(() => RunAsync(connection, target));
+            Task task = ConnectionThread.Run(() => RunAsync(connection, target), "kvtier resp");
             running.Add(task);
             _ = task.ContinueWith(Forget, TaskScheduler.Default);
         }
