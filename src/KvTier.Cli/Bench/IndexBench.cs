@@ -88,7 +88,7 @@ internal sealed class IndexBench : IBenchGroup
         return found == ids.Length ? took.TotalMicroseconds / Calls : throw new CliException(ExitCodes.Fault, "bench: a prefix missed");
     }
 
-    /// <summary>Time of one read whose place depends on the read before, in ns: what this machine's memory takes for a cache miss.</summary>
+    /// <summary>Time of one read whose place depends on the read before, in ns: what memory takes here for a cache miss.</summary>
     private static unsafe double RandomAccess(long bytes)
     {
         const int HugePageBytes = 2 << 20;
