@@ -31,6 +31,15 @@ public sealed partial class BlockEngine : IAsyncDisposable
         writer = new LogWriter(state, log, metrics);
     }
 
+    /// <summary>Longest that <see cref="DisposeAsync"/> waits for the device: 30 s on the engine's clock.</summary>
+    public static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// True when the engine was disposed while the device held a read or write for longer than <see cref="StopTimeout"/>. The kernel may
+    /// still write into the arena: arena and log must then be left as they are until the process ends. Default false.
+    /// </summary>
+    public bool IsAbandoned => state.Abandoned;
+
     /// <summary>The arena that offsets in reservations and leases refer to.</summary>
     public Arena Arena => state.Arena;
 
@@ -53,6 +62,15 @@ public sealed partial class BlockEngine : IAsyncDisposable
 
     /// <summary>Write-behind, for tests that step it themselves; null without an SSD tier.</summary>
     internal LogWriter? Writer => writer;
+
+    /// <summary>Reads of the log under way and waiting, for tests.</summary>
+    internal int ReadsUnderWay
+    {
+        get
+        {
+            lock (state.Gate) return reader?.Count ?? 0;
+        }
+    }
 
     /// <summary>Expiry, for tests that step it themselves.</summary>
     internal Sweeper Sweeper => sweeper;
@@ -102,17 +120,34 @@ public sealed partial class BlockEngine : IAsyncDisposable
         return error;
     }
 
-    /// <summary>Stops the background work without draining.</summary>
+    /// <summary>
+    /// Stops the background work without draining. Waits at most <see cref="StopTimeout"/> for reads and writes at the device; when one
+    /// hangs longer, <see cref="IsAbandoned"/> is true afterwards.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         if (state.Closed) return;
         lock (state.Gate) state.Draining = true;
+        Task stopping = StopAllAsync();
+        if (await Waiting.ForAsync(stopping, StopTimeout, state.Time))
+        {
+            await stopping;
+            lock (state.Gate) state.Dispose();
+            stop.Dispose();
+        }
+        else
+        {
+            lock (state.Gate) state.Abandon();
+        }
+
+        metrics.Dispose();
+    }
+
+    private async Task StopAllAsync()
+    {
         await StopLoopsAsync();
         if (writer is not null) await writer.CloseAsync();
         if (reader is not null) await reader.CloseAsync();
-        lock (state.Gate) state.Dispose();
-        metrics.Dispose();
-        stop.Dispose();
     }
 
     private async ValueTask StopLoopsAsync()

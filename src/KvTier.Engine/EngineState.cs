@@ -70,6 +70,9 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     /// <summary>True when the engine is disposed and its native memory gone.</summary>
     internal bool Closed { get; private set; }
 
+    /// <summary>True when it was closed with its native memory left in place, as a device that hangs may still use it.</summary>
+    internal bool Abandoned { get; private set; }
+
     /// <summary>True when the log has refused records for so long that blocks that are only in host memory may be evicted.</summary>
     internal bool LogGivenUp { get; private set; }
 
@@ -264,6 +267,15 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         }
     }
 
+    /// <summary>Closes without freeing anything: what hangs at the device refers to slots and entries.</summary>
+    internal void Abandon()
+    {
+        Closed = true;
+        Draining = true;
+        Abandoned = true;
+        Host.Room.Pulse();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -271,6 +283,12 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         Closed = true;
         Draining = true;
         Host.Room.Pulse();
+        Free();
+    }
+
+    /// <summary>Gives native memory back; after <see cref="Abandon"/> only once nothing is under way any more.</summary>
+    internal void Free()
+    {
         Host.Dispose();
         Index.Dispose();
         Keys.Dispose();

@@ -177,11 +177,11 @@ public sealed class BlockLog : IBlockLog
     {
         if (OldestSealed() is not { } number) return;
         long next = geometry.SegmentStart(number + 1);
+        indexes.Forget(number);
+        segments.Drop(number);
         Interlocked.Exchange(ref begin, next);
         committer!.BeginAddress = next;
         log!.UnsafeShiftBeginAddress(next);
-        indexes.Forget(number);
-        segments.Drop(number);
     }
 
     /// <summary>Commits what was appended, writes the indexes and closes the files: the next start reads nothing else.</summary>

@@ -37,6 +37,20 @@ public sealed class ReclaimTests
     }
 
     [Fact]
+    public async Task StepAsync_BlockDeletedJustBeforeItsSegmentIsDropped_LeavesATombstone()
+    {
+        // Until its file is gone, a crash could bring the record back: the delete has to be written.
+        var log = new FakeLog(SegmentBytes, 4 * SegmentBytes);
+        await using var harness = new EngineHarness(new EngineOptions { HostBlocksMax = 20 }, log);
+        bool? deleted = null;
+        log.OnDrop = () => deleted ??= harness.Engine.Delete(harness.Namespace, EngineHarness.IdOf(0));
+        for (int number = 0; number < 400 && deleted is null; number++) await PutAsync(harness, number);
+        await harness.FlushAsync();
+        Assert.True(deleted);
+        Assert.Contains(log.Records, each => each.Kind == LogRecordKind.Tombstone && each.Id == EngineHarness.IdOf(0));
+    }
+
+    [Fact]
     public async Task StepAsync_EverythingPinned_IsRefusedAsDiskFullAndRecovers()
     {
         var log = new FakeLog(SegmentBytes, 4 * SegmentBytes);

@@ -179,6 +179,29 @@ public sealed class SsdTierTests
         Assert.Equal(MissReason.ShuttingDown, harness.Engine.TryLease(harness.Namespace, EngineHarness.IdOf(1), out _));
     }
 
+    [Fact]
+    public async Task DisposeAsync_ReadHangs_EndsAtTheTimeoutAndLeavesTheMemory()
+    {
+        var log = new FakeLog();
+        EngineHarness harness = await WithOneOnSsdAsync(log);
+        var held = new TaskCompletionSource();
+        log.HoldReads = held;
+        Task<LeaseResult> get = harness.Engine.LeaseAsync(harness.Namespace, EngineHarness.IdOf(1), TimeSpan.FromSeconds(1)).AsTask();
+        Task disposing = harness.Engine.DisposeAsync().AsTask();
+        harness.Clock.Advance(BlockEngine.StopTimeout - TimeSpan.FromMilliseconds(1));
+        Assert.False(disposing.IsCompleted);
+        harness.Clock.Advance(TimeSpan.FromMilliseconds(1));
+        await disposing.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.True(harness.Engine.IsAbandoned);
+        Assert.NotEqual(0, harness.Arena.UsedBytes);
+        Assert.NotEqual(MissReason.None, (await get).Reason);
+
+        // The read ends after all; now the memory may go.
+        held.SetResult();
+        Assert.Equal(MissReason.ShuttingDown, harness.Engine.TryLease(harness.Namespace, EngineHarness.IdOf(1), out _));
+        await harness.FreeAbandonedAsync();
+    }
+
     // Block 1 is on SSD only; the last of the others fill host memory.
     private static async Task<EngineHarness> WithOneOnSsdAsync(FakeLog log, int hostBlocks = 1)
     {

@@ -68,8 +68,9 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
             return mustMakeRoom ? error : null;
         }
 
-        DropRest();
+        // The file goes first: once a block counts as evicted, a delete of it writes no tombstone, so a crash must not bring it back.
         log.DropOldestSegment();
+        DropRest();
         return null;
     }
 

@@ -96,10 +96,12 @@ internal sealed class SiloStore : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Closes engine, log, memory and folder.</summary>
+    /// <summary>Closes engine, log, memory and folder. Behind a device that hangs, all but the engine is left to the end of the
+    /// process: the kernel may still write into the memory.</summary>
     public async ValueTask DisposeAsync()
     {
         await Engine.DisposeAsync();
+        if (Engine.IsAbandoned) return;
         if (log is not null) await log.DisposeAsync();
         arena.Dispose();
         directory?.Dispose();

@@ -98,11 +98,21 @@ internal sealed class SegmentTable(ISegmentStore store, LogGeometry geometry, lo
         Close(segment);
     }
 
-    /// <summary>Removes a segment and its index file. Its room is free when the last reader has gone.</summary>
+    /// <summary>
+    /// Removes a segment and its index file. Its room is free when the last reader has gone. The file leaves the folder before readers
+    /// find the segment gone, so that nothing they miss comes back after a crash.
+    /// </summary>
     public void Drop(long number)
     {
         bool idle;
         Segment? segment;
+        lock (gate)
+        {
+            if (!segments.ContainsKey(number)) return;
+        }
+
+        store.Delete(number);
+        File.Delete(store.PathOf(SegmentIndexFile.NameOf(number)));
         lock (gate)
         {
             if (!segments.Remove(number, out segment)) return;
@@ -110,8 +120,6 @@ internal sealed class SegmentTable(ISegmentStore store, LogGeometry geometry, lo
             idle = segment.Users == 0;
         }
 
-        store.Delete(number);
-        File.Delete(store.PathOf(SegmentIndexFile.NameOf(number)));
         Interlocked.Add(ref diskBytes, -segment.IndexBytes);
         if (idle) Close(segment);
     }

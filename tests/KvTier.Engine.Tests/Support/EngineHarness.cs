@@ -106,6 +106,16 @@ internal sealed class EngineHarness : IAsyncDisposable
 
     private bool disposed;
 
+    /// <summary>Frees what an abandoned engine left, once its reads have ended.</summary>
+    internal async Task FreeAbandonedAsync()
+    {
+        disposed = true;
+        while (Engine.ReadsUnderWay > 0) await Task.Yield();
+        lock (Engine.State.Gate) Engine.State.Free();
+        Assert.Equal(0, Arena.UsedBytes);
+        Arena.Dispose();
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (disposed) return;

@@ -34,6 +34,9 @@ internal sealed class FakeLog : IBlockLog
 
     public TaskCompletionSource? HoldCommits { get; set; }
 
+    /// <summary>Called before a segment goes.</summary>
+    public Action? OnDrop { get; set; }
+
     public int Reads { get; private set; }
 
     public int Commits { get; private set; }
@@ -110,6 +113,7 @@ internal sealed class FakeLog : IBlockLog
 
     public void DropOldestSegment()
     {
+        OnDrop?.Invoke();
         lock (gate)
         {
             begin += segmentBytes;
