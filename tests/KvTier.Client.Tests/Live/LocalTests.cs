@@ -38,7 +38,7 @@ public sealed class LocalTests
 
             // The next request carries the leases back.
             Assert.Null(await client.PingAsync());
-            Assert.Equal(0, silo.Host.Engine.Stats.LeasedSlots);
+            await WaitUntilAsync(() => silo.Host.Engine.Stats.LeasedSlots == 0);
         }
     }
 
@@ -168,7 +168,7 @@ public sealed class LocalTests
             Assert.True(answer.IsHit);
             Assert.Equal(samples[1].Payload, bytes);
             Assert.Equal(BlockStatus.Miss, (await ns.GetAsync(new GetBlock(samples[2].Id, new byte[1]))).Value.Status);
-            Assert.Equal(0, silo.Host.Engine.Stats.ReservedSlots);
+            await WaitUntilAsync(() => silo.Host.Engine.Stats.ReservedSlots == 0);
         }
     }
 
@@ -213,7 +213,7 @@ public sealed class LocalTests
         }
     }
 
-    private static async Task WaitUntilAsync(Func<bool> condition)
+    internal static async Task WaitUntilAsync(Func<bool> condition)
     {
         using var guard = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (!condition())

@@ -230,7 +230,7 @@ public sealed class OperationTests
             Assert.Equal((0, 0), (client.LeasesHeld, client.ReservationsHeld));
         }
 
-        Assert.Equal(0, silo.Host.Engine.Stats.ReservedSlots);
+        await LocalTests.WaitUntilAsync(() => silo.Host.Engine.Stats.ReservedSlots == 0);
     }
 }
 
