@@ -62,7 +62,7 @@ public abstract class SiloTest : IAsyncLifetime
             if (host.State != SiloState.Stopped)
             {
                 // A client has the last byte of its answer a moment before the silo gives the lease back.
-                await UntilAsync(() => host.Engine.Stats is { LeasedSlots: 0, ReservedSlots: 0 }, "leases and reservations to be given back");
+                await UntilAsync(() => host.Engine.Stats is { LeasedSlots: 0, ReservedSlots: 0 }, "all leases to be given back");
             }
 
             await host.DisposeAsync();
