@@ -77,8 +77,11 @@ public class CommandProcessTests
 
     private static async Task<(int Code, string Out)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "kvtier"), arguments) { UseShellExecute = false,
-            RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "kvtier"), arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true
+        };
         using Process process = Process.Start(start)!;
         string text = await process.StandardOutput.ReadToEndAsync(TestSilo.Cancel);
         await process.WaitForExitAsync(TestSilo.Cancel);

@@ -84,8 +84,18 @@ public sealed class RoundTripTests
     {
         var limits = new Limits
         {
-            KeyBytesMax = 1, BlockBytesMax = 2, BatchBlocksMax = 3, FrameBodyBytesMax = 4, FramePayloadBytesMax = 5, ConnectionsMax = 6,
-            InflightRequestsMax = 7, LeasesMax = 8, ReservationsMax = 9, LeaseMsMax = 10, PinMsMax = 11, DeadlineMsMax = 12,
+            KeyBytesMax = 1,
+            BlockBytesMax = 2,
+            BatchBlocksMax = 3,
+            FrameBodyBytesMax = 4,
+            FramePayloadBytesMax = 5,
+            ConnectionsMax = 6,
+            InflightRequestsMax = 7,
+            LeasesMax = 8,
+            ReservationsMax = 9,
+            LeaseMsMax = 10,
+            PinMsMax = 11,
+            DeadlineMsMax = 12,
             NamespacesMax = 13,
         };
         using var buffer = new FrameBuffer(1);

@@ -28,7 +28,8 @@ public sealed class ValidationTests
             ("put.request", w => Put(w, [1], 9)),
         ["put.request: LimitExceeded: put.items.count is 4097; allowed: 4096"] = ("put.request", ManyItems),
         ["put.request: InvalidArgument: put.body is 2 elements; allowed: 6 or more"] = ("put.request", w => Numbers(w, 1, 0)),
-        ["put.request: InvalidArgument: put.body is missing; allowed: an array"] = ("put.request", _ => { }),
+        ["put.request: InvalidArgument: put.body is missing; allowed: an array"] = ("put.request", _ => { }
+        ),
         ["put.request: InvalidArgument: put.ns is string; allowed: an integer from 0 to 65535"] = ("put.request", TextAsNumber),
         ["get.request: InvalidArgument: get.ids is 17 bytes; allowed: a multiple of 16 bytes"] =
             ("get.request", w => Get(w, new byte[17], null)),

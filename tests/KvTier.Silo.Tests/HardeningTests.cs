@@ -16,7 +16,9 @@ public sealed class HardeningTests : SiloTest
     {
         SiloHost host = await StartAsync(WithSsd with
         {
-            HostBytes = 1 << 20, UnixSocket = null, Limits = new Limits { BlockBytesMax = 1 << 20, InflightRequestsMax = 1 },
+            HostBytes = 1 << 20,
+            UnixSocket = null,
+            Limits = new Limits { BlockBytesMax = 1 << 20, InflightRequestsMax = 1 },
         });
         RawClient owner = Connect(host);
         for (int i = 0; i < 60; i++) Blocks.Put(owner, ($"k{i}", 60_000));
@@ -45,7 +47,8 @@ public sealed class HardeningTests : SiloTest
         SiloOptions options = WithSsd;
         SiloHost host = await StartAsync(options with
         {
-            HostBytes = 1 << 20, Limits = options.Limits with { FramePayloadBytesMax = 150_000 },
+            HostBytes = 1 << 20,
+            Limits = options.Limits with { FramePayloadBytesMax = 150_000 },
         });
         RawClient client = Connect(host);
         for (int i = 0; i < 40; i++) Blocks.Put(client, ($"k{i}", 60_000));

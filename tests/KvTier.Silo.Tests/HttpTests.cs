@@ -92,8 +92,13 @@ public sealed class HttpTests : SiloTest
         try
         {
             promtool = Process.Start(
-                new ProcessStartInfo("promtool", "check metrics") { UseShellExecute = false, RedirectStandardInput = true,
-                RedirectStandardError = true, RedirectStandardOutput = true })!;
+                new ProcessStartInfo("promtool", "check metrics")
+                {
+                    UseShellExecute = false,
+                    RedirectStandardInput = true,
+                    RedirectStandardError = true,
+                    RedirectStandardOutput = true
+                })!;
         }
         catch (System.ComponentModel.Win32Exception e)
         {

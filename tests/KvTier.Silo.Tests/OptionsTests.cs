@@ -29,8 +29,12 @@ public sealed class OptionsTests : IDisposable
     [Fact]
     public void Load_OfEveryOptionsOwnText_ChangesNothing()
     {
-        SiloOptions options = SiloOptions.Default with { Namespaces = [new NamespaceDescriptor("acme", Profiles.Qwen3_8B)], Token = "t",
-            UnixSocket = "/tmp/x" };
+        SiloOptions options = SiloOptions.Default with
+        {
+            Namespaces = [new NamespaceDescriptor("acme", Profiles.Qwen3_8B)],
+            Token = "t",
+            UnixSocket = "/tmp/x"
+        };
         SiloOptions again = SiloOptionsLoader.Load(null, null,
             SiloOptionTable.All.Select(o => KeyValuePair.Create(o.Name, o.Show(options)))).Value;
         Assert.All(SiloOptionTable.All, option => Assert.Equal(option.Show(options), option.Show(again)));
@@ -107,8 +111,13 @@ public sealed class OptionsTests : IDisposable
     [Fact]
     public async Task Start_WithResp_AnswersRedisClients_AndRegistersItsNamespaces()
     {
-        SiloOptions options = new() { Port = 0, HostBytes = 1 << 20, Http = new HttpOptions { Enabled = false },
-            Resp = new RespOptions { Enabled = true, Port = 0 } };
+        SiloOptions options = new()
+        {
+            Port = 0,
+            HostBytes = 1 << 20,
+            Http = new HttpOptions { Enabled = false },
+            Resp = new RespOptions { Enabled = true, Port = 0 }
+        };
         await using SiloHost host = (await SiloHost.StartAsync(options)).Value;
         using var client = new System.Net.Sockets.TcpClient();
         await client.ConnectAsync(host.Endpoints.Resp!);

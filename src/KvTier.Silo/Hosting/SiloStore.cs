@@ -38,8 +38,12 @@ internal sealed class SiloStore : IAsyncDisposable
     /// <summary>Opens folder, log and memory. Nothing is served before <see cref="Recover"/>.</summary>
     public static Result<SiloStore> Open(SiloOptions options, TimeProvider time, ILogger logger)
     {
-        var arenaOptions = new ArenaOptions { CapacityBytes = options.HostBytes, Shared = options.SharedMemory,
-            Prefault = options.Prefault };
+        var arenaOptions = new ArenaOptions
+        {
+            CapacityBytes = options.HostBytes,
+            Shared = options.SharedMemory,
+            Prefault = options.Prefault
+        };
         int stale = Arena.ReapStale(arenaOptions.SharedDirectory);
         if (stale > 0) logger.StaleArenasRemoved(stale);
         DataDirectory? folder = null;

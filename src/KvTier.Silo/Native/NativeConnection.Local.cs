@@ -170,8 +170,11 @@ internal sealed partial class NativeConnection
             body.Overlaps(item.Key, out int keyOffset);
             work.Entries[i] = new PutEntry
             {
-                Id = BlockId.Compute(ns.Id, item.Key), KeyOffset = keyOffset, KeyLength = item.Key.Length, Length = item.Length,
-                    Codec = item.Codec,
+                Id = BlockId.Compute(ns.Id, item.Key),
+                KeyOffset = keyOffset,
+                KeyLength = item.Key.Length,
+                Length = item.Length,
+                Codec = item.Codec,
             };
         }
 

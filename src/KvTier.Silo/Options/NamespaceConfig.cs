@@ -26,8 +26,12 @@ internal static class NamespaceConfig
         }
 
         string profileName = values.GetValueOrDefault("profile", "");
-        ModelProfile start = Profiles.Find(profileName) ?? new ModelProfile { Name = profileName, Kind = AttentionKind.Gqa,
-            Rope = new RopeParameters(0) };
+        ModelProfile start = Profiles.Find(profileName) ?? new ModelProfile
+        {
+            Name = profileName,
+            Kind = AttentionKind.Gqa,
+            Rope = new RopeParameters(0)
+        };
         if (!ApplyFields(start, values).TryGet(out ModelProfile? profile, out KvError? error)) return error;
         var descriptor = new NamespaceDescriptor(values.GetValueOrDefault("tenant", ""), profile);
         return descriptor.Validate() is { } invalid ? invalid : descriptor;

@@ -137,7 +137,13 @@ internal static class RespCommandTable
         string name, RespVerb verb, int arity, string flags, string categories, string group, string summary, int last = 1, int step = 1) =>
         new(name, verb, arity)
         {
-            Flags = flags, Categories = categories, Group = group, Summary = summary, FirstKey = 1, LastKey = last, KeyStep = step,
+            Flags = flags,
+            Categories = categories,
+            Group = group,
+            Summary = summary,
+            FirstKey = 1,
+            LastKey = last,
+            KeyStep = step,
         };
 
     private static RespCommand[] Client() =>

@@ -225,8 +225,15 @@ public sealed class ScriptedTests
     [Fact]
     public async Task PutAsync_AboveALimitOfTheSilo_NamesFieldValueAndLimitAndSendsNothing()
     {
-        await using var silo = new ScriptedSilo { Limits = Limits.Default with { BatchBlocksMax = 3, BlockBytesMax = 1000,
-            KeyBytesMax = 8 } };
+        await using var silo = new ScriptedSilo
+        {
+            Limits = Limits.Default with
+            {
+                BatchBlocksMax = 3,
+                BlockBytesMax = 1000,
+                KeyBytesMax = 8
+            }
+        };
         (KvTierClient client, KvNamespace ns) = await ConnectAsync(silo);
         await using KvTierClient closing = client;
         Assert.Equal(KvError.LimitExceeded("block.length", 1001, 1000), (await ns.PutAsync(new byte[8], new byte[1001])).Error);

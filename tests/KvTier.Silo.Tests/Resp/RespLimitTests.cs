@@ -9,7 +9,12 @@ public sealed class RespLimitTests
 {
     private static readonly RespLimits small = new()
     {
-        ConnectionsMax = 2, ValueBytesMax = 100_000, ArgumentBytesMax = 200_000, QueryBytesMax = 400_000, StallMs = 500, RoomMs = 200,
+        ConnectionsMax = 2,
+        ValueBytesMax = 100_000,
+        ArgumentBytesMax = 200_000,
+        QueryBytesMax = 400_000,
+        StallMs = 500,
+        RoomMs = 200,
     };
 
     [Fact]
@@ -86,8 +91,11 @@ public sealed class RespLimitTests
     [Fact]
     public async Task Client_ThatDoesNotRead_IsClosedAndItsLeaseComesBack()
     {
-        await using RespSilo silo = await RespSilo.StartAsync(limits: small with { ValueBytesMax = 16 << 20,
-            SocketBufferBytes = 64 << 10 });
+        await using RespSilo silo = await RespSilo.StartAsync(limits: small with
+        {
+            ValueBytesMax = 16 << 20,
+            SocketBufferBytes = 64 << 10
+        });
         using var client = new RespClient(silo.Port);
         Assert.Equal("+OK\r\n", client.Call("SET", "k", new string('x', 16 << 20)));
         byte[] gets = [.. Enumerable.Repeat(RespClient.Encode([.. new[] { "GET"u8.ToArray(), "k"u8.ToArray() }]), 50).SelectMany(bytes =>

@@ -39,7 +39,8 @@ internal sealed class RawClient : IDisposable
         bool unix = endPoint is UnixDomainSocketEndPoint;
         Socket = new Socket(endPoint.AddressFamily, SocketType.Stream, unix ? ProtocolType.Unspecified : ProtocolType.Tcp)
         {
-            ReceiveTimeout = GuardMs, SendTimeout = GuardMs,
+            ReceiveTimeout = GuardMs,
+            SendTimeout = GuardMs,
         };
         if (!unix) Socket.NoDelay = true;
         Socket.Connect(endPoint);
