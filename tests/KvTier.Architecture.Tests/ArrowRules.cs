@@ -13,12 +13,13 @@ internal static class ArrowRules
         ["KvTier.Codecs"] = ["KvTier.Abstractions", "KvTier.Kernels"],
         ["KvTier.Storage"] = ["KvTier.Abstractions", "KvTier.Memory"],
         ["KvTier.Engine"] = ["KvTier.Abstractions", "KvTier.Memory"],
+        ["KvTier.Recall"] = ["KvTier.Abstractions", "KvTier.Memory", "KvTier.Kernels", "KvTier.Engine"],
         ["KvTier.Cluster"] = ["KvTier.Abstractions", "KvTier.Protocol"],
         ["KvTier.Client"] = ["KvTier.Abstractions", "KvTier.Memory", "KvTier.Protocol"],
         ["KvTier.Silo"] =
         [
             "KvTier.Abstractions", "KvTier.Memory", "KvTier.Protocol", "KvTier.Kernels", "KvTier.Kernels.Device", "KvTier.Codecs",
-            "KvTier.Storage", "KvTier.Engine", "KvTier.Cluster", "KvTier.Client",
+            "KvTier.Storage", "KvTier.Engine", "KvTier.Recall", "KvTier.Cluster", "KvTier.Client",
         ],
         // Abstractions comes with either of the two; naming it is no new arrow.
         ["KvTier.Cli"] = ["KvTier.Abstractions", "KvTier.Client", "KvTier.Silo"],

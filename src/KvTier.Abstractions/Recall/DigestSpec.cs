@@ -1,0 +1,83 @@
+namespace KvTier;
+
+/// <summary>What stands in for a chunk when recall scores it. The numbers are part of the wire protocol and of the disk format.</summary>
+public enum DigestKind : byte
+{
+    /// <summary>Mean of the chunk's keys (ShadowKV's landmark, TriForce, InfLLM).</summary>
+    Mean = 1,
+
+    /// <summary>Smallest and largest value of every channel (Quest): an upper bound of every q·k in the chunk.</summary>
+    MinMax = 2,
+
+    /// <summary>Centre and mean deviation of every channel (ArkVale's cuboid); tighter than min/max, and not a bound.</summary>
+    Cuboid = 3,
+
+    /// <summary>Mean and variance of the keys and mean of the values: our own digest, and the default.</summary>
+    Moments = 4,
+
+    /// <summary>k-means clusters of a segment's keys with sizes and sums of values (Squeezed Attention, RetroInfer, LouisKV).</summary>
+    Centroids = 5,
+
+    /// <summary>Keys vector-quantised under a metric learnt from queries (A²ATS); scores single tokens.</summary>
+    Vq = 6,
+}
+
+/// <summary>How the numbers of a digest are stored. The numbers are part of the wire protocol and of the disk format.</summary>
+public enum DigestForm : byte
+{
+    /// <summary>IEEE 754 binary32.</summary>
+    Float32 = 1,
+
+    /// <summary>IEEE 754 binary16.</summary>
+    Float16 = 2,
+
+    /// <summary>Signed 8-bit integers with one fp32 scale a row.</summary>
+    Int8 = 3,
+}
+
+/// <summary>Which digests a sequence keeps. A sequence may keep several.</summary>
+public sealed record DigestSpec
+{
+    /// <summary>What stands in for a chunk. Default <see cref="DigestKind.Moments"/>.</summary>
+    public DigestKind Kind { get; init; } = DigestKind.Moments;
+
+    /// <summary>Tokens of a chunk: 8, 16, 32 or 64, and a divisor of the profile's block tokens. For centroids the mean size of a cluster.
+    /// Default 16.</summary>
+    public int ChunkTokens { get; init; } = 16;
+
+    /// <summary>How its numbers are stored. Default fp16.</summary>
+    public DigestForm Form { get; init; } = DigestForm.Float16;
+
+    /// <summary>Chunks below one node of an upper level that is scored first (LeoAM, LServe, LouisKV's two levels): 0 for a flat digest,
+    /// else
+    /// 2 to 64. Default 0.</summary>
+    public int Fanout { get; init; }
+
+    /// <summary>Chunks of each KV head whose keys their digest stands for worst and that are always read (ShadowKV's outliers). Default 0.
+    /// </summary>
+    public int OutlierChunks { get; init; }
+
+    /// <summary>Entries of the codebook of <see cref="DigestKind.Vq"/>, 16 to 4,096; 0 for other kinds. Default 0.</summary>
+    public int CodebookSize { get; init; }
+
+    /// <summary>Checks every field against each other and against a profile.</summary>
+    /// <returns>Null when the digests can be built for it, else the first error.</returns>
+    public KvError? Validate(ModelProfile profile)
+    {
+        if (!Enum.IsDefined(Kind)) return KvError.InvalidArgument("digest.kind", Kind, "mean, minmax, cuboid, moments, centroids or vq");
+        if (!Enum.IsDefined(Form)) return KvError.InvalidArgument("digest.form", Form, "fp32, fp16 or int8");
+        if (ChunkTokens is not (8 or 16 or 32 or 64)) return KvError.InvalidArgument("digest.chunkTokens", ChunkTokens, "8, 16, 32 or 64");
+        if (profile.BlockTokens % ChunkTokens != 0)
+        {
+            return KvError.InvalidArgument(
+                "digest.chunkTokens", ChunkTokens, $"a divisor of the profile's blockTokens, {profile.BlockTokens}");
+        }
+
+        if (Fanout is not (0 or (>= 2 and <= 64))) return KvError.InvalidArgument("digest.fanout", Fanout, "0 or 2 to 64");
+        if (OutlierChunks is < 0 or > 4096) return KvError.InvalidArgument("digest.outlierChunks", OutlierChunks, "0 to 4096");
+        bool codebookFits = Kind == DigestKind.Vq ? CodebookSize is >= 16 and <= 4096 : CodebookSize == 0;
+        return codebookFits
+            ? null
+            : KvError.InvalidArgument("digest.codebookSize", CodebookSize, Kind == DigestKind.Vq ? "16 to 4096" : "0 for this kind");
+    }
+}

@@ -1,0 +1,37 @@
+namespace KvTier.Recall;
+
+/// <summary>
+/// The digests of one sequence under one <see cref="DigestSpec"/>: all layers, all KV heads. Its sequence's grain is the only one who
+/// changes
+/// it; <see cref="Select"/> may run for several layers at once while nobody changes it.
+/// </summary>
+internal abstract class DigestIndex : IDisposable
+{
+    /// <summary>What it keeps.</summary>
+    internal abstract DigestSpec Spec { get; }
+
+    /// <summary>Tokens it covers.</summary>
+    internal abstract long Tokens { get; }
+
+    /// <summary>Native bytes; what is shared with forks is counted in each.</summary>
+    internal abstract long NativeBytes { get; }
+
+    /// <summary>Chunks with a NaN or an infinity in a key: always chosen, never scored.</summary>
+    internal abstract long QuarantinedChunks { get; }
+
+    /// <summary>Builds the digests of a block: the next one, or the last one anew when it was partly filled.</summary>
+    /// <param name="block">Number of the block in the sequence: the count of blocks so far, or one less.</param>
+    /// <param name="tokens">Tokens in it, 1 to B.</param>
+    /// <param name="payload">Its payload, as stored.</param>
+    internal abstract void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload);
+
+    /// <summary>A copy that shares what is full and copies the rest when it is written (copy on write).</summary>
+    /// <param name="blocks">Blocks that the copy has, at most as many as this has.</param>
+    internal abstract DigestIndex Fork(int blocks);
+
+    /// <summary>Chooses the units of every KV head for one layer, and estimates the rest where the selector says so.</summary>
+    internal abstract void Select(in SelectRequest request, Selection selection);
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}

@@ -1,0 +1,63 @@
+using KvTier.Kernels;
+
+namespace KvTier.Recall;
+
+/// <summary>The units chosen for one layer, by KV head, and estimates for the rest. Made once and used again.</summary>
+internal sealed class Selection
+{
+    private readonly int[][] units;
+    private readonly int[] counts;
+    private readonly AttentionPart?[] estimates;
+
+    /// <summary>Makes an empty selection.</summary>
+    /// <param name="kvHeads">KV heads (H).</param>
+    internal Selection(int kvHeads)
+    {
+        units = new int[kvHeads][];
+        units.AsSpan().Fill([]);
+        counts = new int[kvHeads];
+        estimates = new AttentionPart?[kvHeads];
+    }
+
+    /// <summary>Tokens of a unit: the chunk size, or 1.</summary>
+    internal int UnitTokens { get; set; }
+
+    /// <summary>Units scored, inner nodes counted.</summary>
+    internal long UnitsScored;
+
+    /// <summary>Bytes of digests read.</summary>
+    internal long DigestBytes;
+
+    /// <summary>True when the choice is certain to be the best by its scores. KV heads clear it.</summary>
+    internal bool Certified { get; set; } = true;
+
+    /// <summary>The units chosen for a KV head, ascending.</summary>
+    internal ReadOnlySpan<int> Units(int kvHead) => units[kvHead].AsSpan(0, counts[kvHead]);
+
+    /// <summary>Takes a KV head's units, in any order; they are sorted.</summary>
+    internal void Set(int kvHead, ReadOnlySpan<int> chosen)
+    {
+        if (units[kvHead].Length < chosen.Length) units[kvHead] = new int[Math.Max(chosen.Length, 2 * units[kvHead].Length)];
+        chosen.CopyTo(units[kvHead]);
+        counts[kvHead] = chosen.Length;
+        units[kvHead].AsSpan(0, chosen.Length).Sort();
+    }
+
+    /// <summary>The estimate of what a KV head's queries <c>[W · G]</c> (window outside, group inside) would get from what was not
+    /// chosen; null
+    /// when there is none.</summary>
+    internal AttentionPart? Estimate(int kvHead) => estimates[kvHead];
+
+    /// <summary>Sets or removes a KV head's estimate.</summary>
+    internal void SetEstimate(int kvHead, AttentionPart? estimate) => estimates[kvHead] = estimate;
+
+    /// <summary>Forgets everything but the room.</summary>
+    internal void Clear()
+    {
+        counts.AsSpan().Clear();
+        estimates.AsSpan().Clear();
+        UnitsScored = 0;
+        DigestBytes = 0;
+        Certified = true;
+    }
+}
