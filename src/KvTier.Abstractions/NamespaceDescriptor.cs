@@ -25,6 +25,12 @@ public sealed record NamespaceDescriptor(string Tenant, ModelProfile Profile)
     /// </summary>
     public string Name => $"{Tenant}/{Profile.Name}";
 
+    /// <summary>
+    /// True when the tenant begins with <c>_</c>: the silo's own state. No client opens or sees it, and its blocks stay in the log until
+    /// they are deleted.
+    /// </summary>
+    public bool IsInternal => Tenant.StartsWith('_');
+
     /// <summary>The fingerprint, computed once.</summary>
     public NamespaceId Id => id ??= ComputeId();
 

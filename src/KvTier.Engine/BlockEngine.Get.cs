@@ -177,5 +177,6 @@ public sealed partial class BlockEngine
     private bool IsInHost(in BlockEntry entry) => entry.Slot >= 0 && state.Host.Slots[entry.Slot].State == SlotState.Sealed;
 
     private TierSet TiersOf(in BlockEntry entry) =>
-        (IsInHost(entry) ? TierSet.Host : TierSet.None) | (entry.Address.IsNone ? TierSet.None : TierSet.Ssd);
+        (entry.Has(EntryFlags.OnDevice) ? TierSet.Device : TierSet.None)
+        | (IsInHost(entry) ? TierSet.Host : TierSet.None) | (entry.Address.IsNone ? TierSet.None : TierSet.Ssd);
 }

@@ -172,6 +172,7 @@ public sealed partial class BlockEngine
     {
         state.Keys.Remove(put.Key, put.KeyLength);
         if (entry.Slot >= 0) state.DetachSlot(ref entry);
+        state.LeaveDevice(ref entry);
         state.SetAddress(ref entry, LogAddress.None);
         entry.Flags &= ~(EntryFlags.Hot | EntryFlags.ReadOnce);
     }

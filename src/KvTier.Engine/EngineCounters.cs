@@ -10,6 +10,10 @@ internal sealed class EngineCounters
     internal long DirtyBlocks;
     internal long LeasedSlots;
     internal long ReservedSlots;
+    internal long ScratchSlots;
+    internal long ScratchBytes;
+    internal long DeviceBlocks;
+    internal long Demotions;
     internal long Puts;
     internal long PutsPresent;
     internal long PutBytes;

@@ -15,6 +15,15 @@ internal sealed partial class EngineState
         return true;
     }
 
+    /// <summary>True when a block is pinned now. A pin whose time has run out ends here, before the sweep comes by.</summary>
+    internal bool IsPinned(uint number)
+    {
+        if (!Index[number].Has(EntryFlags.Pinned)) return false;
+        if (Pins.Get(number) > NowUnixMs) return true;
+        Unpin(number);
+        return false;
+    }
+
     /// <summary>Sets when a block expires.</summary>
     internal void SetExpiry(ref BlockEntry entry, long expiryUnixMs)
     {
@@ -40,6 +49,30 @@ internal sealed partial class EngineState
             Generation = record.Generation,
             Bytes = entry.Length,
         });
+    }
+
+    /// <summary>Frees a slot that belonged to no block.</summary>
+    internal void FreeScratch(int slot)
+    {
+        Counters.ScratchSlots--;
+        Counters.ScratchBytes -= Host.Slots[slot].Capacity;
+        Host.Free(slot);
+    }
+
+    /// <summary>Notes whether the device tier has a copy of a block.</summary>
+    internal void SetOnDevice(ref BlockEntry entry, bool isOnDevice)
+    {
+        if (entry.Has(EntryFlags.OnDevice) == isOnDevice) return;
+        entry.Flags ^= EntryFlags.OnDevice;
+        Counters.DeviceBlocks += isOnDevice ? 1 : -1;
+    }
+
+    /// <summary>The block goes or gets other content: the device tier has to let go of its copy.</summary>
+    internal void LeaveDevice(ref BlockEntry entry)
+    {
+        if (!entry.Has(EntryFlags.OnDevice)) return;
+        SetOnDevice(ref entry, isOnDevice: false);
+        OnDeviceBlockGone?.Invoke(entry.Namespace, entry.Id);
     }
 
     /// <summary>A block is put that is here: when its record went with a segment of the log, it is written again, as the put may ask for a

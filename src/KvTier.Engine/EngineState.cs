@@ -73,6 +73,12 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     /// <summary>True when it was closed with its native memory left in place, as a device that hangs may still use it.</summary>
     internal bool Abandoned { get; private set; }
 
+    /// <summary>Bytes of slots that may be scratch at one time.</summary>
+    internal long ScratchBytesMax => Options.ScratchBytesMax > 0 ? Options.ScratchBytesMax : Arena.CapacityBytes / 4;
+
+    /// <summary>Told of blocks whose copy in device memory is void.</summary>
+    internal Action<ushort, BlockId>? OnDeviceBlockGone { get; set; }
+
     /// <summary>True when the log has refused records for so long that blocks that are only in host memory may be evicted.</summary>
     internal bool LogGivenUp { get; private set; }
 
@@ -86,8 +92,11 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     public bool MayGo(int slot)
     {
         ref HostSlot record = ref Host.Slots[slot];
-        return record.Leases == 0 && record.Holds == 0 && (!record.Has(SlotFlags.Dirty) || LogGivenUp);
+        return record.Leases == 0 && record.Holds == 0 && (!record.Has(SlotFlags.Dirty) || (LogGivenUp && !IsKept(record.Entry)));
     }
+
+    /// <summary>True when the block may not leave the engine but by a delete; from host memory it may, while its record is in the log.</summary>
+    internal bool IsKept(uint number) => Namespaces.IsKept(Index[number].Namespace);
 
     /// <inheritdoc/>
     public ulong Fingerprint(int slot)
@@ -151,7 +160,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         ref HostSlot record = ref Host.Slots[slot];
         if (record.State != SlotState.Sealed || (record.Has(SlotFlags.Dirty) && !LogGivenUp)) return;
         ref BlockEntry entry = ref Index[record.Entry];
-        if (entry.Has(EntryFlags.Pinned)) return;
+        if (entry.Has(EntryFlags.Pinned) || (entry.Address.IsNone && IsKept(record.Entry))) return;
         Host.EnterOrder(slot, BlockIndex.Hash(entry.Namespace, entry.Id), cold);
     }
 
@@ -163,6 +172,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     {
         ref BlockEntry entry = ref Index[number];
         if (entry.Slot >= 0) DetachSlot(ref entry);
+        LeaveDevice(ref entry);
         SetAddress(ref entry, LogAddress.None);
         if (tombstone && HasLog && entry.Has(EntryFlags.Traced))
         {
@@ -206,7 +216,8 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     {
         ref HostSlot record = ref Host.Slots[slot];
         if (record.Leases > 0 || record.Holds > 0) return;
-        if (record.State == SlotState.Orphan) Host.Free(slot);
+        if (record.State == SlotState.Scratch) FreeScratch(slot);
+        else if (record.State == SlotState.Orphan) Host.Free(slot);
         else Host.Refresh(slot);
     }
 

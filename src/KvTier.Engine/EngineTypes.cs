@@ -125,6 +125,9 @@ public sealed record EngineOptions
     /// </summary>
     public int LogRefusedGraceMs { get; init; } = 1000;
 
+    /// <summary>Bytes of host memory that slots without a block may take at one time; 0 for a quarter of the arena. Default 0.</summary>
+    public long ScratchBytesMax { get; init; }
+
     /// <summary>Checks every option.</summary>
     /// <returns>Null when all are valid, else the first error.</returns>
     public KvError? Validate()
@@ -135,6 +138,7 @@ public sealed record EngineOptions
         if (MissLedgerEntries is < 0 or > 1 << 28) return KvError.InvalidArgument("missLedgerEntries", MissLedgerEntries, "0 to 268435456");
         if (PutWaitMs < 0) return KvError.InvalidArgument("putWaitMs", PutWaitMs, "0 or more");
         if (WriteBatchBytes < 1) return KvError.InvalidArgument("writeBatchBytes", WriteBatchBytes, "1 or more");
+        if (ScratchBytesMax < 0) return KvError.InvalidArgument("scratchBytesMax", ScratchBytesMax, "0 or more");
         if (SsdReadsMax < 1) return KvError.InvalidArgument("ssdReadsMax", SsdReadsMax, "1 or more");
         if (LogRefusedGraceMs < 0) return KvError.InvalidArgument("logRefusedGraceMs", LogRefusedGraceMs, "0 or more");
         return Limits.KeyBytesMax is < 1 or > 512
@@ -175,6 +179,18 @@ public sealed record EngineStats
 
     /// <summary>Slots being written now.</summary>
     public long ReservedSlots { get; init; }
+
+    /// <summary>Slots that belong to no block, leased now.</summary>
+    public long ScratchSlots { get; init; }
+
+    /// <summary>Bytes of them, by slot capacity.</summary>
+    public long ScratchBytes { get; init; }
+
+    /// <summary>Blocks of which the device tier has a copy.</summary>
+    public long DeviceBlocks { get; init; }
+
+    /// <summary>Copies in host memory that were let go by request.</summary>
+    public long Demotions { get; init; }
 
     /// <summary>Blocks pinned now.</summary>
     public long PinnedBlocks { get; init; }

@@ -20,6 +20,9 @@ internal sealed class NamespaceTable(int namespacesMax)
     /// <summary>Fingerprint of a namespace.</summary>
     internal NamespaceId IdOf(ushort ns) => all[ns].Id;
 
+    /// <summary>True when the blocks of a namespace may not leave the engine but by a delete.</summary>
+    internal bool IsKept(ushort ns) => all[ns].IsInternal;
+
     /// <summary>Number of blocks of a namespace, to be changed in place.</summary>
     internal ref long Blocks(ushort ns) => ref blocks[ns];
 

@@ -86,6 +86,12 @@ internal sealed class HostTier : IDisposable
         if (Slots[slot].Has(SlotFlags.Ordered)) order.Touch(slot);
     }
 
+    /// <summary>The slot's block is not wanted: it goes before others.</summary>
+    internal void Cool(int slot)
+    {
+        if (Slots[slot].Has(SlotFlags.Ordered)) order.Cool(slot);
+    }
+
     /// <summary>Puts a slot into the victim order.</summary>
     internal void EnterOrder(int slot, ulong fingerprint, bool cold)
     {

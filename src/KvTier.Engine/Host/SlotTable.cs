@@ -20,6 +20,9 @@ internal enum SlotState : byte
 
     /// <summary>Its block was deleted or replaced; readers still hold it.</summary>
     Orphan,
+
+    /// <summary>Belongs to no block; its holder writes it.</summary>
+    Scratch,
 }
 
 /// <summary>Facts about a slot that are one bit each.</summary>

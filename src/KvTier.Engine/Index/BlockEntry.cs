@@ -20,6 +20,9 @@ internal enum EntryFlags : byte
 
     /// <summary>It was read from the log once since it left host memory, so the next read promotes it.</summary>
     ReadOnce = 8,
+
+    /// <summary>The device tier has a copy.</summary>
+    OnDevice = 16,
 }
 
 /// <summary>What the index keeps of a block: 48 bytes.</summary>

@@ -4,7 +4,7 @@ using KvTier.Memory;
 namespace KvTier.Engine;
 
 /// <summary>
-/// Frees the oldest segment of the log: what is hot, leased or pinned is appended again and committed, the rest leaves the SSD tier;
+/// Frees the oldest segment of the log: what is hot, leased, pinned or internal is appended again and committed, the rest leaves the SSD tier;
 /// then the segment is dropped. Stepped by the log's writer between its rounds.
 /// </summary>
 internal sealed class Reclaimer : ILogRecordSink, IDisposable
@@ -82,7 +82,8 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
         {
             if (!TryFind(record.Namespace, record.Id, record.Address, out uint number)) return;
             ref BlockEntry entry = ref state.Index[number];
-            bool mustKeep = entry.Has(EntryFlags.Pinned) || (entry.Slot >= 0 && state.Host.Slots[entry.Slot].Leases > 0);
+            bool mustKeep = state.IsPinned(number) || state.IsKept(number)
+                || (entry.Slot >= 0 && state.Host.Slots[entry.Slot].Leases > 0);
             candidates.Add(new Candidate(record.Namespace, record.Id, record.Address, record.Length, mustKeep, entry.Has(EntryFlags.Hot)));
             entry.Flags &= ~EntryFlags.Hot;
         }
@@ -203,6 +204,7 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
                 {
                     state.SetAddress(ref entry, LogAddress.None);
                     entry.Flags &= ~EntryFlags.Traced;
+                    if (state.IsKept(number)) state.WriteAgain(number);
                 }
                 else
                 {

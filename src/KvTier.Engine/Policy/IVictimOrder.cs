@@ -25,6 +25,9 @@ internal interface IVictimOrder : IDisposable
     /// <summary>The slot's block was used.</summary>
     void Touch(int slot);
 
+    /// <summary>The slot's block is not wanted: it goes before those that were not cooled, unless it is used again.</summary>
+    void Cool(int slot);
+
     /// <summary>Takes a slot out.</summary>
     void Remove(int slot);
 

@@ -22,6 +22,13 @@ internal sealed class LruOrder : IVictimOrder
     public void Touch(int slot) => list.MoveToNewest(slot);
 
     /// <inheritdoc/>
+    public void Cool(int slot)
+    {
+        list.Remove(slot);
+        list.AddOldest(slot);
+    }
+
+    /// <inheritdoc/>
     public void Remove(int slot) => list.Remove(slot);
 
     /// <inheritdoc/>

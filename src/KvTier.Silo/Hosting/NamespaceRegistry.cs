@@ -13,9 +13,21 @@ internal sealed class NamespaceRegistry(BlockEngine engine, Limits limits, Func<
 {
     private readonly Lock gate = new();
 
-    /// <summary>Registers a namespace, or finds it.</summary>
+    /// <summary>Registers a namespace for a client or by an option, or finds it. One of the silo's own is refused.</summary>
     /// <returns>Its handle, or why it is refused.</returns>
-    public Result<ushort> Open(NamespaceDescriptor descriptor)
+    public Result<ushort> Open(NamespaceDescriptor descriptor) =>
+        descriptor.IsInternal
+            ? KvError.InvalidArgument("tenant", descriptor.Tenant, "a name that does not begin with _, as those of the silo itself do")
+            : Register(descriptor);
+
+    /// <summary>Registers a namespace of the silo's own state, or finds it.</summary>
+    /// <returns>Its handle, or why it is refused.</returns>
+    public Result<ushort> OpenInternal(NamespaceDescriptor descriptor) =>
+        descriptor.IsInternal
+            ? Register(descriptor)
+            : KvError.InvalidArgument("tenant", descriptor.Tenant, "a name that begins with _");
+
+    private Result<ushort> Register(NamespaceDescriptor descriptor)
     {
         if (descriptor.Validate() is { } invalid) return invalid;
         lock (gate)

@@ -216,8 +216,8 @@ public sealed partial class SiloHost : IAsyncDisposable
                 option.Show(options)),
             Limits = options.Limits,
             Connections = connections!.Count,
-            Namespaces = [.. namespaces.Select((ns, i) =>
-                new StatNamespace(ns.Name, ns.Id.ToString(), ns.Profile.BlockBytes, store.Engine.Count((ushort)i)))],
+            Namespaces = [.. namespaces.Index().Where(each => !each.Item.IsInternal).Select(each => new StatNamespace(
+                each.Item.Name, each.Item.Id.ToString(), each.Item.Profile.BlockBytes, store.Engine.Count((ushort)each.Index)))],
             Engine = stats,
             Misses = stats.Misses.Select((count, i) => (Name: ((MissReason)i).Name(), Count: count)).Skip(1).ToDictionary(miss =>
                 miss.Name, miss => miss.Count),

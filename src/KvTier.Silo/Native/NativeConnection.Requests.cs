@@ -165,8 +165,8 @@ internal sealed partial class NativeConnection
     {
         if (EmptyBody.Check(body) is { } error) return error;
         IReadOnlyList<NamespaceDescriptor> all = engine.Namespaces;
-        new NamespaceListResponse([.. all.Select((ns, i) => new NamespaceListEntry(ns, ns.Id, engine.Count((ushort)i)))]).Write(
-            output.Buffer);
+        new NamespaceListResponse([.. all.Select((ns, i) => new NamespaceListEntry(ns, ns.Id, engine.Count((ushort)i)))
+            .Where(entry => !entry.Descriptor.IsInternal)]).Write(output.Buffer);
         return null;
     }
 
