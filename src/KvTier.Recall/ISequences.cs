@@ -19,8 +19,12 @@ public interface ISequences
     /// be so
     /// when it was.</param>
     /// <param name="deadline">Time for it.</param>
+    /// <param name="expectedTokens">Tokens that the sequence must have before the append, -1 for any. When it has another number, but
+    /// ends with exactly these blocks appended to that many tokens, the append has happened already (a retry): it is answered as it was
+    /// then, with nothing done; otherwise <see cref="ErrorCode.InvalidArgument"/> names <c>expectedTokens</c>.</param>
     ValueTask<Result<SequenceInfo>> AppendAsync(
-        ushort ns, string name, ReadOnlyMemory<BlockId> blocks, long tokens, bool replaceLast, TimeSpan deadline);
+        ushort ns, string name, ReadOnlyMemory<BlockId> blocks, long tokens, bool replaceLast, TimeSpan deadline,
+        long expectedTokens = -1);
 
     /// <summary>Makes a sequence that begins with another one's first tokens and shares its blocks and digests.</summary>
     /// <param name="ns">Handle of the namespace.</param>
