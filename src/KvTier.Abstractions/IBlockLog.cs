@@ -24,7 +24,7 @@ public readonly record struct LogAppendResult(LogAppendStatus Status, LogAddress
 /// <summary>Outcome of a read.</summary>
 public enum LogReadStatus : byte
 {
-    /// <summary>The payload is in the destination, and identity and CRC agree.</summary>
+    /// <summary>The whole payload is in the destination, and identity and CRC agree; or the ranges went to the sink.</summary>
     Ok,
 
     /// <summary>Identity or CRC disagree; the destination's bytes mean nothing.</summary>
@@ -79,13 +79,11 @@ public interface IBlockLog : IAsyncDisposable
     /// <returns>Null when they are durable, else what failed.</returns>
     ValueTask<KvError?> CommitAsync();
 
-    /// <summary>Reads the payload of a committed block record straight into the destination and checks identity and CRC.</summary>
-    /// <param name="address">The record.</param>
-    /// <param name="id">The block that must be there.</param>
-    /// <param name="length">Bytes of its payload.</param>
-    /// <param name="destination">At least <paramref name="length"/> rounded up to 512 bytes, starting at a multiple of 512 in memory,
-    /// as every arena slot is; bytes after the payload may be overwritten.</param>
-    ValueTask<LogReadStatus> ReadAsync(LogAddress address, BlockId id, int length, Memory<byte> destination);
+    /// <summary>
+    /// Reads a committed block record. The whole payload goes straight into the destination, identity and CRC are checked. Ranges go to
+    /// the sink; of them only the headers are checked that lie between or close to them, so that whoever asks has to check the bytes.
+    /// </summary>
+    ValueTask<LogReadResult> ReadAsync(LogRead read);
 
     /// <summary>
     /// Passes every record of the oldest sealed segment to the sink, so that its owner can append again what it wants to keep.

@@ -137,20 +137,23 @@ public sealed class BlockLog : IBlockLog
     }
 
     /// <inheritdoc/>
-    public unsafe ValueTask<LogReadStatus> ReadAsync(LogAddress address, BlockId id, int length, Memory<byte> destination)
+    public unsafe ValueTask<LogReadResult> ReadAsync(LogRead read)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(length);
-        if (address.Value < LogGeometry.FirstAddress || address.Value % LogGeometry.Align != 0)
-            throw new ArgumentOutOfRangeException(nameof(address), address.Value, "A multiple of 512 that an append returned.");
-        if (destination.Length < LogGeometry.RoundUp(length))
-            throw new ArgumentException($"Has {destination.Length} bytes; {LogGeometry.RoundUp(length)} are needed.", nameof(destination));
-        if (address.Value < Interlocked.Read(ref begin)) return new ValueTask<LogReadStatus>(LogReadStatus.Gone);
-        if (address.Value >= Recovered(committer).Durable)
+        ArgumentOutOfRangeException.ThrowIfNegative(read.Length, nameof(read));
+        if (read.Address.Value < LogGeometry.FirstAddress || read.Address.Value % LogGeometry.Align != 0)
+            throw new ArgumentOutOfRangeException(nameof(read), read.Address.Value, "An address is a multiple of 512 that an append returned.");
+        if (read.Sink is null && read.Destination.Length < LogGeometry.RoundUp(read.Length))
+            throw new ArgumentException(
+                $"The destination has {read.Destination.Length} bytes; {LogGeometry.RoundUp(read.Length)} are needed.", nameof(read));
+        if (read.Sink is not null) CheckRanges(read);
+        if (read.Address.Value < Interlocked.Read(ref begin)) return new ValueTask<LogReadResult>(new LogReadResult(LogReadStatus.Gone, 0));
+        if (read.Address.Value >= Recovered(committer).Durable)
             throw new InvalidOperationException("A record can be read once it is committed.");
-        System.Buffers.MemoryHandle pin = destination.Pin();
-        if ((nint)pin.Pointer % LogGeometry.Align == 0) return readers.ReadAsync(address.Value, id, length, pin);
+        if (read.Sink is not null) return readers.ReadAsync(read, default);
+        System.Buffers.MemoryHandle pin = read.Destination.Pin();
+        if ((nint)pin.Pointer % LogGeometry.Align == 0) return readers.ReadAsync(read, pin);
         pin.Dispose();
-        throw new ArgumentException("Must begin at a multiple of 512 in memory.", nameof(destination));
+        throw new ArgumentException("The destination must begin at a multiple of 512 in memory.", nameof(read));
     }
 
     /// <inheritdoc/>
@@ -274,6 +277,17 @@ public sealed class BlockLog : IBlockLog
         if (record.Payload.Length > options.BlockBytesMax)
             throw new ArgumentException(
                 $"The payload has {record.Payload.Length} bytes; at most {options.BlockBytesMax} are allowed.", nameof(record));
+    }
+
+    private static void CheckRanges(in LogRead read)
+    {
+        if (read.KeyLength is < 0 or > RecordHeader.KeyBytesMax)
+            throw new ArgumentOutOfRangeException(nameof(read), read.KeyLength, $"A key has 0 to {RecordHeader.KeyBytesMax} bytes.");
+        foreach (BlockRange range in read.Ranges.Span)
+        {
+            if (range.Offset < 0 || range.Length < 0 || range.End > read.Length)
+                throw new ArgumentOutOfRangeException(nameof(read), range, $"Ranges lie within the {read.Length} bytes of the payload.");
+        }
     }
 
     private LogAppendResult Finish()

@@ -120,7 +120,8 @@ public static class LogBenchmark
         for (long i = next(); i < addresses.Length; i = next())
         {
             long at = RawDevice.Scatter(i, addresses.Length);
-            LogReadStatus status = await log.ReadAsync(addresses[at], new BlockId(7, (ulong)at), length, slot).ConfigureAwait(false);
+            var read = new LogRead { Address = addresses[at], Id = new BlockId(7, (ulong)at), Length = length, Destination = slot };
+            LogReadStatus status = (await log.ReadAsync(read).ConfigureAwait(false)).Status;
             if (status != LogReadStatus.Ok) return new KvError(ErrorCode.Corrupt, "read", $"{status}", "Ok");
         }
 

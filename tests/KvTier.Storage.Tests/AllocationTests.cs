@@ -67,14 +67,19 @@ public sealed class AllocationTests
         Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(path =>
             File.ResolveLinkTarget(path, returnFinalTarget: false)?.FullName.Contains("kvtier-log-", StringComparison.Ordinal) == true);
 
+    private static readonly BlockRange[] ranges = [new(0, 100), new(3000, 500)];
+    private static readonly PackingSink sink = new(600);
+
     private static async Task Run(LogFixture fixture, LogRecord record, LogAddress[] addresses, int first, AlignedBuffer slot)
     {
         for (int i = first; i < first + Blocks; i++) addresses[i] = (await fixture.Log.AppendAsync(record)).Address;
         Assert.Null(await fixture.Log.CommitAsync());
         for (int i = first; i < first + Blocks; i++)
         {
-            if (await fixture.Log.ReadAsync(addresses[i], record.Id, record.Payload.Length, slot.Memory) != LogReadStatus.Ok)
-                Assert.Fail($"read {i}");
+            var read = new LogRead { Address = addresses[i], Id = record.Id, Length = record.Payload.Length, Destination = slot.Memory };
+            if ((await fixture.Log.ReadAsync(read)).Status != LogReadStatus.Ok) Assert.Fail($"read {i}");
+            read = read with { Destination = default, Ranges = ranges, Sink = sink, KeyLength = record.Key.Length };
+            if ((await fixture.Log.ReadAsync(read)).Status != LogReadStatus.Ok) Assert.Fail($"ranges of {i}");
         }
     }
 }

@@ -69,6 +69,15 @@ public sealed class ConcurrencyTests
 
     private static async Task<bool> Check(LogFixture fixture, Stored stored)
     {
+        int length = stored.Record.Payload.Length;
+        BlockRange[] ranges = [new(0, length / 3), new(length / 2, length - (length / 2))];
+        var sink = new PackingSink(ranges.Sum(range => range.Length));
+        if ((await fixture.Log.ReadAsync(LogFixture.RangesOf(stored, ranges, sink))).Status == LogReadStatus.Ok)
+        {
+            Assert.True(sink.Bytes.AsSpan(0, length / 3).SequenceEqual(stored.Record.Payload.Span[..(length / 3)]));
+            Assert.True(sink.Bytes.AsSpan(length / 3).SequenceEqual(stored.Record.Payload.Span[(length / 2)..]));
+        }
+
         LogReadStatus status = await fixture.ReadStatusAsync(stored);
         Assert.True(status is LogReadStatus.Ok or LogReadStatus.Gone, $"{status}");
         return status == LogReadStatus.Ok;

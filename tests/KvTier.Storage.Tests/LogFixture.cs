@@ -13,6 +13,14 @@ internal sealed class ListSink : ILogRecordSink
     public void OnRecord(in RecoveredRecord record, ReadOnlySpan<byte> key) => Records.Add((record, key.ToArray()));
 }
 
+/// <summary>Packs the ranges of a read.</summary>
+internal sealed class PackingSink(int length) : ILogRangeSink
+{
+    public byte[] Bytes { get; } = new byte[length];
+
+    public void OnBytes(int offset, ReadOnlySpan<byte> bytes) => bytes.CopyTo(Bytes.AsSpan(offset));
+}
+
 /// <summary>A log in a folder of its own under the temporary folder.</summary>
 internal sealed class LogFixture : IAsyncDisposable
 {
@@ -91,7 +99,13 @@ internal sealed class LogFixture : IAsyncDisposable
         var buffer = new AlignedBuffer(stored.Record.Payload.Length);
         try
         {
-            LogReadStatus status = await Log.ReadAsync(stored.Address, stored.Record.Id, stored.Record.Payload.Length, buffer.Memory);
+            (LogReadStatus status, _) = await Log.ReadAsync(new LogRead
+            {
+                Address = stored.Address,
+                Id = stored.Record.Id,
+                Length = stored.Record.Payload.Length,
+                Destination = buffer.Memory,
+            });
             if (status == LogReadStatus.Ok)
                 Assert.True(buffer.GetSpan()[..stored.Record.Payload.Length].SequenceEqual(stored.Record.Payload.Span));
             return status;
@@ -106,6 +120,16 @@ internal sealed class LogFixture : IAsyncDisposable
     {
         foreach (Stored stored in all) Assert.Equal(LogReadStatus.Ok, await ReadStatusAsync(stored));
     }
+
+    public static LogRead RangesOf(Stored stored, BlockRange[] ranges, ILogRangeSink sink) => new()
+    {
+        Address = stored.Address,
+        Id = stored.Record.Id,
+        Length = stored.Record.Payload.Length,
+        KeyLength = stored.Record.Key.Length,
+        Ranges = ranges,
+        Sink = sink,
+    };
 
     public static void AssertSame(IReadOnlyList<Stored> expected, IReadOnlyList<(RecoveredRecord Record, byte[] Key)> actual)
     {

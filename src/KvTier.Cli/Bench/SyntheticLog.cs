@@ -52,8 +52,7 @@ internal sealed class SyntheticLog(NamespaceId ns, long blocks) : IBlockLog
     public ValueTask<KvError?> CommitAsync() => new((KvError?)null);
 
     /// <inheritdoc/>
-    public ValueTask<LogReadStatus> ReadAsync(LogAddress address, BlockId id, int length, Memory<byte> destination) =>
-        new(LogReadStatus.Gone);
+    public ValueTask<LogReadResult> ReadAsync(LogRead read) => new(new LogReadResult(LogReadStatus.Gone, 0));
 
     /// <inheritdoc/>
     public long ListOldestSegment(ILogRecordSink sink) => -1;

@@ -177,7 +177,14 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
         if (slot < 0 && candidate.Length > 0)
         {
             Memory<byte> bytes = Scratch(candidate.Length);
-            if (await log.ReadAsync(candidate.Address, candidate.Id, candidate.Length, bytes) != LogReadStatus.Ok) return (default, true);
+            var read = new LogRead
+            {
+                Address = candidate.Address,
+                Id = candidate.Id,
+                Length = candidate.Length,
+                Destination = bytes,
+            };
+            if ((await log.ReadAsync(read)).Status != LogReadStatus.Ok) return (default, true);
             record = record with { Payload = bytes[..candidate.Length] };
         }
 

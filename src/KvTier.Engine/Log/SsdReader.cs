@@ -111,7 +111,8 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         try
         {
             Memory<byte> destination = state.Arena.Slice(state.Host.Slots[read.Slot].Offset, state.Host.Slots[read.Slot].Capacity);
-            status = await log.ReadAsync(read.Address, read.Id, read.Length, destination);
+            var whole = new LogRead { Address = read.Address, Id = read.Id, Length = read.Length, Destination = destination };
+            status = (await log.ReadAsync(whole)).Status;
         }
 #pragma warning disable CA1031 // Whatever a device throws, those who wait must hear of it and the slot must come back.
         catch (Exception)

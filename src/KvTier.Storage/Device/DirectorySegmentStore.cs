@@ -54,7 +54,7 @@ internal sealed class DirectorySegmentStore(string directory, bool direct) : ISe
         try
         {
             File.Delete(PathOf(NameOf(segment)));
-            return 0;
+            return Native.SyncDirectory(directory);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -37,7 +37,7 @@ internal interface ISegmentStore
     /// <summary>Opens a segment that is there.</summary>
     int Open(long segment, out ISegmentFile? file);
 
-    /// <summary>Removes a segment; its room is free when its file is closed too.</summary>
+    /// <summary>Removes a segment, so that a crash does not bring it back; its room is free when its file is closed too.</summary>
     int Delete(long segment);
 
     /// <summary>Path of a small file that belongs to a segment or to the log as a whole.</summary>

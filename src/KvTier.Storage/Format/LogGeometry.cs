@@ -78,6 +78,22 @@ internal readonly record struct LogGeometry(int PageBits, int SegmentBits)
         return offset < payloadLength;
     }
 
+    /// <summary>The piece that holds a byte of a record's payload.</summary>
+    /// <param name="first">The record's first piece.</param>
+    /// <param name="payloadLength">Bytes of the payload.</param>
+    /// <param name="offset">The byte, below <paramref name="payloadLength"/>.</param>
+    /// <param name="index">Number of the piece, from 0.</param>
+    public Fragment At(in Fragment first, int payloadLength, int offset, out uint index)
+    {
+        index = 0;
+        if (offset < first.PayloadBytes) return first;
+        int perPage = PageBytes - Align;
+        int pages = (offset - first.PayloadBytes) / perPage;
+        int begin = first.PayloadBytes + (pages * perPage);
+        index = (uint)pages + 1;
+        return new Fragment(first.End + ((long)pages * PageBytes), Align, begin, Math.Min(payloadLength - begin, perPage));
+    }
+
     /// <summary>The address after a record's last piece.</summary>
     public long EndOf(long address, int headerBytes, int payloadLength)
     {

@@ -1,20 +1,32 @@
 using System.Buffers;
 using System.Threading.Tasks.Sources;
+using KvTier.Storage.Format;
 
 namespace KvTier.Storage.Log;
 
 /// <summary>A read that somebody waits for; pooled. A reader's thread fills the destination, the thread pool checks it.</summary>
-internal sealed unsafe class ReadOperation(ReaderPool owner) : IValueTaskSource<LogReadStatus>, IThreadPoolWorkItem
+internal sealed unsafe class ReadOperation(ReaderPool owner) : IValueTaskSource<LogReadResult>, IThreadPoolWorkItem
 {
-    private ManualResetValueTaskSourceCore<LogReadStatus> source;
+    private ManualResetValueTaskSourceCore<LogReadResult> source;
     private MemoryHandle pin;
-    private LogReadStatus status;
+    private LogRead read;
+    private LogReadResult result;
 
-    public long Address { get; private set; }
+    public long Address => read.Address.Value;
 
-    public BlockId Id { get; private set; }
+    public BlockId Id => read.Id;
 
-    public int Length { get; private set; }
+    public int Length => read.Length;
+
+    /// <summary>Takes the ranges; null for a read of the whole payload.</summary>
+    public ILogRangeSink? Sink => read.Sink;
+
+    public ReadOnlySpan<BlockRange> Ranges => read.Ranges.Span;
+
+    public int KeyLength => read.KeyLength;
+
+    /// <summary>Bytes read from the device for it so far.</summary>
+    public long DeviceBytes { get; set; }
 
     public byte* Destination => (byte*)pin.Pointer;
 
@@ -23,39 +35,46 @@ internal sealed unsafe class ReadOperation(ReaderPool owner) : IValueTaskSource<
 
     public short Version => source.Version;
 
-    public void Begin(long address, BlockId id, int length, MemoryHandle destination)
+    public void Begin(in LogRead wanted, MemoryHandle destination)
     {
         source.Reset();
-        Address = address;
-        Id = id;
-        Length = length;
+        read = wanted;
         pin = destination;
+        DeviceBytes = 0;
     }
 
-    public void Complete(LogReadStatus result)
+    /// <summary>True when a header is that of a piece of the record that is read.</summary>
+    public bool Owns(in RecordHeader header, in Fragment piece, uint index, in LogGeometry geometry) =>
+        header.Kind == (index == 0 ? (byte)LogRecordKind.Block : PieceKind.Continuation)
+        && header.Fragment == piece && header.FirstAddress == Address && header.FragmentIndex == index
+        && header.Id == Id && header.PayloadLength == Length && header.Geometry == geometry;
+
+    public void Complete(LogReadStatus status)
     {
-        status = result;
+        result = new LogReadResult(status, DeviceBytes);
         ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     void IThreadPoolWorkItem.Execute()
     {
-        if (status == LogReadStatus.Ok && Crc32C.Compute(new ReadOnlySpan<byte>(Destination, Length)) != PayloadCrc)
-            status = LogReadStatus.Corrupt;
+        bool isChecked = Sink is null && result.Status == LogReadStatus.Ok;
+        if (isChecked && Crc32C.Compute(new ReadOnlySpan<byte>(Destination, Length)) != PayloadCrc)
+            result = result with { Status = LogReadStatus.Corrupt };
         pin.Dispose();
-        source.SetResult(status);
+        source.SetResult(result);
     }
 
-    LogReadStatus IValueTaskSource<LogReadStatus>.GetResult(short token)
+    LogReadResult IValueTaskSource<LogReadResult>.GetResult(short token)
     {
-        LogReadStatus result = source.GetResult(token);
+        LogReadResult outcome = source.GetResult(token);
+        read = default;
         owner.GiveBack(this);
-        return result;
+        return outcome;
     }
 
-    ValueTaskSourceStatus IValueTaskSource<LogReadStatus>.GetStatus(short token) => source.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<LogReadResult>.GetStatus(short token) => source.GetStatus(token);
 
-    void IValueTaskSource<LogReadStatus>.OnCompleted(
+    void IValueTaskSource<LogReadResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         source.OnCompleted(continuation, state, token, flags);
 }

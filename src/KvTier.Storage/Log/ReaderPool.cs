@@ -3,7 +3,7 @@ using KvTier.Storage.Format;
 
 namespace KvTier.Storage.Log;
 
-/// <summary>Threads that read records straight into their destination: as many reads at the device as there are threads.</summary>
+/// <summary>Threads that read records: as many reads at the device as there are threads.</summary>
 internal sealed class ReaderPool : IDisposable
 {
     private readonly SegmentTable segments;
@@ -31,7 +31,7 @@ internal sealed class ReaderPool : IDisposable
         }
     }
 
-    public ValueTask<LogReadStatus> ReadAsync(long address, BlockId id, int length, MemoryHandle destination)
+    public ValueTask<LogReadResult> ReadAsync(in LogRead read, MemoryHandle destination)
     {
         lock (gate)
         {
@@ -43,10 +43,10 @@ internal sealed class ReaderPool : IDisposable
             if (stopping) return Refuse(destination);
             inFlight++;
             if (!pool.TryPop(out ReadOperation? operation)) operation = new ReadOperation(this);
-            operation.Begin(address, id, length, destination);
+            operation.Begin(read, destination);
             queue.Enqueue(operation);
             Monitor.Pulse(gate);
-            return new ValueTask<LogReadStatus>(operation, operation.Version);
+            return new ValueTask<LogReadResult>(operation, operation.Version);
         }
     }
 
@@ -71,16 +71,20 @@ internal sealed class ReaderPool : IDisposable
         foreach (Thread thread in threads) thread.Join();
     }
 
-    private static ValueTask<LogReadStatus> Refuse(MemoryHandle destination)
+    private static ValueTask<LogReadResult> Refuse(MemoryHandle destination)
     {
         destination.Dispose();
-        return new ValueTask<LogReadStatus>(LogReadStatus.IoError);
+        return new ValueTask<LogReadResult>(new LogReadResult(LogReadStatus.IoError, 0));
     }
 
     private void Work()
     {
-        using var reader = new RecordReader(segments, geometry);
-        while (TryTake(out ReadOperation? operation)) operation.Complete(reader.Read(operation));
+        using var whole = new RecordReader(segments, geometry);
+        using var ranges = new RangeReader(segments, geometry);
+        while (TryTake(out ReadOperation? operation))
+        {
+            operation.Complete(operation.Sink is null ? whole.Read(operation) : ranges.Read(operation));
+        }
     }
 
     private bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ReadOperation? operation)

@@ -78,6 +78,7 @@ internal sealed unsafe class RecordReader : IDisposable
         if (segment is null) return LogReadStatus.Gone;
         int error = segment.File.Read(vectors.AsSpan(0, used), geometry.OffsetInSegment(pieces[0].Address), out long read);
         segments.Release(segment);
+        operation.DeviceBytes += read;
         if (error != 0) return LogReadStatus.IoError;
         return read == bytes ? LogReadStatus.Ok : LogReadStatus.Corrupt;
     }
@@ -94,11 +95,7 @@ internal sealed unsafe class RecordReader : IDisposable
                 return LogReadStatus.Corrupt;
             }
 
-            bool kind = index == 0 ? header.Kind == (byte)LogRecordKind.Block : header.Kind == PieceKind.Continuation;
-            if (!kind || header.Fragment != pieces[i] || header.FirstAddress != operation.Address || header.FragmentIndex != index)
-                return LogReadStatus.Corrupt;
-            if (header.Id != operation.Id || header.PayloadLength != operation.Length || header.Geometry != geometry)
-                return LogReadStatus.Corrupt;
+            if (!operation.Owns(header, pieces[i], index, geometry)) return LogReadStatus.Corrupt;
             operation.PayloadCrc = header.PayloadCrc;
             region += pieces[i].HeaderBytes;
         }

@@ -111,8 +111,8 @@ internal sealed class SegmentTable(ISegmentStore store, LogGeometry geometry, lo
             if (!segments.ContainsKey(number)) return;
         }
 
-        store.Delete(number);
         File.Delete(store.PathOf(SegmentIndexFile.NameOf(number)));
+        store.Delete(number);
         lock (gate)
         {
             if (!segments.Remove(number, out segment)) return;

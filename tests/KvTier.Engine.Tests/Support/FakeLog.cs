@@ -80,25 +80,26 @@ internal sealed class FakeLog : IBlockLog
         return null;
     }
 
-    public async ValueTask<LogReadStatus> ReadAsync(LogAddress address, BlockId id, int length, Memory<byte> destination)
+    public async ValueTask<LogReadResult> ReadAsync(LogRead read)
     {
         lock (gate) Reads++;
         if (HoldReads is { } hold) await hold.Task;
         if (OnRead?.Invoke() is { } status && status != LogReadStatus.Ok)
         {
-            destination.Span.Fill(0xEE);
-            return status;
+            read.Destination.Span.Fill(0xEE);
+            return new LogReadResult(status, 0);
         }
 
         lock (gate)
         {
-            if (address.Value < begin) return LogReadStatus.Gone;
-            Stored? record = records.Find(each => each.Address == address.Value);
+            if (read.Address.Value < begin) return new LogReadResult(LogReadStatus.Gone, 0);
+            Stored? record = records.Find(each => each.Address == read.Address.Value);
             Assert.NotNull(record);
-            Assert.True(address.Value < durable, "only committed records are read");
-            if (record.Id != id || record.Payload.Length != length) return LogReadStatus.Corrupt;
-            record.Payload.CopyTo(destination);
-            return LogReadStatus.Ok;
+            Assert.True(read.Address.Value < durable, "only committed records are read");
+            if (record.Id != read.Id || record.Payload.Length != read.Length) return new LogReadResult(LogReadStatus.Corrupt, 0);
+            if (read.Sink is null) record.Payload.CopyTo(read.Destination);
+            else Assert.Equal(record.Key.Length, read.KeyLength);
+            return new LogReadResult(LogReadStatus.Ok, read.Sink is null ? read.Length : PassRanges(read, record.Payload));
         }
     }
 
@@ -130,6 +131,21 @@ internal sealed class FakeLog : IBlockLog
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    // In two pieces, as a record that lies on two pages.
+    private static int PassRanges(in LogRead read, byte[] payload)
+    {
+        int packed = 0;
+        foreach (BlockRange range in read.Ranges.Span)
+        {
+            int half = range.Length / 2;
+            read.Sink!.OnBytes(packed, payload.AsSpan(range.Offset, half));
+            read.Sink!.OnBytes(packed + half, payload.AsSpan(range.Offset + half, range.Length - half));
+            packed += range.Length;
+        }
+
+        return packed;
+    }
 
     private static void Pass(Stored record, ILogRecordSink sink) => sink.OnRecord(
         new RecoveredRecord
