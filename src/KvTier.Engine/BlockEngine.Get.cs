@@ -33,11 +33,7 @@ public sealed partial class BlockEngine
         if (lease.Slot < 0) return;
         lock (state.Gate)
         {
-            if (state.Closed || !state.Host.Slots.IsCurrent(lease.Slot, lease.Generation)) return;
-            ref HostSlot slot = ref state.Host.Slots[lease.Slot];
-            if (slot.Leases == 0 || --slot.Leases > 0) return;
-            state.Counters.LeasedSlots--;
-            state.Loosen(lease.Slot);
+            state.EndLease(lease);
         }
     }
 

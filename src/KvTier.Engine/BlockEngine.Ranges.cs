@@ -3,6 +3,9 @@ namespace KvTier.Engine;
 /// <summary>Reading parts of blocks.</summary>
 public sealed partial class BlockEngine
 {
+    /// <summary>Blocks looked up under one hold of the lock.</summary>
+    private const int RangeStep = 32;
+
     /// <summary>
     /// Reads ranges of a block without bringing the block into host memory: from its slot when it has one, else from the log. Counts
     /// no hit and touches nothing; see <see cref="Warm"/>.
@@ -15,19 +18,20 @@ public sealed partial class BlockEngine
     /// <param name="destination">Takes them packed one after the other. It is not written after the call has completed.</param>
     /// <param name="deadline">Longest wait for the device.</param>
     /// <exception cref="ArgumentException">A range is negative, or the destination is too small.</exception>
-    public async ValueTask<RangeReadResult> ReadRangesAsync(
+    public ValueTask<RangeReadResult> ReadRangesAsync(
         ushort ns, BlockId id, ReadOnlyMemory<BlockRange> ranges, Memory<byte> destination, TimeSpan deadline)
     {
-        LeaseResult found = await LeaseAsync(ns, id, deadline);
-        if (found.Reason != MissReason.None) return new RangeReadResult(found.Reason, TierSet.None, 0);
-        try
+        RangeBounds bounds = RangeBounds.Of(ranges.Span, destination.Length);
+        RangeLookup found;
+        lock (state.Gate) found = RangeLookup.Find(state, ns, id, bounds.End);
+        if (found.Place == RangePlace.Log) return ReadOneFromLogAsync(new BlockRanges(ns, id, ranges, destination), deadline);
+        if (found.Place == RangePlace.Host)
         {
-            return CopyRanges(found.Lease, ranges.Span, destination.Span);
-        }
-        finally
-        {
+            CopyRanges(found.Lease, ranges.Span, destination.Span);
             Release(found.Lease);
         }
+
+        return new ValueTask<RangeReadResult>(found.ToResult(bounds.End));
     }
 
     /// <summary>Reads ranges of many blocks at once, as <see cref="ReadRangesAsync(ushort, BlockId, ReadOnlyMemory{BlockRange},
@@ -37,14 +41,21 @@ public sealed partial class BlockEngine
     /// <param name="deadline">Longest wait for the device; blocks that were not read by then have reason
     /// <see cref="MissReason.Deadline"/>.</param>
     /// <exception cref="ArgumentException">A range is negative, or a destination or the results are too small.</exception>
-    public async ValueTask ReadRangesAsync(ReadOnlyMemory<BlockRanges> blocks, Memory<RangeReadResult> results, TimeSpan deadline)
+    public ValueTask ReadRangesAsync(ReadOnlyMemory<BlockRanges> blocks, Memory<RangeReadResult> results, TimeSpan deadline)
     {
-        for (int i = 0; i < blocks.Length; i++)
+        if (results.Length < blocks.Length)
+            throw new ArgumentException($"has room for {results.Length} results; {blocks.Length} are needed", nameof(results));
+        foreach (ref readonly BlockRanges block in blocks.Span) _ = RangeBounds.Of(block.Ranges.Span, block.Destination.Length);
+        RangeBatch? batch = null;
+        for (int start = 0; start < blocks.Length; start += RangeStep)
         {
-            BlockRanges block = blocks.Span[i];
-            RangeReadResult result = await ReadRangesAsync(block.Namespace, block.Id, block.Ranges, block.Destination, deadline);
-            results.Span[i] = result;
+            int count = Math.Min(RangeStep, blocks.Length - start);
+            ReadStep(blocks.Span.Slice(start, count), results, start, ref batch);
         }
+
+        if (batch is null) return ValueTask.CompletedTask;
+        lock (state.Gate) batch.End();
+        return AwaitAsync(batch, deadline);
     }
 
     /// <summary>Puts a block away whose bytes failed their check: it is a miss with reason <see cref="MissReason.Corrupt"/> until it is
@@ -66,17 +77,67 @@ public sealed partial class BlockEngine
         }
     }
 
-    private RangeReadResult CopyRanges(in BlockLease lease, ReadOnlySpan<BlockRange> ranges, Span<byte> destination)
+    // Looks some blocks up under one hold of the lock, sends the device off, and copies meanwhile what is in host memory.
+    private void ReadStep(ReadOnlySpan<BlockRanges> blocks, Memory<RangeReadResult> results, int start, ref RangeBatch? batch)
     {
-        ReadOnlySpan<byte> payload = lease.Length == 0 ? default : state.Arena.Slice(lease.Offset, lease.Length).Span;
+        Span<RangeLookup> found = stackalloc RangeLookup[RangeStep];
+        Span<RangeReadResult> own = results.Span[start..];
+        bool isAdded = false;
+        int leases = 0;
+        lock (state.Gate)
+        {
+            for (int i = 0; i < blocks.Length; i++)
+            {
+                long end = RangeBounds.Of(blocks[i].Ranges.Span).End;
+                found[i] = RangeLookup.Find(state, blocks[i].Namespace, blocks[i].Id, end);
+                if (found[i].Place == RangePlace.Host) leases++;
+                if (found[i].Place != RangePlace.Log) continue;
+
+                // Before the read can report what became of it.
+                own[i] = found[i].ToResult(end);
+                ranges!.Add(batch ??= new RangeBatch(results), start + i, blocks[i], found[i].Entry);
+                isAdded = true;
+            }
+        }
+
+        if (isAdded) ranges!.Launch();
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            if (found[i].Place == RangePlace.Log) continue;
+            if (found[i].Place == RangePlace.Host) CopyRanges(found[i].Lease, blocks[i].Ranges.Span, blocks[i].Destination.Span);
+            own[i] = found[i].ToResult(RangeBounds.Of(blocks[i].Ranges.Span).End);
+        }
+
+        if (leases == 0) return;
+        lock (state.Gate)
+        {
+            for (int i = 0; i < blocks.Length; i++)
+            {
+                if (found[i].Place == RangePlace.Host) state.EndLease(found[i].Lease);
+            }
+        }
+    }
+
+    private async ValueTask<RangeReadResult> ReadOneFromLogAsync(BlockRanges wanted, TimeSpan deadline)
+    {
+        var results = new RangeReadResult[1];
+        await ReadRangesAsync(new[] { wanted }, results, deadline);
+        return results[0];
+    }
+
+    private async ValueTask AwaitAsync(RangeBatch batch, TimeSpan deadline)
+    {
+        if (!await Waiting.ForAsync(batch.Done, deadline, state.Time)) ranges!.GiveUp(batch);
+    }
+
+    private void CopyRanges(in BlockLease lease, ReadOnlySpan<BlockRange> ranges, Span<byte> destination)
+    {
+        if (lease.Length == 0) return;
+        ReadOnlySpan<byte> payload = state.Arena.Slice(lease.Offset, lease.Length).Span;
         foreach (BlockRange range in ranges)
         {
-            if (range.End > lease.Length)
-                return new RangeReadResult(default, default, 0, 0, KvError.LimitExceeded("range.end", range.End, lease.Length));
             payload.Slice(range.Offset, range.Length).CopyTo(destination);
             destination = destination[range.Length..];
         }
-
-        return new RangeReadResult(MissReason.None, lease.Source, 0, lease.PayloadCrc);
     }
 }

@@ -12,6 +12,7 @@ public sealed partial class BlockEngine : IAsyncDisposable
     private readonly IBlockLog? log;
     private readonly LogWriter? writer;
     private readonly SsdReader? reader;
+    private readonly RangeReader? ranges;
     private readonly Sweeper sweeper;
     private readonly EngineMetrics metrics;
     private readonly CancellationTokenSource stop = new();
@@ -28,6 +29,7 @@ public sealed partial class BlockEngine : IAsyncDisposable
         sweeper = new Sweeper(state);
         if (log is null) return;
         reader = new SsdReader(state, log, metrics);
+        ranges = new RangeReader(state, log);
         writer = new LogWriter(state, log, metrics);
     }
 
@@ -54,6 +56,7 @@ public sealed partial class BlockEngine : IAsyncDisposable
         set
         {
             if (reader is not null) reader.OnError = value;
+            if (ranges is not null) ranges.OnError = value;
         }
     }
 
@@ -68,7 +71,7 @@ public sealed partial class BlockEngine : IAsyncDisposable
     {
         get
         {
-            lock (state.Gate) return reader?.Count ?? 0;
+            lock (state.Gate) return (reader?.Count ?? 0) + (ranges?.Count ?? 0);
         }
     }
 
@@ -147,6 +150,7 @@ public sealed partial class BlockEngine : IAsyncDisposable
     {
         await StopLoopsAsync();
         if (writer is not null) await writer.CloseAsync();
+        if (ranges is not null) await ranges.CloseAsync();
         if (reader is not null) await reader.CloseAsync();
     }
 

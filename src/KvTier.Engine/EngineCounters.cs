@@ -27,6 +27,9 @@ internal sealed class EngineCounters
     internal long Reappended;
     internal long CorruptBlocks;
     internal long UnknownNamespaceRecords;
+    internal long RangeReadsHost;
+    internal long RangeReadsSsd;
+    internal long RangeDeviceBytes;
     internal long LogFaults;
     internal long SsdReadErrors;
 

@@ -235,6 +235,16 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         return new BlockLease(entry.Slot, slot.Generation, slot.Offset, entry.Length, entry.Crc, entry.Codec, source);
     }
 
+    /// <summary>Ends a lease; does nothing when it has ended.</summary>
+    internal void EndLease(in BlockLease lease)
+    {
+        if (lease.Slot < 0 || Closed || !Host.Slots.IsCurrent(lease.Slot, lease.Generation)) return;
+        ref HostSlot slot = ref Host.Slots[lease.Slot];
+        if (slot.Leases == 0 || --slot.Leases > 0) return;
+        Counters.LeasedSlots--;
+        Loosen(lease.Slot);
+    }
+
     /// <summary>Notes where a block's committed record is, or that it has none any more.</summary>
     internal void SetAddress(ref BlockEntry entry, LogAddress address)
     {

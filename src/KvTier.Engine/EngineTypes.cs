@@ -207,6 +207,15 @@ public sealed record EngineStats
     /// <summary>Gets answered from the log.</summary>
     public long SsdHits { get; init; }
 
+    /// <summary>Blocks of which ranges were read from host memory.</summary>
+    public long RangeReadsHost { get; init; }
+
+    /// <summary>Blocks of which ranges were read from the log.</summary>
+    public long RangeReadsSsd { get; init; }
+
+    /// <summary>Bytes that the device read for ranges.</summary>
+    public long RangeDeviceBytes { get; init; }
+
     /// <summary>Misses by <see cref="MissReason"/>, indexed by its number.</summary>
     public IReadOnlyList<long> Misses { get; init; } = [];
 
