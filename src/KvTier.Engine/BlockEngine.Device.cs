@@ -14,7 +14,9 @@ public sealed partial class BlockEngine
         set => state.OnDeviceBlockGone = value;
     }
 
-    /// <summary>Notes that a block is in device memory or no longer is; <see cref="Describe"/> and <see cref="Prefix"/> then say so.</summary>
+    /// <summary>
+    /// Notes that a block is in device memory or no longer is; <see cref="Describe"/> and <see cref="Prefix"/> then say so.
+    /// </summary>
     /// <returns>False when the block is not here: a copy of it has to go.</returns>
     public bool SetOnDevice(ushort ns, BlockId id, bool isOnDevice)
     {

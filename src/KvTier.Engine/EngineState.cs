@@ -95,7 +95,9 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         return record.Leases == 0 && record.Holds == 0 && (!record.Has(SlotFlags.Dirty) || (LogGivenUp && !IsKept(record.Entry)));
     }
 
-    /// <summary>True when the block may not leave the engine but by a delete; from host memory it may, while its record is in the log.</summary>
+    /// <summary>
+    /// True when the block may not leave the engine but by a delete; from host memory it may, while its record is in the log.
+    /// </summary>
     internal bool IsKept(uint number) => Namespaces.IsKept(Index[number].Namespace);
 
     /// <inheritdoc/>

@@ -11,7 +11,8 @@ public readonly record struct BlockRanges(ushort Namespace, BlockId Id, ReadOnly
 /// <param name="Reason"><see cref="MissReason.None"/> when the bytes are in the destination, else why not; then the destination's bytes
 /// mean nothing.</param>
 /// <param name="Source">The tier that answered: host or SSD; none for a miss.</param>
-/// <param name="DeviceBytes">Bytes read from the device for it: whole sectors, and what lies between ranges that are close; 0 from host memory.</param>
+/// <param name="DeviceBytes">Bytes read from the device for it: whole sectors, and what lies between ranges that are close; 0 from host
+/// memory.</param>
 /// <param name="PayloadCrc">CRC32C of the block's whole payload, which tells this content of the block from a later one
 /// (<see cref="BlockEngine.Quarantine"/>).</param>
 /// <param name="Error">Set instead of a reason when a range ends beyond the block.</param>

@@ -141,7 +141,11 @@ public sealed class BlockLog : IBlockLog
     {
         ArgumentOutOfRangeException.ThrowIfNegative(read.Length, nameof(read));
         if (read.Address.Value < LogGeometry.FirstAddress || read.Address.Value % LogGeometry.Align != 0)
-            throw new ArgumentOutOfRangeException(nameof(read), read.Address.Value, "An address is a multiple of 512 that an append returned.");
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(read), read.Address.Value, "An address is a multiple of 512 that an append returned.");
+        }
+
         if (read.Sink is null && read.Destination.Length < LogGeometry.RoundUp(read.Length))
             throw new ArgumentException(
                 $"The destination has {read.Destination.Length} bytes; {LogGeometry.RoundUp(read.Length)} are needed.", nameof(read));

@@ -180,8 +180,9 @@ public sealed class RangeTests
         BlockRange[] negative = [new(-1, 5)];
         await Assert.ThrowsAsync<ArgumentException>(
             async () => await harness.Engine.ReadRangesAsync(harness.Namespace, EngineHarness.IdOf(1), negative, small, Second));
+        BlockRanges[] two = WantedOf(harness, [1, 2], new byte[2 * total]);
         await Assert.ThrowsAsync<ArgumentException>(
-            async () => await harness.Engine.ReadRangesAsync(WantedOf(harness, [1, 2], new byte[2 * total]), new RangeReadResult[1], Second));
+            async () => await harness.Engine.ReadRangesAsync(two, new RangeReadResult[1], Second));
         BlockRange[] beyond = [new(3999, 2)];
         RangeReadResult result = await harness.Engine.ReadRangesAsync(harness.Namespace, EngineHarness.IdOf(1), beyond, small, Second);
         Assert.False(result.IsOk);

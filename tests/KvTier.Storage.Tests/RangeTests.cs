@@ -99,7 +99,8 @@ public sealed class RangeTests : IDisposable
     {
         await using LogFixture fixture = LogFixture.Open(LogFixture.SmallOptions(directory));
         Stored stored = await fixture.AppendAsync(LogFixture.Block(1, 200_000));
-        while (fixture.Log.Status.TailAddress < 2 * fixture.Log.Status.SegmentBytes) await fixture.AppendAsync(LogFixture.Block(2, 200_000));
+        long enough = 2 * fixture.Log.Status.SegmentBytes;
+        while (fixture.Log.Status.TailAddress < enough) await fixture.AppendAsync(LogFixture.Block(2, 200_000));
         Assert.Null(await fixture.Log.CommitAsync());
         Assert.Equal(LogReadStatus.Ok, (await ReadAsync(fixture, stored, [new(150_000, 20)])).Result.Status);
         fixture.Log.DropOldestSegment();

@@ -4,8 +4,8 @@ using KvTier.Memory;
 namespace KvTier.Engine;
 
 /// <summary>
-/// Frees the oldest segment of the log: what is hot, leased, pinned or internal is appended again and committed, the rest leaves the SSD tier;
-/// then the segment is dropped. Stepped by the log's writer between its rounds.
+/// Frees the oldest segment of the log: what is hot, leased, pinned or internal is appended again and committed, the rest leaves the SSD
+/// tier; then the segment is dropped. Stepped by the log's writer between its rounds.
 /// </summary>
 internal sealed class Reclaimer : ILogRecordSink, IDisposable
 {
