@@ -48,10 +48,25 @@ public sealed record DigestSpec
     /// <summary>How its numbers are stored. Default fp16.</summary>
     public DigestForm Form { get; init; } = DigestForm.Float16;
 
-    /// <summary>Chunks below one node of an upper level that is scored first (LeoAM, LServe, LouisKV's two levels): 0 for a flat digest,
-    /// else
-    /// 2 to 64. Default 0.</summary>
+    /// <summary>Chunks below one node of an upper level that is scored first and bounds them (LeoAM): 0 for a flat digest, else 2 to 64.
+    /// For mean, minmax, cuboid, and moments with <see cref="Bounds"/>. Default 0.</summary>
     public int Fanout { get; init; }
+
+    /// <summary>Parts of a chunk that are judged one by one, the best one counting for the chunk (LServe's logical pages): 1, 2, 4 or 8.
+    /// For mean, minmax and cuboid. Default 1.</summary>
+    public int SubChunks { get; init; } = 1;
+
+    /// <summary>Main directions of the keys that <see cref="DigestKind.Moments"/> keeps beside the variances of the channels: 0 or 1.
+    /// Default 0.</summary>
+    public int Rank { get; init; }
+
+    /// <summary>True when <see cref="DigestKind.Moments"/> of rank 1 also keeps how the values move along the main direction, for the
+    /// estimate of what is not chosen. Default false.</summary>
+    public bool Tilt { get; init; }
+
+    /// <summary>True when <see cref="DigestKind.Moments"/> also keeps min/max bounds, so that no score is above the bound. Default false.
+    /// </summary>
+    public bool Bounds { get; init; }
 
     /// <summary>Chunks of each KV head whose keys their digest stands for worst and that are always read (ShadowKV's outliers). Default 0.
     /// </summary>
@@ -75,9 +90,26 @@ public sealed record DigestSpec
 
         if (Fanout is not (0 or (>= 2 and <= 64))) return KvError.InvalidArgument("digest.fanout", Fanout, "0 or 2 to 64");
         if (OutlierChunks is < 0 or > 4096) return KvError.InvalidArgument("digest.outlierChunks", OutlierChunks, "0 to 4096");
+        if (ValidateShape() is { } wrongShape) return wrongShape;
         bool codebookFits = Kind == DigestKind.Vq ? CodebookSize is >= 16 and <= 4096 : CodebookSize == 0;
         return codebookFits
             ? null
             : KvError.InvalidArgument("digest.codebookSize", CodebookSize, Kind == DigestKind.Vq ? "16 to 4096" : "0 for this kind");
+    }
+
+    private KvError? ValidateShape()
+    {
+        bool moments = Kind == DigestKind.Moments;
+        bool chunked = Kind is DigestKind.Mean or DigestKind.MinMax or DigestKind.Cuboid;
+        if (Fanout != 0 && !chunked && !(moments && Bounds))
+            return KvError.InvalidArgument("digest.fanout", Fanout, "0 for this kind (moments need bounds for it)");
+        if (SubChunks is not (1 or 2 or 4 or 8)) return KvError.InvalidArgument("digest.subChunks", SubChunks, "1, 2, 4 or 8");
+        if (SubChunks != 1 && !chunked) return KvError.InvalidArgument("digest.subChunks", SubChunks, "1 for this kind");
+        if (OutlierChunks != 0 && !chunked && !moments)
+            return KvError.InvalidArgument("digest.outlierChunks", OutlierChunks, "0 for this kind");
+        if (Rank is not (0 or 1) || (Rank != 0 && !moments))
+            return KvError.InvalidArgument("digest.rank", Rank, moments ? "0 or 1" : "0 for this kind");
+        if (Tilt && Rank == 0) return KvError.InvalidArgument("digest.tilt", Tilt, "false unless the rank is 1");
+        return Bounds && !moments ? KvError.InvalidArgument("digest.bounds", Bounds, "false for this kind") : null;
     }
 }

@@ -123,6 +123,8 @@ public sealed record Selector
         if (Estimate && Digest.Kind is not (DigestKind.Moments or DigestKind.Centroids))
             return KvError.InvalidArgument("selector.estimate", true, "false unless the digest is moments or centroids");
         if (EstimateShare is not (> 0 and <= 1)) return KvError.InvalidArgument("selector.estimateShare", EstimateShare, "above 0, to 1");
+        if (Estimate && Reuse.Kind == ReuseKind.Probe)
+            return KvError.InvalidArgument("selector.estimate", true, "false with a probe query, which stands for no single query");
         return ValidateReuse();
     }
 

@@ -7,8 +7,9 @@ public static class Selectors
     public static Selector Moments { get; } = new()
     {
         Name = "moments",
-        Digest = new DigestSpec { Kind = DigestKind.Moments, ChunkTokens = 16, Form = DigestForm.Float16 },
+        Digest = new DigestSpec { Kind = DigestKind.Moments, ChunkTokens = 16, Form = DigestForm.Float16, Rank = 1 },
         Reduction = GroupReduction.Sum,
+        RecentChunks = 4,
         Estimate = true,
     };
 
@@ -36,7 +37,7 @@ public static class Selectors
     public static Selector LServe { get; } = new()
     {
         Name = "lserve",
-        Digest = new DigestSpec { Kind = DigestKind.MinMax, ChunkTokens = 64, Fanout = 4 },
+        Digest = new DigestSpec { Kind = DigestKind.MinMax, ChunkTokens = 64, SubChunks = 4 },
         Softmax = false,
         SinkChunks = 0,
         MinChunks = 3,

@@ -21,12 +21,14 @@ internal abstract class DigestIndex : IDisposable
 
     /// <summary>Builds the digests of a block: the next one, or the last one anew when it was partly filled.</summary>
     /// <param name="block">Number of the block in the sequence: the count of blocks so far, or one less.</param>
-    /// <param name="tokens">Tokens in it, 1 to B.</param>
+    /// <param name="tokens">Tokens in it, 1 to B; B when another block follows.</param>
     /// <param name="payload">Its payload, as stored.</param>
     internal abstract void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload);
 
     /// <summary>A copy that shares what is full and copies the rest when it is written (copy on write).</summary>
     /// <param name="blocks">Blocks that the copy has, at most as many as this has.</param>
+    /// <returns>The copy. It may cover fewer blocks than asked (centroids and vq: back to the last clustered segment); its
+    /// <see cref="Tokens"/> says so, and the caller sets the rest anew with <see cref="SetBlock"/>.</returns>
     internal abstract DigestIndex Fork(int blocks);
 
     /// <summary>Chooses the units of every KV head for one layer, and estimates the rest where the selector says so.</summary>
