@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace KvTier.Testing;
@@ -5,14 +6,48 @@ namespace KvTier.Testing;
 /// <summary>Runs python3, the reference peer of formats that other languages read too.</summary>
 public static class Python
 {
+    private static readonly ConcurrentDictionary<string, string> found = new();
+
     /// <summary>Runs a program and waits for it.</summary>
     /// <param name="program">Source text.</param>
     /// <param name="arguments">What it finds in <c>sys.argv[1:]</c>.</param>
     /// <returns>Its standard output.</returns>
     /// <exception cref="InvalidOperationException">python3 is missing, failed, or took more than 60 s; the message says which.</exception>
-    public static string Run(string program, params ReadOnlySpan<string> arguments)
+    public static string Run(string program, params ReadOnlySpan<string> arguments) => RunOn("python3", program, arguments);
+
+    /// <summary>Runs a program that imports a module: on the Python that <c>KVTIER_TEST_PYTHON</c> names, that of the PATH, or the
+    /// system's, whichever first has it.</summary>
+    /// <param name="module">The module, such as <c>numpy</c>.</param>
+    /// <param name="program">Source text.</param>
+    /// <param name="arguments">What it finds in <c>sys.argv[1:]</c>.</param>
+    /// <returns>Its standard output.</returns>
+    /// <exception cref="InvalidOperationException">No Python has the module, or the program failed or took more than 60 s.</exception>
+    public static string RunWith(string module, string program, params ReadOnlySpan<string> arguments) =>
+        RunOn(found.GetOrAdd(module, Find), program, arguments);
+
+    private static string Find(string module)
     {
-        var start = new ProcessStartInfo("python3")
+        string?[] candidates = [Environment.GetEnvironmentVariable("KVTIER_TEST_PYTHON"), "python3", "/usr/bin/python3"];
+        foreach (string? candidate in candidates)
+        {
+            if (candidate is not { Length: > 0 }) continue;
+            try
+            {
+                RunOn(candidate, $"import {module}", []);
+                return candidate;
+            }
+            catch (InvalidOperationException)
+            {
+                // The next one may have it.
+            }
+        }
+
+        throw new InvalidOperationException($"this test needs a python3 that has {module}");
+    }
+
+    private static string RunOn(string python, string program, ReadOnlySpan<string> arguments)
+    {
+        var start = new ProcessStartInfo(python)
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -44,7 +79,7 @@ public static class Python
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new InvalidOperationException("this test needs python3 on the PATH", e);
+            throw new InvalidOperationException($"this test needs {start.FileName}", e);
         }
     }
 }
