@@ -27,7 +27,8 @@ public static class DeviceDrivers
             tried.Add(Describe(openCl.Error!));
         }
 
-        return new KvError(ErrorCode.Unavailable, "device.driver", choice.ToString().ToLowerInvariant(), $"a device; tried {string.Join("; ", tried)}");
+        string wanted = choice.ToString().ToLowerInvariant();
+        return new KvError(ErrorCode.Unavailable, "device.driver", wanted, $"a device; tried {string.Join("; ", tried)}");
     }
 
     private static string Describe(KvError error) => $"{error.Field}: {error.Value}";

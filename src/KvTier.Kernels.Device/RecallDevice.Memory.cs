@@ -44,8 +44,8 @@ public sealed partial class RecallDevice
     /// <summary>Starts a copy out of a slot.</summary>
     /// <param name="slot">The slot; not freed before the copy has ended.</param>
     /// <param name="at">First byte in the slot.</param>
-    /// <param name="destination">Where to. Its bytes mean nothing until <see cref="Wait(DeviceCopyTicket)"/> answered without an error, and a copy that
-    /// did not end in time may write there as long as the device is open.</param>
+    /// <param name="destination">Where to. Its bytes mean nothing until <see cref="Wait(DeviceCopyTicket)"/> answered without an error,
+    /// and a copy that did not end in time may write there as long as the device is open.</param>
     /// <returns>A ticket for <see cref="Wait(DeviceCopyTicket)"/>; <see cref="ErrorCode.Busy"/> when too many copies are in flight.</returns>
     public Result<DeviceCopyTicket> CopyOut(DeviceSlot slot, int at, Memory<byte> destination) =>
         StartCopy(destination, slot, at, toDevice: false);

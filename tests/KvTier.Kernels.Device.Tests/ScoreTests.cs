@@ -14,7 +14,8 @@ public sealed class ScoreTests(DeviceFixture fixture) : LeakGated
         int seed = 1;
         foreach (Dtype dtype in Dtypes.Select(row => row.Data))
         {
-            foreach (int length in (int[])[4, 32, 64, 80, 96, 128, 256]) shapes.Add(dtype, length, QueryCounts[seed % QueryCounts.Length], seed++);
+            foreach (int length in (int[])[4, 32, 64, 80, 96, 128, 256])
+                shapes.Add(dtype, length, QueryCounts[seed % QueryCounts.Length], seed++);
         }
 
         return shapes;

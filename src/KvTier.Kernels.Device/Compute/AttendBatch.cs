@@ -52,10 +52,11 @@ public readonly ref struct AttendBatch
     {
         if (Dtype is < Dtype.Float32 or > Dtype.Int8)
             return KvError.InvalidArgument("attend.dtype", Dtype, "fp32, fp16, bf16, fp8 or int8");
-        if (Dims is < 4 or > DimsMax || Dims % 4 != 0) return KvError.InvalidArgument("attend.dims", Dims, $"a multiple of 4, 4 to {DimsMax}");
+        if (Dims is < 4 or > DimsMax || Dims % 4 != 0)
+            return KvError.InvalidArgument("attend.dims", Dims, $"a multiple of 4, 4 to {DimsMax}");
         if (!float.IsFinite(Scale)) return KvError.InvalidArgument("attend.scale", Scale, "a finite number");
-        if (Queries.Length % Dims != 0) return KvError.InvalidArgument("attend.queries", Queries.Length, $"a multiple of the dims, {Dims}");
-        if (outputs != Queries.Length) return KvError.InvalidArgument("attend.outputs", outputs, $"{Queries.Length}, as many as the queries");
+        if (Queries.Length % Dims != 0) return KvError.InvalidArgument("attend.queries", Queries.Length, $"a multiple of {Dims} dims");
+        if (outputs != Queries.Length) return KvError.InvalidArgument("attend.outputs", outputs, $"{Queries.Length}, as the queries");
         if (lses != Queries.Length / Dims) return KvError.InvalidArgument("attend.lses", lses, $"{Queries.Length / Dims}, one a query");
         return ValidateGroups() ?? ValidateChunks(memory);
     }
@@ -65,11 +66,13 @@ public readonly ref struct AttendBatch
         int next = 0;
         foreach (AttendGroup group in Groups)
         {
-            if (group.Queries is < 1 or > QueriesMax) return KvError.InvalidArgument("attend.group.queries", group.Queries, $"1 to {QueriesMax}");
-            if (group.FirstQuery < next || group.FirstQuery > (Queries.Length / Dims) - group.Queries)
-                return KvError.InvalidArgument("attend.group.firstQuery", group.FirstQuery, $"{next} to {(Queries.Length / Dims) - group.Queries}");
+            if (group.Queries is < 1 or > QueriesMax)
+                return KvError.InvalidArgument("attend.group.queries", group.Queries, $"1 to {QueriesMax}");
+            int last = (Queries.Length / Dims) - group.Queries;
+            if (group.FirstQuery < next || group.FirstQuery > last)
+                return KvError.InvalidArgument("attend.group.firstQuery", group.FirstQuery, $"{next} to {last}");
             if (group.Chunks < 0 || group.FirstChunk < 0 || group.FirstChunk > Chunks.Length - group.Chunks)
-                return KvError.InvalidArgument("attend.group.chunks", $"{group.FirstChunk} + {group.Chunks}", $"inside {Chunks.Length} chunks");
+                return KvError.InvalidArgument("attend.group.chunks", $"{group.FirstChunk} + {group.Chunks}", $"inside {Chunks.Length}");
             next = group.FirstQuery + group.Queries;
         }
 
@@ -82,13 +85,17 @@ public readonly ref struct AttendBatch
         foreach (AttendChunk chunk in Chunks)
         {
             if (chunk.Tokens < 0) return KvError.InvalidArgument("attend.chunk.tokens", chunk.Tokens, "0 or more");
-            if (!memory.Holds(chunk.KeyOffset, chunk.Tokens * tokenBytes, 16) || !memory.Holds(chunk.ValueOffset, chunk.Tokens * tokenBytes, 16))
-                return KvError.InvalidArgument(
-                    "attend.chunk.offset", $"{chunk.KeyOffset}, {chunk.ValueOffset}", "rows in the arena from a multiple of 16 on");
-            if ((chunk.KeyScaleOffset != -1 && !memory.Holds(chunk.KeyScaleOffset, chunk.Tokens * 4L, 4))
-                || (chunk.ValueScaleOffset != -1 && !memory.Holds(chunk.ValueScaleOffset, chunk.Tokens * 4L, 4)))
-                return KvError.InvalidArgument(
-                    "attend.chunk.scaleOffset", $"{chunk.KeyScaleOffset}, {chunk.ValueScaleOffset}", "scales in the arena from a multiple of 4 on");
+            foreach (long offset in (ReadOnlySpan<long>)[chunk.KeyOffset, chunk.ValueOffset])
+            {
+                if (!memory.Holds(offset, chunk.Tokens * tokenBytes, 16))
+                    return KvError.InvalidArgument("attend.chunk.offset", offset, "rows in the arena from a multiple of 16 on");
+            }
+
+            foreach (long offset in (ReadOnlySpan<long>)[chunk.KeyScaleOffset, chunk.ValueScaleOffset])
+            {
+                if (offset != -1 && !memory.Holds(offset, chunk.Tokens * 4L, 4))
+                    return KvError.InvalidArgument("attend.chunk.scaleOffset", offset, "-1, or in the arena from a multiple of 4 on");
+            }
         }
 
         return null;

@@ -201,7 +201,10 @@ internal ref struct AttendPlan
                 }
 
                 for (int q = 0; q < count; q++)
-                    merges[group.FirstQuery + block + q] = new MergeEntry { FirstSplit = firstSplit, Splits = made - firstSplit, Place = q };
+                {
+                    ref MergeEntry merge = ref merges[group.FirstQuery + block + q];
+                    merge = new MergeEntry { FirstSplit = firstSplit, Splits = made - firstSplit, Place = q };
+                }
             }
 
             firstChunk += group.Chunks;

@@ -63,7 +63,9 @@ internal sealed class DeviceSession
     {
         // The wait comes before the results are fetched: a copy into pageable memory may block inside the driver, without a deadline,
         // until the kernel has ended.
-        return Driver.Launch(launch).TryGet(out DeviceToken token, out KvError? error) ? Await(token, launch.Kernel.ToString()) : Abandon(error);
+        return Driver.Launch(launch).TryGet(out DeviceToken token, out KvError? error)
+            ? Await(token, launch.Kernel.ToString())
+            : Abandon(error);
     }
 
     /// <summary>Fetches results into scratch on the host.</summary>

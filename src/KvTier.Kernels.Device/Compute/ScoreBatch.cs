@@ -61,15 +61,16 @@ public readonly ref struct ScoreBatch
         if (QueryRows.Length % RowLength != 0)
             return KvError.InvalidArgument("score.queryRows", QueryRows.Length, $"a multiple of the row length, {RowLength}");
         long rowBytes = (long)RowLength * Dtype.SizeBytes();
+        int firstMax = (QueryRows.Length / RowLength) - Queries;
         foreach (RowRange range in Ranges)
         {
             if (range.Rows < 0) return KvError.InvalidArgument("score.range.rows", range.Rows, "0 or more");
-            if (range.FirstQuery < 0 || range.FirstQuery > (QueryRows.Length / RowLength) - Queries)
-                return KvError.InvalidArgument("score.range.firstQuery", range.FirstQuery, $"0 to {(QueryRows.Length / RowLength) - Queries}");
+            if (range.FirstQuery < 0 || range.FirstQuery > firstMax)
+                return KvError.InvalidArgument("score.range.firstQuery", range.FirstQuery, $"0 to {firstMax}");
             if (!memory.Holds(range.Offset, range.Rows * rowBytes, 16))
                 return KvError.InvalidArgument("score.range.offset", range.Offset, "rows in the arena from a multiple of 16 on");
             if (range.ScaleOffset != -1 && !memory.Holds(range.ScaleOffset, range.Rows * 4L, 4))
-                return KvError.InvalidArgument("score.range.scaleOffset", range.ScaleOffset, "scales in the arena from a multiple of 4 on, or -1");
+                return KvError.InvalidArgument("score.range.scaleOffset", range.ScaleOffset, "-1, or in the arena from a multiple of 4 on");
         }
 
         return null;

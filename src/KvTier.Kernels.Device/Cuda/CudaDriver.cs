@@ -107,7 +107,7 @@ internal sealed unsafe class CudaDriver : IDeviceDriver
 
     /// <inheritdoc/>
     public DeviceWait Wait(DeviceToken token, TimeSpan timeout) =>
-        token.IsNone ? new DeviceWait(DeviceWaitStatus.Done) : TokenWait.Until(this, token, timeout, static (driver, asked) => driver.Ask(asked));
+        TokenWait.Until(this, token, timeout, static (driver, asked) => driver.Ask(asked));
 
     /// <inheritdoc/>
     public void Dispose()

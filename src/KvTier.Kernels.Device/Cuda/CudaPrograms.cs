@@ -3,7 +3,9 @@ using System.Text;
 
 namespace KvTier.Kernels.Device.Cuda;
 
-/// <summary>The modules and functions of one context, each built when it is first asked for. Its caller lets one thread in at a time.</summary>
+/// <summary>
+/// The modules and functions of one context, each built when it is first asked for. Its caller lets one thread in at a time.
+/// </summary>
 internal sealed unsafe class CudaPrograms(CudaApi api, NvrtcApi compiler, string architecture) : IDisposable
 {
     /// <summary>Machine code compiled in this process; every driver of the same architecture takes it from here.</summary>

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace KvTier.Kernels.Device.Cuda;
 
-/// <summary>Compiles CUDA C to machine code for one architecture, so that the driver's own compiler need not know this toolkit's PTX.</summary>
+/// <summary>
+/// Compiles CUDA C to machine code for one architecture, so that the driver's own compiler need not know this toolkit's PTX.
+/// </summary>
 internal sealed unsafe class NvrtcCompiler(NvrtcApi api, string architecture)
 {
     /// <summary>Compiles one program.</summary>

@@ -12,7 +12,8 @@ internal static class DeviceErrors
     public static KvError Build(string file, string log)
     {
         string text = log.Trim();
-        return new KvError(ErrorCode.Internal, $"device program {file}", text.Length > 2000 ? text[^2000..] : text, "a program that builds");
+        if (text.Length > 2000) text = text[^2000..];
+        return new KvError(ErrorCode.Internal, $"device program {file}", text, "a program that builds");
     }
 
     /// <summary>Something did not end in time.</summary>
@@ -20,5 +21,6 @@ internal static class DeviceErrors
         new(ErrorCode.DeadlineExceeded, what, "not done", $"{limit.TotalSeconds:0.###} s");
 
     /// <summary>The device failed earlier.</summary>
-    public static KvError Unavailable(KvError fault) => new(ErrorCode.Unavailable, "device", $"failed ({fault.Message})", "a working device");
+    public static KvError Unavailable(KvError fault) =>
+        new(ErrorCode.Unavailable, "device", $"failed ({fault.Message})", "a working device");
 }

@@ -31,7 +31,9 @@ public interface IDeviceDriver : IDisposable
     /// <returns>A token for <see cref="Wait"/>, no token if none was asked for, or what failed.</returns>
     Result<DeviceToken> Launch(in KernelLaunch launch);
 
-    /// <summary>Waits until what the token stands for has ended, and all before it on its queue. Ends the token unless the time passes.</summary>
+    /// <summary>
+    /// Waits until what the token stands for has ended, and all before it on its queue. Ends the token unless the time passes.
+    /// </summary>
     /// <param name="token">A token; no token has ended.</param>
     /// <param name="timeout">How long; zero only looks.</param>
     DeviceWait Wait(DeviceToken token, TimeSpan timeout);

@@ -18,6 +18,7 @@ internal static class TokenWait
     public static DeviceWait Until<TDriver>(
         TDriver driver, DeviceToken token, TimeSpan timeout, Func<TDriver, DeviceToken, DeviceWait> ask)
     {
+        if (token.IsNone) return new DeviceWait(DeviceWaitStatus.Done);
         long startedAt = Stopwatch.GetTimestamp();
         while (true)
         {

@@ -7,7 +7,9 @@ namespace KvTier.Kernels.Device;
 /// <param name="Generation">Tells it from earlier copies at the same place; 0 for no copy.</param>
 public readonly record struct DeviceCopyTicket(int Index, int Generation);
 
-/// <summary>The copies in flight: what each waits for, and the host memory that it keeps pinned. Thread-safe; allocates nothing a copy.</summary>
+/// <summary>
+/// The copies in flight: what each waits for, and the host memory that it keeps pinned. Thread-safe; allocates nothing a copy.
+/// </summary>
 internal sealed class CopyTable
 {
     private readonly Entry[] entries;

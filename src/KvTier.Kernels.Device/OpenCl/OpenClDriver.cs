@@ -95,7 +95,7 @@ internal sealed unsafe class OpenClDriver : IDeviceDriver
 
     /// <inheritdoc/>
     public DeviceWait Wait(DeviceToken token, TimeSpan timeout) =>
-        token.IsNone ? new DeviceWait(DeviceWaitStatus.Done) : TokenWait.Until(this, token, timeout, static (driver, asked) => driver.Ask(asked));
+        TokenWait.Until(this, token, timeout, static (driver, asked) => driver.Ask(asked));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace KvTier.Kernels.Device.OpenCl;
 
-/// <summary>The programs and kernels of one context, each built when it is first asked for. Its caller lets one thread in at a time.</summary>
+/// <summary>
+/// The programs and kernels of one context, each built when it is first asked for. Its caller lets one thread in at a time.
+/// </summary>
 internal sealed unsafe class OpenClPrograms(OpenClApi api, nint context, nint device) : IDisposable
 {
     /// <summary>A product followed by a sum may be fused, as CUDA does by default.</summary>
