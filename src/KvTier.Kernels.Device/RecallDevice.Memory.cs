@@ -37,16 +37,16 @@ public sealed partial class RecallDevice
     /// <param name="source">The bytes; unchanged until the copy has ended. They are kept pinned until then.</param>
     /// <param name="slot">The slot.</param>
     /// <param name="at">First byte in the slot. Default 0.</param>
-    /// <returns>A ticket for <see cref="Wait(DeviceCopyTicket)"/>; <see cref="ErrorCode.Busy"/> when too many copies are in flight.</returns>
+    /// <returns>A ticket for <see cref="Wait"/>; <see cref="ErrorCode.Busy"/> when too many copies are in flight.</returns>
     public Result<DeviceCopyTicket> CopyIn(ReadOnlyMemory<byte> source, DeviceSlot slot, int at = 0) =>
         StartCopy(source, slot, at, toDevice: true);
 
     /// <summary>Starts a copy out of a slot.</summary>
     /// <param name="slot">The slot; not freed before the copy has ended.</param>
     /// <param name="at">First byte in the slot.</param>
-    /// <param name="destination">Where to. Its bytes mean nothing until <see cref="Wait(DeviceCopyTicket)"/> answered without an error,
+    /// <param name="destination">Where to. Its bytes mean nothing until <see cref="Wait"/> answered without an error,
     /// and a copy that did not end in time may write there as long as the device is open.</param>
-    /// <returns>A ticket for <see cref="Wait(DeviceCopyTicket)"/>; <see cref="ErrorCode.Busy"/> when too many copies are in flight.</returns>
+    /// <returns>A ticket for <see cref="Wait"/>; <see cref="ErrorCode.Busy"/> when too many copies are in flight.</returns>
     public Result<DeviceCopyTicket> CopyOut(DeviceSlot slot, int at, Memory<byte> destination) =>
         StartCopy(destination, slot, at, toDevice: false);
 

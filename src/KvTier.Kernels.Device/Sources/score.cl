@@ -24,7 +24,8 @@ typedef struct
 } ScoreTile;
 
 KERNEL void kv_score(
-    GLOBAL const u8* arena, GLOBAL u8* scratch, u64 queriesAt, u64 rangesAt, u64 tilesAt, u64 scoresAt, i32 rowLength, i32 queries, i32 rows)
+    GLOBAL const u8* arena, GLOBAL u8* scratch, u64 queriesAt, u64 rangesAt, u64 tilesAt, u64 scoresAt,
+    i32 rowLength, i32 queries, i32 rows)
 {
     LOCAL float tile[SLICE * TILE_PITCH];
     LOCAL float query[QUERY_BLOCK * SLICE];
