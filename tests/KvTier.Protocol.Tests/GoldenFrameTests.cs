@@ -14,6 +14,28 @@ public sealed class GoldenFrameTests
     private static readonly SharedArenaInfo arena = new("/dev/shm/kvtier-1-host", 1 << 30, 0x1122334455667788);
     private static readonly NamespaceDescriptor llama = new("acme", Profiles.Llama31_8B);
 
+    private static readonly DigestSpec moments = new();
+    private static readonly DigestSpec landmark = new() { Kind = DigestKind.Mean, ChunkTokens = 8, OutlierChunks = 48 };
+    private static readonly RopeRotation rotation = new(500_000, 8, 128, RopePairing.Half, 0);
+    private static readonly SequenceEntry sequence = new("chat-1", 3, 40, [moments], null, 4096, 0, 0, 0);
+    private static readonly SequenceEntry forked = new("chat-2", 2, 32, [moments, landmark], rotation, 8192, 512, 1, 1 << 20);
+
+    private static readonly RecallHead head = new()
+    {
+        Namespace = 7,
+        DeadlineMs = 100,
+        Mode = RecallMode.Attend,
+        QueryHeads = 2,
+        Window = 1,
+        HeadDim = 4,
+        Dtype = Dtype.Float32,
+        Layout = GatherLayout.KvHeadToken,
+        Temperature = 1,
+        LseMultiplier = 1,
+        Selector = Selectors.Moments with { Estimate = true, Budget = RecallBudget.OfTokens(32) },
+        QueryCheck = 0,
+    };
+
     /// <summary>The body of each golden frame made of typed values.</summary>
     private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new()
     {
@@ -60,6 +82,25 @@ public sealed class GoldenFrameTests
         ["localCommit.request"] = b => LocalCommitRequestWriter.Begin(b, AckLevel.Ssd, 100, 1).Add(new CommitItem(9, check1)),
         ["localCommit.response"] = b => PutResponse.Write(b, [PutItemStatus.Stored], null),
         ["localAbort.notice"] = b => NumbersNotice.Write(b, [9]),
+        ["sequenceOpen.request"] = b => new SequenceOpenRequest(7, 100, "chat-1", [moments, landmark], rotation).Write(b),
+        ["sequenceOpen.request.post-rope"] = b => new SequenceOpenRequest(7, 0, "chat-1", [moments], null).Write(b),
+        ["sequenceOpen.response"] = b => sequence.Write(b),
+        ["sequenceAppend.request"] = b => SequenceAppendRequest.Write(b, 7, 100, "chat-1", 32, false, 8, ids),
+        ["sequenceAppend.request.any"] = b => SequenceAppendRequest.Write(b, 7, 0, "chat-1", 9, true, -1, [id1]),
+        ["sequenceAppend.response"] = b => sequence.Write(b),
+        ["sequenceFork.request"] = b => new SequenceForkRequest(7, 100, "chat-1", "chat-2", 32).Write(b),
+        ["sequenceFork.response"] = b => forked.Write(b),
+        ["sequenceClose.request"] = b => new SequenceRequest(7, 100, "chat-2").Write(b),
+        ["sequenceClose.response"] = b => forked.Write(b),
+        ["sequenceDescribe.request"] = b => new SequenceRequest(7, 0, "größe").Write(b),
+        ["sequenceDescribe.response"] = b => sequence.Write(b),
+        ["sequenceList.request"] = b => new SequenceListRequest(7, "chat-1", 100).Write(b),
+        ["sequenceList.response"] = b => new SequenceListResponse([sequence, forked]).Write(b),
+        ["recall.request"] = WriteRecall,
+        ["recall.request.slots"] = WriteRecallOfSlots,
+        ["recall.response"] = WriteRecallResponse,
+        ["localRecall.request"] = WriteLocalRecall,
+        ["localRecall.response"] = WriteLocalRecallResponse,
         ["error"] = b => ErrorBody.Write(b, refused),
         ["error.untrusted"] = b => ErrorBody.Write(b, new KvError(ErrorCode.ProtocolViolation, "frame.magic", "47455420", "4B565431")),
     };
@@ -115,7 +156,7 @@ public sealed class GoldenFrameTests
     public void WorkedExamples_InTheReference_AreGoldenFrames()
     {
         string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "reference", "protocol.md"));
-        foreach (string name in new[] { "put.request.small", "get.request", "get.response" })
+        foreach (string name in new[] { "put.request.small", "get.request", "get.response", "recall.request", "recall.response" })
         {
             string[] lines = page.Split($"`{name}`\n\n```text\n")[1].Split("```")[0].Split('\n', StringSplitOptions.RemoveEmptyEntries);
             string hex = string.Concat(lines.Select(line => line.Split("  ")[0].Replace(" ", "")));
@@ -166,5 +207,63 @@ public sealed class GoldenFrameTests
         writer.Add(new ReservedItem(ReserveStatus.Reserved, 9, 4096, 512));
         writer.Add(new ReservedItem(ReserveStatus.Refused, 0, 0, 0));
         writer.End(new KvError(ErrorCode.HostFull, "hostBytes", "full", ""));
+    }
+
+    private static uint CheckOf(string name) => Crc32C.Compute(GoldenFrame.Of(name).Payload);
+
+    private static void WriteRecall(FrameBuffer buffer) =>
+        RecallRequestWriter.Begin(buffer, head with { QueryCheck = CheckOf("recall.request") }, 1).Add("chat-1", 0, []);
+
+    private static void WriteRecallOfSlots(FrameBuffer buffer)
+    {
+        RecallHead gather = head with
+        {
+            DeadlineMs = 0,
+            Mode = RecallMode.Gather,
+            QueryHeads = 1,
+            HeadDim = 2,
+            Dtype = Dtype.Float16,
+            Layout = GatherLayout.KvTokenHead,
+            Temperature = 0.5f,
+            LseMultiplier = 2,
+            QueryCheck = CheckOf("recall.request.slots"),
+        };
+        RecallRequestWriter writer = RecallRequestWriter.Begin(buffer, gather, 2);
+        writer.Add("chat-1", 0, [0, -1]);
+        writer.Add("größe", 31, [4, 2]);
+    }
+
+    private static void WriteLocalRecall(FrameBuffer buffer) => RecallRequestWriter.Begin(
+        buffer, head with { LeaseMs = 5000, Mode = RecallMode.Ids, QueryCheck = CheckOf("localRecall.request") }, 1).Add("chat-1", 0, []);
+
+    private static void WriteRecallResponse(FrameBuffer buffer) => RecallResponseWriter.Begin(buffer, 1).Add(new RecallResponseItem
+    {
+        UnitTokens = 16,
+        Counts = [2],
+        Units = [0, 2],
+        Missing = [new MissingTokens(33, 1, MissReason.Corrupt)],
+        PayloadLength = 24,
+        Check = CheckOf("recall.response"),
+        Cost = new RecallCost(3, 192, 1024, 512, 1, 1, false, true),
+    });
+
+    private static void WriteLocalRecallResponse(FrameBuffer buffer)
+    {
+        byte[] rows = new byte[32];
+        for (int i = 0; i < 16; i++) BitConverter.TryWriteBytes(rows.AsSpan(2 * i), (Half)i);
+        var slot = new RecallSlot(123_456_789_012_345, 9, 4096, 32);
+        RecallResponseWriter.BeginLocal(buffer, slot, 1).Add(new RecallResponseItem
+        {
+            UnitTokens = 4,
+            Counts = [2],
+            Units = [0, 2],
+            Slots = [2, 0],
+            SentCounts = [1],
+            Sent = [2],
+            GatherRows = 4,
+            PayloadLength = 32,
+            Check = Crc32C.Compute(rows),
+            Cost = new RecallCost(3, 192, 32, 0, 1, 0, false, true),
+        });
     }
 }

@@ -58,6 +58,24 @@ internal static class Recode
         ["localCommit.request"] = LocalCommit,
         ["localCommit.response"] = PutResponse1,
         ["localAbort.notice"] = Numbers,
+        ["sequenceOpen.request"] =
+            (body, _, output) => Whole(SequenceOpenRequest.Read(body, Limits), output, static (m, o) => m.Write(o)),
+        ["sequenceOpen.response"] = Sequence,
+        ["sequenceAppend.request"] = RecallRecode.Append,
+        ["sequenceAppend.response"] = Sequence,
+        ["sequenceFork.request"] =
+            (body, _, output) => Whole(SequenceForkRequest.Read(body, Limits), output, static (m, o) => m.Write(o)),
+        ["sequenceFork.response"] = Sequence,
+        ["sequenceClose.request"] = OneSequence,
+        ["sequenceClose.response"] = Sequence,
+        ["sequenceDescribe.request"] = OneSequence,
+        ["sequenceDescribe.response"] = Sequence,
+        ["sequenceList.request"] = (body, _, output) => Whole(SequenceListRequest.Read(body), output, static (m, o) => m.Write(o)),
+        ["sequenceList.response"] = (body, _, output) => Whole(SequenceListResponse.Read(body), output, static (m, o) => m.Write(o)),
+        ["recall.request"] = RecallRecode.Request,
+        ["recall.response"] = RecallRecode.Response,
+        ["localRecall.request"] = RecallRecode.Request,
+        ["localRecall.response"] = RecallRecode.LocalResponse,
         ["error"] = Error,
     };
 
@@ -80,6 +98,12 @@ internal static class Recode
         if (result.IsOk) write(result.Value, output);
         return result.Error;
     }
+
+    private static KvError? Sequence(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output) =>
+        Whole(SequenceEntry.Read(body), output, static (m, o) => m.Write(o));
+
+    private static KvError? OneSequence(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output) =>
+        Whole(SequenceRequest.Read(body, Limits), output, static (m, o) => m.Write(o));
 
     private static KvError? Empty(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {

@@ -47,6 +47,24 @@ LIMITS = {
 }
 REFUSED = [2, "put.items[1].key.length", "600", "512"]
 HELLO, WORLD = b"hello", b"world!"
+MOMENTS, LANDMARK = [4, 16, 2, 0, 0, 0], [1, 8, 2, 0, 48, 0]
+ROTATION = [500000.0, 8.0, 128, 1, 0]
+SEQUENCE = ["chat-1", 3, 40, [MOMENTS], None, 4096, 0, 0, 0]
+FORKED = ["chat-2", 2, 32, [MOMENTS, LANDMARK], ROTATION, 8192, 512, 1, 1 << 20]
+SELECTOR = ["moments", MOMENTS, 2, True, 1, 32.0, 1, 1, 0, 0, True, 1.0, 0, 0.0]
+QUERIES = struct.pack("<8f", 1, 0, -1, 0.5, 0, 1, 2, -0.5)
+HALVES = struct.pack("<4e", 1, 0, -1, 0.5)
+OUTPUT = struct.pack("<4f", 0.25, 0.5, 1, -1) + struct.pack("<2f", 1.5, 2.5)
+ROWS = struct.pack("<16e", *range(16))
+
+
+def ints(*numbers):
+    return struct.pack(f"<{len(numbers)}i", *numbers)
+
+
+def cost(*numbers):
+    return [*numbers, False, True]
+
 
 # name, what it says, kind, opcode, request id, body, payload
 FRAMES = [
@@ -100,6 +118,35 @@ FRAMES = [
     ("localCommit.request", "one slot, ack=ssd", REQUEST, 34, 18, [1, 100, [[9, block_check(ID1, 0, 0, HELLO)]]], b""),
     ("localCommit.response", "stored", RESPONSE, 34, 18, [b"\x00", None], b""),
     ("localAbort.notice", "one reservation", NOTICE, 35, 0, [struct.pack("<Q", 9)], b""),
+    ("sequenceOpen.request", "two digests, keys stored before rotation", REQUEST, 40, 19,
+     [7, 100, "chat-1", [MOMENTS, LANDMARK], ROTATION], b""),
+    ("sequenceOpen.request.post-rope", "the usual case", REQUEST, 40, 19, [7, 0, "chat-1", [MOMENTS], None], b""),
+    ("sequenceOpen.response", "a sequence of 40 tokens", RESPONSE, 40, 19, SEQUENCE, b""),
+    ("sequenceAppend.request", "two blocks after 8 tokens", REQUEST, 41, 20, [7, 100, "chat-1", 32, False, 8, IDS], b""),
+    ("sequenceAppend.request.any", "one block in place of the last, after any number", REQUEST, 41, 20,
+     [7, 0, "chat-1", 9, True, None, ID1], b""),
+    ("sequenceAppend.response", "what it is now", RESPONSE, 41, 20, SEQUENCE, b""),
+    ("sequenceFork.request", "the first 32 tokens", REQUEST, 42, 21, [7, 100, "chat-1", "chat-2", 32], b""),
+    ("sequenceFork.response", "the new one", RESPONSE, 42, 21, FORKED, b""),
+    ("sequenceClose.request", "forget it", REQUEST, 43, 22, [7, 100, "chat-2"], b""),
+    ("sequenceClose.response", "what it was", RESPONSE, 43, 22, FORKED, b""),
+    ("sequenceDescribe.request", "what is it", REQUEST, 44, 23, [7, 0, "größe"], b""),
+    ("sequenceDescribe.response", "a sequence", RESPONSE, 44, 23, SEQUENCE, b""),
+    ("sequenceList.request", "the page after chat-1", REQUEST, 45, 24, [7, "chat-1", 100], b""),
+    ("sequenceList.response", "two sequences", RESPONSE, 45, 24, [[SEQUENCE, FORKED]], b""),
+    ("recall.request", "attention for one query of 2 heads of 4", REQUEST, 46, 25,
+     [7, 100, 0, 3, 2, 1, 4, "fp32", 1, 1.0, 1.0, SELECTOR, crc32c(QUERIES), [["chat-1", 0, b""]]], QUERIES),
+    ("recall.request.slots", "a gather in fp16 of what is not held, two layers", REQUEST, 46, 25,
+     [7, 0, 0, 2, 1, 1, 2, "fp16", 3, 0.5, 2.0, SELECTOR, crc32c(HALVES),
+      [["chat-1", 0, ints(0, -1)], ["größe", 31, ints(4, 2)]]], HALVES),
+    ("recall.response", "o and lse; a token is missing", RESPONSE, 46, 25,
+     [[[16, ints(2), ints(0, 2), b"", b"", b"", struct.pack("<qii", 33, 1, 5), 0, 0, 24, crc32c(OUTPUT),
+        cost(3, 192, 1024, 512, 1, 1)]]], OUTPUT),
+    ("localRecall.request", "ids only, leases of 5 s", REQUEST, 47, 26,
+     [7, 100, 5000, 1, 2, 1, 4, "fp32", 1, 1.0, 1.0, SELECTOR, crc32c(QUERIES), [["chat-1", 0, b""]]], QUERIES),
+    ("localRecall.response", "a gather of one unit of one KV head in the arena", RESPONSE, 47, 26,
+     [123456789012345, 9, 4096, 32, [[4, ints(2), ints(0, 2), ints(2, 0), ints(1), ints(2), b"", 4, 0, 32, crc32c(ROWS),
+        cost(3, 192, 32, 0, 1, 0)]]], b""),
     ("error", "a put of a key that is too long", ERROR, 20, 2**64 - 1, REFUSED, b""),
     ("error.untrusted", "about a frame whose header can't be trusted", ERROR, 0, 0, [11, "frame.magic", "47455420", "4B565431"], b""),
 ]

@@ -81,6 +81,30 @@ public enum Opcode : ushort
 
     /// <summary>Notice: gives reservations back unsealed.</summary>
     LocalAbort = 35,
+
+    /// <summary>Opens a sequence, or finds it.</summary>
+    SequenceOpen = 40,
+
+    /// <summary>Appends stored blocks to a sequence.</summary>
+    SequenceAppend = 41,
+
+    /// <summary>Makes a sequence that begins as another one does.</summary>
+    SequenceFork = 42,
+
+    /// <summary>Forgets a sequence.</summary>
+    SequenceClose = 43,
+
+    /// <summary>Says what is known of a sequence.</summary>
+    SequenceDescribe = 44,
+
+    /// <summary>Lists the sequences of a namespace, a page at a time.</summary>
+    SequenceList = 45,
+
+    /// <summary>Finds the chunks that queries need, and sends their ids, their rows, or the attention over them.</summary>
+    Recall = 46,
+
+    /// <summary>The same with the payload in a leased slot of the shared arena.</summary>
+    LocalRecall = 47,
 }
 
 /// <summary>Facts about <see cref="Opcode"/>.</summary>
@@ -88,7 +112,13 @@ public static class OpcodeExtensions
 {
     /// <summary>True when this version of the protocol knows the opcode.</summary>
     public static bool IsKnown(this Opcode opcode) =>
-        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35);
+        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 47);
+
+    /// <summary>True for the opcodes of the local path, which only a client that may map the arena can use.</summary>
+    public static bool IsLocal(this Opcode opcode) => opcode is (>= Opcode.LocalAttach and <= Opcode.LocalAbort) or Opcode.LocalRecall;
+
+    /// <summary>True for the requests that a payload follows.</summary>
+    public static bool HasRequestPayload(this Opcode opcode) => opcode is Opcode.Put or Opcode.Recall or Opcode.LocalRecall;
 
     /// <summary>True for the opcodes that go as <see cref="FrameKind.Notice"/>.</summary>
     public static bool IsNotice(this Opcode opcode) => opcode is Opcode.LocalRelease or Opcode.LocalAbort;

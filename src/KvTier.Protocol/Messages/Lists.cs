@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
 namespace KvTier.Protocol;
 
@@ -68,6 +69,35 @@ public readonly ref struct RangeList
             BinaryPrimitives.ReadInt32LittleEndian(blob[((index * ByteRange.SizeBytes) + 4)..]));
 }
 
+/// <summary>Numbers such as units or slots as they stand in a body: 4 bytes each, signed, little-endian.</summary>
+public readonly ref struct Int32List
+{
+    private readonly ReadOnlySpan<byte> blob;
+
+    internal Int32List(ReadOnlySpan<byte> blob) => this.blob = blob;
+
+    /// <summary>Number of numbers.</summary>
+    public int Count => blob.Length / sizeof(int);
+
+    /// <summary>The number at an index.</summary>
+    public int this[int index] => BinaryPrimitives.ReadInt32LittleEndian(blob.Slice(index * sizeof(int), sizeof(int)));
+
+    /// <summary>Copies the numbers to a span of at least <see cref="Count"/>.</summary>
+    public void CopyTo(Span<int> destination)
+    {
+        if (BitConverter.IsLittleEndian) blob.CopyTo(MemoryMarshal.AsBytes(destination));
+        else for (int i = 0; i < Count; i++) destination[i] = this[i];
+    }
+
+    /// <summary>The numbers in a new array.</summary>
+    public int[] ToArray()
+    {
+        int[] numbers = new int[Count];
+        CopyTo(numbers);
+        return numbers;
+    }
+}
+
 /// <summary>Writes lists as bins.</summary>
 internal static class ListWriter
 {
@@ -86,6 +116,15 @@ internal static class ListWriter
         writer.WriteBinHeader(bytes);
         Span<byte> destination = buffer.GetSpan(bytes);
         for (int i = 0; i < numbers.Length; i++) BinaryPrimitives.WriteUInt64LittleEndian(destination[(i * sizeof(ulong))..], numbers[i]);
+        buffer.Advance(bytes);
+    }
+
+    public static void WriteInt32s(this MessagePackWriter writer, FrameBuffer buffer, ReadOnlySpan<int> numbers)
+    {
+        int bytes = checked(numbers.Length * sizeof(int));
+        writer.WriteBinHeader(bytes);
+        Span<byte> destination = buffer.GetSpan(bytes);
+        for (int i = 0; i < numbers.Length; i++) BinaryPrimitives.WriteInt32LittleEndian(destination[(i * sizeof(int))..], numbers[i]);
         buffer.Advance(bytes);
     }
 

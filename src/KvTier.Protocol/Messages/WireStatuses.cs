@@ -131,6 +131,27 @@ public static class WireBounds
     /// <summary>Longest text of an error, in bytes of UTF-8; longer ones are cut when they are written.</summary>
     public const int ErrorTextBytesMax = 1024;
 
+    /// <summary>Longest name of a sequence, in bytes of UTF-8.</summary>
+    public const int SequenceNameBytesMax = 256;
+
+    /// <summary>Most digests that one sequence keeps.</summary>
+    public const int SequenceDigestsMax = 8;
+
+    /// <summary>Most sequences in one page of a list.</summary>
+    public const int SequencePageMax = 1024;
+
+    /// <summary>Most items of one recall.</summary>
+    public const int RecallItemsMax = 65_536;
+
+    /// <summary>Most queries in the window of a recall (W).</summary>
+    public const int RecallWindowMax = 1024;
+
+    /// <summary>Most query heads of a recall (Hq).</summary>
+    public const int RecallQueryHeadsMax = 65_536;
+
+    /// <summary>Most bytes of the queries of one recall: 16 MiB.</summary>
+    public const int RecallQueryBytesMax = 16 << 20;
+
     /// <summary>The namespace whose id of the key <see cref="ProbeKey"/> is compared in the handshake.</summary>
     public static NamespaceDescriptor ProbeNamespace { get; } = new("default", Profiles.Opaque);
 
