@@ -14,7 +14,7 @@ public sealed class GoldenFrameTests
     private static readonly SharedArenaInfo arena = new("/dev/shm/kvtier-1-host", 1 << 30, 0x1122334455667788);
     private static readonly NamespaceDescriptor llama = new("acme", Profiles.Llama31_8B);
 
-    private static readonly DigestSpec moments = new();
+    private static readonly DigestSpec moments = new() { Kind = DigestKind.Moments, ChunkTokens = 16, Form = DigestForm.Float16 };
     private static readonly DigestSpec landmark = new() { Kind = DigestKind.Mean, ChunkTokens = 8, OutlierChunks = 48 };
     private static readonly RopeRotation rotation = new(500_000, 8, 128, RopePairing.Half, 0);
     private static readonly SequenceEntry sequence = new("chat-1", 3, 40, [moments], null, 4096, 0, 0, 0);
@@ -32,7 +32,14 @@ public sealed class GoldenFrameTests
         Layout = GatherLayout.KvHeadToken,
         Temperature = 1,
         LseMultiplier = 1,
-        Selector = Selectors.Moments with { Estimate = true, Budget = RecallBudget.OfTokens(32) },
+        Selector = new Selector
+        {
+            Name = "moments",
+            Digest = moments,
+            Reduction = GroupReduction.Sum,
+            Budget = RecallBudget.OfTokens(32),
+            Estimate = true,
+        },
         QueryCheck = 0,
     };
 

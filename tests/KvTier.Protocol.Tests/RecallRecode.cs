@@ -6,7 +6,7 @@ namespace KvTier.Protocol.Tests;
 internal static class RecallRecode
 {
     /// <summary>One query of 2 heads of 2, one KV head.</summary>
-    public static readonly RecallShape AttendShape = new(RecallMode.Attend, 1, 1, 2, 1, 2, 4);
+    public static readonly RecallShape AttendShape = new(RecallMode.Attend, 1, 1, 2, 1, 2, 8);
 
     /// <summary>Rows of 2 elements in fp16 of one KV head.</summary>
     public static readonly RecallShape GatherShape = AttendShape with { Mode = RecallMode.Gather };

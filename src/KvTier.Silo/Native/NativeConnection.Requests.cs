@@ -48,6 +48,12 @@ internal sealed partial class NativeConnection
             case Opcode.LocalCommit:
                 await HandleCommitAsync(header, body, receivedAt);
                 break;
+            case Opcode.SequenceOpen or Opcode.SequenceAppend or Opcode.SequenceFork or Opcode.SequenceClose:
+                await HandleSequenceAsync(header, body, receivedAt);
+                break;
+            case Opcode.Recall or Opcode.LocalRecall:
+                if (!await HandleRecallAsync(header, body, receivedAt)) return false;
+                break;
             default:
                 await AnswerAsync(header, body, receivedAt);
                 break;
@@ -62,12 +68,14 @@ internal sealed partial class NativeConnection
     {
         if (!header.Opcode.IsKnown()) return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}",
             "an opcode of version 1");
-        if (header.PayloadLength > 0 && header.Opcode != Opcode.Put)
+        if (header.PayloadLength > 0 && !header.Opcode.HasRequestPayload())
             return KvError.InvalidArgument("frame.payloadLength", header.PayloadLength, $"0 for {header.Opcode}");
         if (connections.IsDraining
             && header.Opcode is not (Opcode.Ping or Opcode.Stat or Opcode.LocalRelease or Opcode.LocalAbort or Opcode.LocalCommit))
             return new KvError(ErrorCode.ShuttingDown, "silo", context.Options.Name, "a silo that is not draining");
-        return header.Opcode >= Opcode.LocalAttach ? CheckLocal() : null;
+        if (header.Opcode >= Opcode.SequenceOpen && context.Sequences is null)
+            return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{header.Opcode}", "a silo that keeps sequences");
+        return header.Opcode.IsLocal() ? CheckLocal() : null;
     }
 
     /// <summary>Answers a request that needs no waiting.</summary>
@@ -111,6 +119,8 @@ internal sealed partial class NativeConnection
             Opcode.Describe => Describe(body),
             Opcode.Stat => Stat(body),
             Opcode.LocalAttach => Attach(body),
+            Opcode.SequenceDescribe => DescribeSequence(body),
+            Opcode.SequenceList => ListSequences(body),
             _ => ChangeEach(header.Opcode, body),
         };
         if (error is null) Frame.Complete(output.Buffer, start, FrameKind.Response, header.Opcode, header.RequestId);

@@ -1,4 +1,5 @@
 using KvTier.Engine;
+using KvTier.Recall;
 using KvTier.Silo.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -12,6 +13,12 @@ internal sealed class NativeContext
 
     /// <summary>The store.</summary>
     public required BlockEngine Engine { get; init; }
+
+    /// <summary>The sequences; null when the silo keeps none.</summary>
+    public ISequences? Sequences { get; init; }
+
+    /// <summary>Bytes of queries that all connections hold while their recalls run.</summary>
+    public ByteBudget QueryBytes { get; } = new(16L * Protocol.WireBounds.RecallQueryBytesMax);
 
     /// <summary>Registers namespaces.</summary>
     public required NamespaceRegistry Namespaces { get; init; }

@@ -86,7 +86,7 @@ internal sealed class NativeOutput : IDisposable
     /// </summary>
     /// <remarks>A block that was copied may still be in the buffer afterwards; its lease may end all the same.</remarks>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public async ValueTask SendBlockAsync(Memory<byte> block)
+    public async ValueTask SendBlockAsync(ReadOnlyMemory<byte> block)
     {
         if (block.Length <= CopyBytesMax)
         {

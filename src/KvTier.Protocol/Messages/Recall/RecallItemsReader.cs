@@ -81,28 +81,35 @@ public ref struct RecallItemsReader
     /// <param name="reader">Stands before the list.</param>
     /// <param name="shape">What was asked for.</param>
     /// <param name="payloadLength">Bytes of the payload.</param>
+    /// <param name="mayHaveGaps">True when there may be bytes of no meaning between and after the items' parts.</param>
     internal static RecallItemsReader Read(
-        ReadOnlySpan<byte> body, scoped ref BodyReader reader, in RecallShape shape, long payloadLength)
+        ReadOnlySpan<byte> body, scoped ref BodyReader reader, in RecallShape shape, long payloadLength, bool mayHaveGaps)
     {
         var result = new RecallItemsReader();
         result.Count = result.left = reader.List("items", shape.Items);
         result.items = new MessagePackReader(body[reader.Consumed..]);
         if (reader.IsOk && result.Count != shape.Items)
             reader.Refuse("items.count", $"{result.Count}", $"{shape.Items}, one for each item");
-        long total = 0;
+        long end = 0;
         for (int i = 0; i < result.Count && reader.IsOk; i++)
         {
             reader.At(i);
-            total += CheckItem(ref reader, shape, total);
+            end = CheckItem(ref reader, shape, end, mayHaveGaps ? payloadLength : end);
         }
 
         reader.Finish();
-        if (reader.IsOk && total != payloadLength)
-            reader.Refuse("payloadLength", $"{payloadLength}", $"{total}, the sum of the items' lengths");
+        if (reader.IsOk && (mayHaveGaps ? end > payloadLength : end != payloadLength))
+            reader.Refuse("payloadLength", $"{payloadLength}", $"{end}, the end of the last item's part");
         return result;
     }
 
-    private static long CheckItem(ref BodyReader reader, in RecallShape shape, long offset)
+    /// <summary>Checks an item.</summary>
+    /// <param name="reader">Stands before it.</param>
+    /// <param name="shape">What was asked for.</param>
+    /// <param name="first">The first byte where its part may begin.</param>
+    /// <param name="last">The last one.</param>
+    /// <returns>The end of its part.</returns>
+    private static long CheckItem(ref BodyReader reader, in RecallShape shape, long first, long last)
     {
         int extra = reader.BeginItem("item", RecallResponseItem.Fields);
         int unitTokens = reader.Int("unitTokens", ushort.MaxValue, 1);
@@ -121,13 +128,12 @@ public ref struct RecallItemsReader
         CheckRows(ref reader, shape, sentCounts, unitTokens, rows);
         long start = reader.Long("payloadOffset");
         int length = reader.Int("payloadLength", int.MaxValue);
-        if (reader.IsOk && start != offset)
-            reader.Refuse("payloadOffset", $"{start}", $"{offset}, the end of the item before");
+        if (reader.IsOk && (start < first || start > last)) reader.Refuse("payloadOffset", $"{start}", $"{first} to {last}");
         if (reader.IsOk && length != shape.PayloadBytes(rows)) reader.Refuse("payloadLength", $"{length}", $"{shape.PayloadBytes(rows)}");
         reader.Unsigned("check", uint.MaxValue);
         SkipCost(ref reader);
         reader.EndItem("item", extra);
-        return length;
+        return start + length;
     }
 
     private static void CheckUnits(

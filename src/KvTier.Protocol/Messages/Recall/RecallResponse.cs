@@ -60,7 +60,7 @@ public static class RecallResponse
     public static KvError? TryRead(ReadOnlySpan<byte> body, in RecallShape shape, long payloadLength, out RecallItemsReader items)
     {
         var reader = new BodyReader(body, "recall", RecallResponseWriter.Fields);
-        items = RecallItemsReader.Read(body, ref reader, shape, payloadLength);
+        items = RecallItemsReader.Read(body, ref reader, shape, payloadLength, mayHaveGaps: false);
         if (reader.Error is null) return null;
         items = default;
         return reader.Error;
@@ -89,7 +89,7 @@ public static class LocalRecallResponse
     {
         var reader = new BodyReader(body, "localRecall", RecallResponseWriter.LocalFields);
         slot = ReadSlot(ref reader, arenaBytes);
-        items = RecallItemsReader.Read(body, ref reader, shape, slot.Length);
+        items = RecallItemsReader.Read(body, ref reader, shape, slot.Length, mayHaveGaps: true);
         if (reader.Error is null) return null;
         items = default;
         slot = default;

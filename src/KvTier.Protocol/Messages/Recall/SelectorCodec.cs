@@ -3,7 +3,7 @@ namespace KvTier.Protocol;
 /// <summary>Digests, rotations and selectors on the wire: arrays of all their fields.</summary>
 internal static class SelectorCodec
 {
-    private const int DigestFields = 6;
+    private const int DigestFields = 10;
     private const int RotationFields = 5;
     private const int SelectorFields = 14;
 
@@ -14,6 +14,10 @@ internal static class SelectorCodec
         writer.Write(digest.ChunkTokens);
         writer.Write((uint)digest.Form);
         writer.Write(digest.Fanout);
+        writer.Write(digest.SubChunks);
+        writer.Write(digest.Rank);
+        writer.Write(digest.Tilt);
+        writer.Write(digest.Bounds);
         writer.Write(digest.OutlierChunks);
         writer.Write(digest.CodebookSize);
     }
@@ -27,6 +31,10 @@ internal static class SelectorCodec
             ChunkTokens = reader.Int("digest.chunkTokens", int.MaxValue),
             Form = (DigestForm)reader.Unsigned("digest.form", byte.MaxValue),
             Fanout = reader.Int("digest.fanout", int.MaxValue),
+            SubChunks = reader.Int("digest.subChunks", int.MaxValue),
+            Rank = reader.Int("digest.rank", int.MaxValue),
+            Tilt = reader.Bool("digest.tilt"),
+            Bounds = reader.Bool("digest.bounds"),
             OutlierChunks = reader.Int("digest.outlierChunks", int.MaxValue),
             CodebookSize = reader.Int("digest.codebookSize", int.MaxValue),
         };
