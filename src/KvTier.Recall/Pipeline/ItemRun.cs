@@ -1,0 +1,177 @@
+using KvTier.Kernels;
+
+namespace KvTier.Recall;
+
+/// <summary>One item of a request on its way. Made once and used again.</summary>
+internal sealed class ItemRun
+{
+    private Selection? own;
+
+    /// <summary>What was asked.</summary>
+    internal RecallItem Item { get; private set; } = null!;
+
+    /// <summary>Its sequence, whose turn the run has.</summary>
+    internal SequenceGrain Grain { get; private set; } = null!;
+
+    /// <summary>The sequence's state.</summary>
+    internal SequenceState State { get; private set; } = null!;
+
+    /// <summary>The digests that are scored.</summary>
+    internal DigestIndex Digest { get; private set; } = null!;
+
+    /// <summary>The choice: new, or an earlier one.</summary>
+    internal Selection Choice { get; private set; } = null!;
+
+    /// <summary>True when an earlier choice serves.</summary>
+    internal bool IsReused { get; private set; }
+
+    /// <summary>Rows to read, by KV head.</summary>
+    internal RunList<Piece>[] Pieces { get; private set; } = [];
+
+    /// <summary>Attention, by KV head.</summary>
+    internal AttentionPart[] Parts { get; private set; } = [];
+
+    /// <summary>Slots of the caller <c>[Hkv, slots]</c>; empty when it has none.</summary>
+    internal int[] Slots { get; set; } = [];
+
+    /// <summary>Units sent, one KV head after the other.</summary>
+    internal List<int> Sent { get; } = [];
+
+    /// <summary>How many of each KV head.</summary>
+    internal int[] SentCounts { get; private set; } = [];
+
+    /// <summary>Rows of each KV head in a gather.</summary>
+    internal int GatherRows { get; set; }
+
+    /// <summary>Where its part of the payload begins.</summary>
+    internal long PayloadOffset { get; set; }
+
+    /// <summary>Bytes of its part of the payload.</summary>
+    internal long PayloadLength { get; set; }
+
+    /// <summary>What could not be read.</summary>
+    internal List<MissingTokens> Missing { get; } = [];
+
+    /// <summary>Bytes of keys and values read.</summary>
+    internal long KvBytes { get; set; }
+
+    /// <summary>Bytes read from the SSD.</summary>
+    internal long SsdBytes { get; set; }
+
+    /// <summary>Granules that the hot set had.</summary>
+    internal long HotHits { get; set; }
+
+    /// <summary>Granules that it had not.</summary>
+    internal long HotMisses { get; set; }
+
+    /// <summary>Begins.</summary>
+    internal void Begin(RecallItem item, SequenceGrain grain, SequenceState state, DigestIndex digest)
+    {
+        Item = item;
+        Grain = grain;
+        State = state;
+        Digest = digest;
+        Slots = [];
+        Sent.Clear();
+        Missing.Clear();
+        GatherRows = 0;
+        PayloadOffset = PayloadLength = KvBytes = SsdBytes = HotHits = HotMisses = 0;
+        int heads = state.Layout.KvHeads;
+        if (Pieces.Length != heads)
+        {
+            Pieces = new RunList<Piece>[heads];
+            for (int h = 0; h < heads; h++) Pieces[h] = new RunList<Piece>();
+            SentCounts = new int[heads];
+            own = new Selection(heads);
+            Parts = [];
+        }
+
+        foreach (RunList<Piece> pieces in Pieces) pieces.Clear();
+        SentCounts.AsSpan().Clear();
+    }
+
+    /// <summary>Takes an earlier choice, or makes a new one.</summary>
+    internal void Choose(RecallRequest request, float scale)
+    {
+        int headDim = State.Layout.HeadDim;
+        Selection? earlier = Grain.Memory.Reuse.Find(request.Selector, Item.Layer, Item.Queries.Span, headDim);
+        IsReused = earlier is not null;
+        Choice = earlier ?? own!;
+        if (IsReused) return;
+        own!.Clear();
+        Digest.Select(
+            new SelectRequest
+            {
+                Selector = request.Selector,
+                Layer = Item.Layer,
+                Queries = Item.Queries.Span,
+                QueryHeads = request.QueryHeads,
+                Window = request.Window,
+                Scale = scale,
+            },
+            own);
+    }
+
+    /// <summary>Remembers a new choice for the rules that use it again. Not from several threads.</summary>
+    internal void Remember(Selector selector)
+    {
+        if (!IsReused)
+            Grain.Memory.Reuse.Add(selector, Item.Layer, Item.Queries.Span, Choice, State.Layout.KvHeads);
+    }
+
+    /// <summary>Makes the parts of attention empty.</summary>
+    internal void BeginAttend(int queries)
+    {
+        if (Parts.Length != Pieces.Length || Parts[0].QueryCount != queries || Parts[0].HeadDim != State.Layout.HeadDim)
+        {
+            Parts = new AttentionPart[Pieces.Length];
+            for (int h = 0; h < Parts.Length; h++) Parts[h] = new AttentionPart(queries, State.Layout.HeadDim);
+        }
+        else
+        {
+            foreach (AttentionPart part in Parts) part.Clear();
+        }
+    }
+
+    /// <summary>What it got.</summary>
+    internal RecallItemAnswer Answer(RecallMode mode)
+    {
+        int heads = Pieces.Length;
+        var counts = new int[heads];
+        var units = new List<int>();
+        for (int h = 0; h < heads; h++)
+        {
+            counts[h] = Choice.Units(h).Length;
+            units.AddRange(Choice.Units(h));
+        }
+
+        bool isGather = mode == RecallMode.Gather;
+        return new RecallItemAnswer
+        {
+            UnitTokens = Choice.UnitTokens,
+            Counts = counts,
+            Units = units.ToArray(),
+            Slots = Slots,
+            SentCounts = isGather ? SentCounts.ToArray() : default(ReadOnlyMemory<int>),
+            Sent = isGather ? Sent.ToArray() : default(ReadOnlyMemory<int>),
+            Missing = Missing.Count == 0 ? [] : Missing.ToArray(),
+            PayloadOffset = PayloadOffset,
+            PayloadLength = PayloadLength,
+            GatherRows = isGather ? GatherRows : 0,
+            Cost = new RecallCost(
+                IsReused ? 0 : Choice.UnitsScored, IsReused ? 0 : Choice.DigestBytes, KvBytes, SsdBytes, HotHits, HotMisses, IsReused,
+                Choice.Certified),
+        };
+    }
+
+    /// <summary>Lets go of what was asked, so that it is not kept alive.</summary>
+    internal void End()
+    {
+        Item = null!;
+        Grain = null!;
+        State = null!;
+        Digest = null!;
+        Choice = null!;
+        foreach (RunList<Piece> pieces in Pieces) pieces.Clear();
+    }
+}

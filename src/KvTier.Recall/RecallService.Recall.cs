@@ -1,0 +1,167 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using KvTier.Engine;
+
+namespace KvTier.Recall;
+
+/// <summary>Recalling.</summary>
+public sealed partial class RecallService
+{
+    private readonly ConcurrentBag<RecallRun> runs = [];
+
+    /// <inheritdoc/>
+    public ValueTask<Result<RecallAnswer>> RecallAsync(RecallRequest request, TimeSpan deadline)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return GuardAsync(limit => RecallCoreAsync(request, limit), deadline);
+    }
+
+    private async ValueTask<Result<RecallAnswer>> RecallCoreAsync(RecallRequest request, Deadline deadline)
+    {
+        if (!FindNamespace(request.Namespace).TryGet(out NamespaceDescriptor? ns, out KvError? unknown)) return unknown;
+        if (ns.Profile.Kind == AttentionKind.Opaque)
+            return KvError.InvalidArgument("namespace", ns.Profile.Name, "a profile that is not opaque");
+        if (RecallChecks.Check(request, ns.Profile, options) is { } wrong) return wrong;
+        if (!runs.TryTake(out RecallRun? run)) run = new RecallRun();
+        int entered = 0;
+        try
+        {
+            run.Begin(request, new BlockLayout(ns.Profile));
+            if (FindGrains(run) is { } notOpen) return notOpen;
+            for (; entered < run.Grains.Count; entered++)
+            {
+                if (await run.Grains[entered].Turns.EnterAsync(deadline) is { } late) return late;
+            }
+
+            return await RecallInTurnAsync(run, deadline);
+        }
+        finally
+        {
+            run.End(engine, hot);
+            for (int i = 0; i < entered; i++) run.Grains[i].Turns.Leave();
+            run.Grains.Clear();
+            runs.Add(run);
+        }
+    }
+
+    /// <summary>The sequences asked about, in the order in which every run takes its turns.</summary>
+    private KvError? FindGrains(RecallRun run)
+    {
+        IReadOnlyList<RecallItem> items = run.Request.Items;
+        for (int i = 0; i < items.Count; i++)
+        {
+            if (table.Find(run.Request.Namespace, items[i].Sequence) is not { Info: not null } grain)
+                return Unknown($"items[{i}].sequence", items[i].Sequence);
+            if (!run.Grains.Contains(grain)) run.Grains.Add(grain);
+        }
+
+        run.Grains.Sort((a, b) => a.Number.CompareTo(b.Number));
+        return null;
+    }
+
+    private async ValueTask<Result<RecallAnswer>> RecallInTurnAsync(RecallRun run, Deadline deadline)
+    {
+        foreach (SequenceGrain grain in run.Grains)
+        {
+            if (grain.State is not { } state) return Unknown("sequence", grain.Name);
+            if (state.Loaded == state.Blocks.Count) continue;
+            if (await loader.LoadAsync(grain, state, deadline) is { } notLoaded) return notLoaded;
+            Account(grain);
+        }
+
+        if (BeginItems(run) is { } wrong) return wrong;
+        pool.Run(new SelectWork(run), run.ItemCount);
+        for (int i = 0; i < run.ItemCount; i++) run[i].Remember(run.Request.Selector);
+        if (run.Request.Mode == RecallMode.Ids)
+        {
+            Planner.Touch(run);
+        }
+        else
+        {
+            planner.Plan(run);
+            if (await fetcher.FetchAsync(run, deadline) is { } late) return late;
+            for (int i = 0; i < run.ItemCount; i++) PieceResolver.Resolve(run, run[i]);
+        }
+
+        feedback.Give(run);
+        return await AnswerAsync(run, deadline);
+    }
+
+    private static KvError? BeginItems(RecallRun run)
+    {
+        RecallRequest request = run.Request;
+        for (int i = 0; i < run.ItemCount; i++)
+        {
+            RecallItem item = request.Items[i];
+            SequenceGrain grain = run.Grains.Find(each => each.Name == item.Sequence)!;
+            SequenceState state = grain.State!;
+            if (state.Find(request.Selector.Digest) is not { } digest)
+            {
+                return KvError.InvalidArgument(
+                    "selector.digest", Kinds([request.Selector.Digest]), $"one that {item.Sequence} keeps: {Kinds(state.Specs)}");
+            }
+
+            if (RecallChecks.CheckBudget(request, state) is { } wrong) return wrong;
+            run[i].Begin(item, grain, state, digest);
+        }
+
+        return null;
+    }
+
+    private async ValueTask<Result<RecallAnswer>> AnswerAsync(RecallRun run, Deadline deadline)
+    {
+        long total = 0;
+        for (int i = 0; i < run.ItemCount; i++)
+        {
+            ItemRun item = run[i];
+            bool slots = item.Item.Held.Length > 0;
+            if ((slots || run.Request.Mode == RecallMode.Gather) && GatherPlan.Plan(run, item, i) is { } wrong) return wrong;
+            item.PayloadOffset = total;
+            item.PayloadLength = run.Request.Mode switch
+            {
+                RecallMode.Gather => GatherWork.BytesOf(item),
+                RecallMode.Attend => AttendWork.BytesOf(run.Request, item.State.Layout),
+                _ => 0,
+            };
+            total += item.PayloadLength;
+        }
+
+        if (total > Math.Min(options.PayloadBytesMax, Array.MaxLength))
+            return KvError.LimitExceeded("recall.payloadBytesMax", total, options.PayloadBytesMax);
+        if (total == 0 || !run.Request.InSharedMemory) return WriteToHeap(run, (int)total);
+        Result<BlockLease> taken = await engine.TakeScratchAsync((int)total, deadline.Remaining);
+        return taken.TryGet(out BlockLease lease, out KvError? noRoom) ? WriteToArena(run, lease) : noRoom;
+    }
+
+    private RecallAnswer WriteToHeap(RecallRun run, int bytes)
+    {
+        byte[] rented = ArrayPool<byte>.Shared.Rent(bytes);
+        run.Payload = rented.AsMemory(0, bytes);
+        Write(run);
+        return new RecallAnswer(Answers(run), run.Payload, null, () => ArrayPool<byte>.Shared.Return(rented));
+    }
+
+    private RecallAnswer WriteToArena(RecallRun run, BlockLease lease)
+    {
+        run.Payload = engine.Arena.Slice(lease.Offset, lease.Length);
+        Write(run);
+        return new RecallAnswer(Answers(run), run.Payload, lease, () => engine.Release(lease));
+    }
+
+    private void Write(RecallRun run)
+    {
+        int parts = run.ItemCount * run.KvHeads;
+        if (run.Request.Mode == RecallMode.Gather) pool.Run(new GatherWork(run), parts);
+        if (run.Request.Mode != RecallMode.Attend) return;
+        for (int i = 0; i < run.ItemCount; i++) run[i].BeginAttend(run.Request.Window * run.Request.QueryHeads / run.KvHeads);
+        pool.Run(new AttendWork(run), parts);
+    }
+
+    private List<RecallItemAnswer> Answers(RecallRun run)
+    {
+        var answers = new List<RecallItemAnswer>(run.ItemCount);
+        for (int i = 0; i < run.ItemCount; i++) answers.Add(run[i].Answer(run.Request.Mode));
+        counters.Answered(answers);
+        return answers;
+    }
+}

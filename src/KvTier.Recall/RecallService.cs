@@ -1,0 +1,149 @@
+using KvTier.Engine;
+
+namespace KvTier.Recall;
+
+/// <summary>The sequences of one silo, over its engine. Thread-safe.</summary>
+/// <remarks>Make it before the engine recovers, as it registers the namespace of its manifests; call <see cref="RestoreAsync"/> after.
+/// Dispose it before the engine.</remarks>
+public sealed partial class RecallService : ISequences, IAsyncDisposable
+{
+    /// <summary>Longest name of a sequence, in bytes of UTF-8.</summary>
+    public const int NameBytesMax = 256;
+
+    private readonly RecallOptions options;
+    private readonly BlockEngine engine;
+    private readonly TimeProvider time;
+    private readonly Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex> digests;
+    private readonly SequenceTable table;
+    private readonly ManifestStore store;
+    private readonly DigestLoader loader;
+    private readonly HotSet hot;
+    private readonly WorkerPool pool;
+    private readonly Planner planner;
+    private readonly Fetcher fetcher;
+    private readonly Feedback feedback;
+    private readonly RecallCounters counters = new();
+    private readonly CallGate calls = new();
+    private long blockNumbers;
+
+    /// <summary>Makes the service.</summary>
+    /// <param name="options">Limits and budgets.</param>
+    /// <param name="engine">Where the blocks are; it is not owned.</param>
+    /// <param name="time">The clock of deadlines.</param>
+    /// <exception cref="KvException">An option has a value it can't have, or the system has no room for the hot set.</exception>
+    public RecallService(RecallOptions options, BlockEngine engine, TimeProvider time)
+        : this(options, engine, time, MeanDigest.Create)
+    {
+    }
+
+    /// <summary>Makes the service with digests of the caller's.</summary>
+    internal RecallService(
+        RecallOptions options, BlockEngine engine, TimeProvider time, Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex> digests)
+    {
+        if (options.Validate() is { } invalid) throw new KvException(invalid);
+        this.options = options;
+        this.engine = engine;
+        this.time = time;
+        this.digests = digests;
+        table = new SequenceTable(options.SequencesMax, options.MailboxMax);
+        store = new ManifestStore(engine, time);
+        loader = new DigestLoader(engine);
+        hot = new HotSet(options.HotSetBytes);
+        pool = new WorkerPool(options.Workers);
+        planner = new Planner(engine);
+        fetcher = new Fetcher(engine, hot, pool, planner, counters);
+        feedback = new Feedback(engine);
+    }
+
+    /// <summary>Longest that <see cref="DisposeAsync"/> waits for calls under way: 30 s on the injected clock.</summary>
+    public static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>The namespace of the manifests, for silos that register namespaces durably.</summary>
+    public static NamespaceDescriptor ManifestNamespace => ManifestStore.Descriptor;
+
+    /// <summary>Figures at this moment.</summary>
+    public RecallStats Stats
+    {
+        get
+        {
+            List<SequenceGrain> grains = table.All();
+            return counters.Sums with
+            {
+                Sequences = grains.Count(grain => grain.Info is not null),
+                DigestBytes = grains.Sum(grain => grain.Info?.DigestBytes ?? 0),
+                HotBytes = hot.Bytes,
+                HotEvictions = hot.Evictions,
+            };
+        }
+    }
+
+    /// <summary>The hot set, for tests.</summary>
+    internal HotSet Hot => hot;
+
+    /// <inheritdoc/>
+    public Result<SequenceInfo> Describe(ushort ns, string name) =>
+        table.Find(ns, name)?.Info is { } info ? info with { HotBytes = table.Find(ns, name)?.Memory.HotBytes ?? 0 } : Unknown("sequence", name);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<SequenceInfo> List(ushort ns, string after, int max) => table.List(ns, after, max);
+
+    /// <summary>Brings the sequences back that were acknowledged before a restart. Called once, after the engine has recovered and
+    /// started. Digests are built at the first use of each.</summary>
+    /// <returns>How many came back and how many are lost, each because a record of its manifest is damaged or gone.</returns>
+    public async ValueTask<(int Restored, int Lost)> RestoreAsync(TimeSpan deadline)
+    {
+        (List<(SequenceManifest Manifest, List<ManifestBlock> Blocks)> found, int lost) =
+            await store.ReadAllAsync(new Deadline(time, deadline));
+        int restored = 0;
+        foreach ((SequenceManifest manifest, List<ManifestBlock> blocks) in found)
+        {
+            if (Restore(manifest, blocks)) restored++;
+            else lost++;
+        }
+
+        counters.Lost(lost);
+        return (restored, lost);
+    }
+
+    /// <summary>Refuses new calls, waits for those under way, and frees everything. When they take longer than
+    /// <see cref="StopTimeout"/>, native memory is left as it is, as they use it.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!calls.Close()) return;
+        var stopping = new KvError(ErrorCode.ShuttingDown, "recall");
+        foreach (SequenceGrain grain in table.All()) grain.Turns.Close(stopping);
+        if (!await new Deadline(time, StopTimeout).WaitAsync(calls.Empty)) return;
+        pool.Dispose();
+        hot.Dispose();
+        foreach (SequenceGrain grain in table.All()) grain.State?.Dispose();
+    }
+
+    private static KvError Unknown(string field, string name) => KvError.InvalidArgument(field, name, "a sequence that is open");
+
+    private bool Restore(SequenceManifest manifest, List<ManifestBlock> blocks)
+    {
+        IReadOnlyList<NamespaceDescriptor> namespaces = engine.Namespaces;
+        for (ushort ns = 0; ns < namespaces.Count; ns++)
+        {
+            if (namespaces[ns].Id != manifest.Namespace) continue;
+            if (CheckOpen(namespaces[ns].Profile, manifest.Digests, manifest.Rotation) is not null) return false;
+            SequenceState state = NewState(namespaces[ns].Profile, manifest.Digests, manifest.Rotation);
+            if (!table.FindOrAdd(ns, manifest.Name, out bool isNew).TryGet(out SequenceGrain? grain, out _) || !isNew) return false;
+            state.Restore(
+                blocks.ConvertAll(block => new SequenceBlock(block.Id, NextBlockNumber(), block.PayloadCrc, null)), manifest.Tokens,
+                manifest.Segments);
+            grain.Set(state);
+            return true;
+        }
+
+        return false;
+    }
+
+    private SequenceState NewState(ModelProfile profile, IReadOnlyList<DigestSpec> specs, RopeRotation? rotation)
+    {
+        var layout = new BlockLayout(profile);
+        return new SequenceState(layout, specs, rotation, [.. specs.Select(spec => digests(spec, layout, rotation))]);
+    }
+
+    private long NextBlockNumber() => Interlocked.Increment(ref blockNumbers);
+}

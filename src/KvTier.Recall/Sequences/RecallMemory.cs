@@ -1,0 +1,22 @@
+namespace KvTier.Recall;
+
+/// <summary>What a sequence remembers from one recall to the next: earlier choices, which blocks were picked when.</summary>
+internal sealed class RecallMemory
+{
+    private long hotBytes;
+
+    /// <summary>Native bytes of what it brought into the hot set.</summary>
+    internal long HotBytes => Interlocked.Read(ref hotBytes);
+
+    /// <summary>Earlier choices that may be used again.</summary>
+    internal ReuseTable Reuse { get; } = new();
+
+    /// <summary>Which blocks were picked when.</summary>
+    internal PickHistory Picks { get; } = new();
+
+    /// <summary>Where the run that has the turn finds a block's source.</summary>
+    internal SourceMap Sources { get; } = new();
+
+    /// <summary>Changes the figure of hot bytes; from any thread.</summary>
+    internal void AddHotBytes(long change) => Interlocked.Add(ref hotBytes, change);
+}

@@ -1,0 +1,8 @@
+namespace KvTier.Recall;
+
+/// <summary>One block of a sequence. Forks share it.</summary>
+/// <param name="Id">The block.</param>
+/// <param name="Number">Tells this use of a block from every other one since start; the hot set goes by it.</param>
+/// <param name="PayloadCrc">CRC32C of its payload when it was appended: other content under the same id is not this block.</param>
+/// <param name="Checks">CRC32C of every granule; null when they are not known (<see cref="GranuleChecks"/>).</param>
+internal readonly record struct SequenceBlock(BlockId Id, long Number, uint PayloadCrc, uint[]? Checks);

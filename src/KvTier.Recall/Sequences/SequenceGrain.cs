@@ -1,0 +1,56 @@
+namespace KvTier.Recall;
+
+/// <summary>The one owner of a sequence. Messages enter by <see cref="Turns"/>.</summary>
+/// <param name="number">Tells it from every other one since start; messages to several enter in this order.</param>
+/// <param name="ns">Handle of its namespace.</param>
+/// <param name="name">Its name.</param>
+/// <param name="mailboxMax">Most messages that wait.</param>
+internal sealed class SequenceGrain(long number, ushort ns, string name, int mailboxMax)
+{
+    private volatile SequenceInfo? info;
+
+    internal long Number => number;
+
+    internal ushort Namespace => ns;
+
+    internal string Name => name;
+
+    /// <summary>Its mailbox.</summary>
+    internal Turns Turns { get; } = new(mailboxMax);
+
+    /// <summary>What it is; null before it is open and after it is closed. Touched in a turn only.</summary>
+    internal SequenceState? State { get; private set; }
+
+    /// <summary>What it remembers from one recall to the next. Touched in a turn only.</summary>
+    internal RecallMemory Memory { get; } = new();
+
+    /// <summary>True when it is of no more use; its name finds another grain, or none. Touched in a turn only.</summary>
+    internal bool IsRetired { get; set; }
+
+    /// <summary>Bytes of its digests that are in the silo's sum. Touched in a turn only.</summary>
+    internal long AccountedBytes { get; set; }
+
+    /// <summary>What is shown of it, from any thread; null while it is not open.</summary>
+    internal SequenceInfo? Info => info;
+
+    /// <summary>Opens or closes it.</summary>
+    internal void Set(SequenceState? state)
+    {
+        State = state;
+        Publish();
+    }
+
+    /// <summary>Shows what it has become.</summary>
+    internal SequenceInfo? Publish() => info = State is not { } state ? null : new SequenceInfo
+    {
+        Namespace = ns,
+        Name = name,
+        Blocks = state.Blocks.Count,
+        Tokens = state.Tokens,
+        Digests = state.Specs,
+        Rotation = state.Rotation,
+        DigestBytes = state.DigestBytes,
+        HotBytes = Memory.HotBytes,
+        QuarantinedChunks = state.Digests.Sum(index => index.QuarantinedChunks),
+    };
+}
