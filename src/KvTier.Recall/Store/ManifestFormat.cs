@@ -11,7 +11,7 @@ internal static class ManifestFormat
 {
     private const byte Head = 1;
     private const byte Segment = 2;
-    private const int SpecBytes = 18;
+    private const int SpecBytes = 28;
     private const int DigestsMax = 8;
 
     private static ReadOnlySpan<byte> Magic => "KVS1"u8;
@@ -145,6 +145,10 @@ internal static class ManifestFormat
         writer.Int(spec.Fanout);
         writer.Int(spec.OutlierChunks);
         writer.Int(spec.CodebookSize);
+        writer.Int(spec.SubChunks);
+        writer.Int(spec.Rank);
+        writer.Byte((byte)(spec.Tilt ? 1 : 0));
+        writer.Byte((byte)(spec.Bounds ? 1 : 0));
     }
 
     private static DigestSpec ReadSpec(ref RecordReader reader) => new()
@@ -155,5 +159,9 @@ internal static class ManifestFormat
         Fanout = reader.Int(),
         OutlierChunks = reader.Int(),
         CodebookSize = reader.Int(),
+        SubChunks = reader.Int(),
+        Rank = reader.Int(),
+        Tilt = reader.Byte() == 1,
+        Bounds = reader.Byte() == 1,
     };
 }
