@@ -45,7 +45,7 @@ public sealed partial class RecallService
         if (addition.ReplaceLast != partly)
         {
             return KvError.InvalidArgument(
-                "replaceLast", addition.ReplaceLast, partly ? "true, as the last block is partly filled" : "false, as the last block is full");
+                "replaceLast", addition.ReplaceLast, partly ? "true, as the last block is not full" : "false, as the last block is full");
         }
 
         int total = addition.Keep(state) + count;
@@ -78,7 +78,7 @@ public sealed partial class RecallService
             {
                 Tokens = ((long)keep * state.Layout.BlockTokens) + addition.Tokens,
                 Segments = segments,
-                Tail = [.. state.Blocks.Take(keep).Skip(inSegments).Select(AsRecord), .. added.Skip(Math.Max(0, inSegments - keep)).Select(AsRecord)],
+                Tail = [.. state.Blocks.Take(keep).Concat(added).Skip(inSegments).Select(AsRecord)],
             };
             error = await store.SaveAsync(after, before, deadline);
             if (error is null)

@@ -48,7 +48,7 @@ public sealed partial class RecallService
             ? null
             : KvError.InvalidArgument(
                 "rotation", rotation.HasValue ? "given" : "not given",
-                profile.Rope.PreRotation ? "given, as the profile stores keys before rotation" : "none, as the profile stores rotated keys");
+                profile.Rope.PreRotation ? "given, as keys are stored before rotation" : "none, as keys are stored rotated");
     }
 
     private async ValueTask<Result<T>> GuardAsync<T>(Func<Deadline, ValueTask<Result<T>>> call, TimeSpan deadline)
@@ -94,7 +94,7 @@ public sealed partial class RecallService
     private static Result<SequenceInfo> Compare(SequenceGrain grain, SequenceState state, SequenceOpen open)
     {
         if (!state.Specs.SequenceEqual(open.Digests))
-            return KvError.InvalidArgument("digests", Kinds(open.Digests), $"those that the sequence was opened with: {Kinds(state.Specs)}");
+            return KvError.InvalidArgument("digests", Kinds(open.Digests), $"those that it was opened with: {Kinds(state.Specs)}");
         return state.Rotation == open.Rotation
             ? grain.Info!
             : KvError.InvalidArgument("rotation", open.Rotation, $"the one that the sequence was opened with: {state.Rotation}");

@@ -82,7 +82,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
 
     /// <inheritdoc/>
     public Result<SequenceInfo> Describe(ushort ns, string name) =>
-        table.Find(ns, name)?.Info is { } info ? info with { HotBytes = table.Find(ns, name)?.Memory.HotBytes ?? 0 } : Unknown("sequence", name);
+        table.Find(ns, name)?.Fresh is { } info ? info : Unknown("sequence", name);
 
     /// <inheritdoc/>
     public IReadOnlyList<SequenceInfo> List(ushort ns, string after, int max) => table.List(ns, after, max);

@@ -71,7 +71,7 @@ internal static class RecallChecks
             if (i % slots == 0) seen.Clear();
             int unit = item.Held.Span[i];
             if (unit < -1) return KvError.InvalidArgument($"items[{index}].held[{i}]", unit, "a unit, or -1 for none");
-            if (unit >= 0 && !seen.Add(unit)) return KvError.InvalidArgument($"items[{index}].held[{i}]", unit, "each unit once in a KV head");
+            if (unit >= 0 && !seen.Add(unit)) return KvError.InvalidArgument($"items[{index}].held[{i}]", unit, "each unit once");
         }
 
         return null;

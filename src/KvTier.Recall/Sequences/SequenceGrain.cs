@@ -33,6 +33,9 @@ internal sealed class SequenceGrain(long number, ushort ns, string name, int mai
     /// <summary>What is shown of it, from any thread; null while it is not open.</summary>
     internal SequenceInfo? Info => info;
 
+    /// <summary>What is shown of it, with what it holds in the hot set now.</summary>
+    internal SequenceInfo? Fresh => info is { } shown ? shown with { HotBytes = Memory.HotBytes } : null;
+
     /// <summary>Opens or closes it.</summary>
     internal void Set(SequenceState? state)
     {

@@ -68,7 +68,7 @@ internal sealed class SequenceTable(int sequencesMax, int mailboxMax)
             if (!byName.TryGetValue(ns, out SortedList<string, SequenceGrain>? names)) return found;
             for (int i = FirstAfter(names.Keys, after); i < names.Count && found.Count < max; i++)
             {
-                if (names.Values[i].Info is { } info) found.Add(info);
+                if (names.Values[i].Fresh is { } info) found.Add(info);
             }
         }
 

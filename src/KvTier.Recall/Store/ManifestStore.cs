@@ -72,7 +72,7 @@ internal sealed class ManifestStore
         return error;
     }
 
-    /// <summary>Removes a head and waits until that is committed. When it fails the head stands again. Its segments are not dropped.</summary>
+    /// <summary>Removes a head and waits until that is committed. When it fails the head stands again. Segments are not dropped.</summary>
     internal async ValueTask<KvError?> DeleteAsync(SequenceManifest manifest, Deadline deadline)
     {
         if (!IsDurable) return null;

@@ -62,7 +62,8 @@ internal sealed class KvContext
     {
         float[] q = query.ToArray();
         double scale = 1 / (Math.Sqrt(layout.HeadDim) * temperature);
-        var rows = tokens.Select(token => (Logit: Dot(q, KeyOf(layer, head, token)) * scale, Value: Elements(layer, head, token, true))).ToList();
+        var rows = tokens.Select(
+            token => (Logit: Dot(q, KeyOf(layer, head, token)) * scale, Value: Elements(layer, head, token, value: true))).ToList();
         var output = new double[layout.HeadDim];
         if (rows.Count == 0) return (output, double.NegativeInfinity);
         double max = rows.Max(row => row.Logit);
