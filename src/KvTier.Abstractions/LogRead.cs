@@ -28,6 +28,12 @@ public readonly record struct LogRead
 
     /// <summary>For ranges: bytes of the record's key, which say where its payload begins.</summary>
     public int KeyLength { get; init; }
+
+    /// <summary>
+    /// For ranges: true to let what awaits the read go on at once, on a thread of the log; it must be short, and neither wait nor close
+    /// the log. It spares many small reads a change of threads each. Default false.
+    /// </summary>
+    public bool ContinuesOnLogThread { get; init; }
 }
 
 /// <summary>What became of a read.</summary>

@@ -141,7 +141,8 @@ public sealed partial class BlockEngine
             }
 
             source.Launch();
-            bool inTime = await Waiting.ForAsync(wait, deadline - state.Time.GetElapsedTime(start), state.Time);
+            TimeSpan left = deadline - state.Time.GetElapsedTime(start);
+            bool inTime = (read is not null || left > TimeSpan.Zero) && await Waiting.ForAsync(wait, left, state.Time);
             lock (state.Gate)
             {
                 if (read is not null && source.Leave(read, out LeaseResult result))

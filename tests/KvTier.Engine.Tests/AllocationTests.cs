@@ -48,6 +48,41 @@ public sealed class AllocationTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
+    [Fact]
+    public async Task ReadRangesAsync_HostHits_AllocateNothing()
+    {
+        await using var harness = new EngineHarness();
+        for (int number = 0; number < 100; number++) harness.Put(number);
+        BlockRange[] ranges = [new(0, 100), new(400, 112)];
+        BlockRanges[] blocks = [.. Enumerable.Range(0, 100).Select(number =>
+            new BlockRanges(harness.Namespace, EngineHarness.IdOf(number), ranges, new byte[212]))];
+        var results = new RangeReadResult[100];
+        long before = harness.Engine.Stats.RangeReadsHost;
+        Assert.Equal(0, Measure(() =>
+        {
+            _ = harness.Engine.ReadRangesAsync(blocks, results, EngineHarness.Guard).IsCompletedSuccessfully;
+            foreach (ref BlockRanges block in blocks.AsSpan())
+            {
+                _ = harness.Engine.ReadRangesAsync(block.Namespace, block.Id, block.Ranges, block.Destination, EngineHarness.Guard).Result;
+            }
+        }));
+        Assert.Equal(600, harness.Engine.Stats.RangeReadsHost - before);
+    }
+
+    [Fact]
+    public async Task HeatAndScratch_SteadyState_AllocateNothing()
+    {
+        await using var harness = new EngineHarness(new EngineOptions { Policy = "s3fifo" });
+        BlockId[] ids = [.. Enumerable.Range(0, 100).Select(EngineHarness.IdOf)];
+        for (int number = 0; number < 100; number++) harness.Put(number);
+        Assert.Equal(0, Measure(() =>
+        {
+            harness.Engine.Warm(harness.Namespace, ids);
+            harness.Engine.Cool(harness.Namespace, ids);
+            if (harness.Engine.TryTakeScratch(5000, out BlockLease lease)) harness.Engine.Release(lease);
+        }));
+    }
+
     // Twice before it counts: tables find their size, and the compiler is done.
     private static long Measure(Action action)
     {

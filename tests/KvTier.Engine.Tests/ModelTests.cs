@@ -26,6 +26,7 @@ public sealed class ModelTests
             if (step % 50 == 0) Conservation.Check(harness.Engine);
         }
 
+        Assert.True(model.RangeHits > 100, $"only {model.RangeHits} reads of ranges");
         model.ReleaseAll();
         Conservation.Check(harness.Engine);
         Assert.Equal(0, harness.Engine.Stats.LeasedSlots);
@@ -76,16 +77,36 @@ public sealed class ModelTests
     {
         private readonly Dictionary<int, (int Version, long Expiry)> blocks = [];
         private readonly List<(int Number, int Version, BlockLease Lease)> leases = [];
+        private readonly List<BlockLease> scratch = [];
+        private readonly HashSet<BlockId> onDevice = [];
         private int versions;
 
         internal int Hits { get; private set; }
+
+        internal int RangeHits { get; private set; }
 
         internal async Task StepAsync()
         {
             int number = random.Next(70);
             BlockId id = EngineHarness.IdOf(number);
-            switch (random.Next(14))
+            switch (random.Next(20))
             {
+                case 14 or 15:
+                    await ReadRangesAsync(number, id);
+                    break;
+                case 16:
+                    TakeScratch();
+                    break;
+                case 17:
+                    harness.Engine.Demote(harness.Namespace, id);
+                    break;
+                case 18:
+                    if (random.Next(2) == 0) harness.Engine.Cool(harness.Namespace, [id, EngineHarness.IdOf(random.Next(70))]);
+                    else harness.Engine.Warm(harness.Namespace, [id]);
+                    break;
+                case 19:
+                    MarkOnDevice(id);
+                    break;
                 case <= 3:
                     Put(number);
                     break;
@@ -120,6 +141,7 @@ public sealed class ModelTests
         internal void ReleaseAll()
         {
             while (leases.Count > 0) Release();
+            while (scratch.Count > 0) TakeScratchAway();
         }
 
         private long Now => harness.Clock.GetUtcNow().ToUnixTimeMilliseconds();
@@ -161,6 +183,54 @@ public sealed class ModelTests
             while (leases.Count > 8) Release();
         }
 
+        private async Task ReadRangesAsync(int number, BlockId id)
+        {
+            var ranges = new BlockRange[random.Next(4)];
+            for (int i = 0; i < ranges.Length; i++) ranges[i] = new BlockRange(random.Next(1500), random.Next(1500));
+            var destination = new byte[6000];
+            ValueTask<RangeReadResult> read = harness.Engine.ReadRangesAsync(
+                harness.Namespace, id, ranges, destination, TimeSpan.FromMilliseconds(5));
+            Assert.True(read.IsCompleted, "this log answers at once");
+            RangeReadResult result = await read;
+            Assert.NotEqual(MissReason.Corrupt, result.Reason);
+            if (!result.IsOk) return;
+            (int version, long expiry) = blocks[number];
+            Assert.True(expiry == 0 || expiry > Now, "ranges of an expired block were served");
+            byte[] payload = EngineHarness.BytesOf(number, 3000, version);
+            byte[] expected = [.. ranges.SelectMany(range => payload.AsSpan(range.Offset, range.Length).ToArray())];
+            Assert.Equal(expected, destination[..expected.Length]);
+            RangeHits++;
+        }
+
+        private void TakeScratch()
+        {
+            if (scratch.Count < 4 && harness.Engine.TryTakeScratch(random.Next(1, 9000), out BlockLease taken))
+            {
+                harness.Arena.Slice(taken.Offset, taken.Length).Span.Fill((byte)taken.Slot);
+                scratch.Add(taken);
+                return;
+            }
+
+            if (scratch.Count == 0) return;
+            BlockLease lease = scratch[random.Next(scratch.Count)];
+            Assert.False(harness.Arena.Slice(lease.Offset, lease.Length).Span.ContainsAnyExcept((byte)lease.Slot), "scratch was overwritten");
+            harness.Engine.Release(lease);
+            scratch.Remove(lease);
+        }
+
+        private void TakeScratchAway()
+        {
+            harness.Engine.Release(scratch[^1]);
+            scratch.RemoveAt(scratch.Count - 1);
+        }
+
+        private void MarkOnDevice(BlockId id)
+        {
+            harness.Engine.OnDeviceBlockGone ??= (_, gone) => Assert.True(onDevice.Remove(gone), "told of a block that was not marked");
+            if (harness.Engine.SetOnDevice(harness.Namespace, id, true)) onDevice.Add(id);
+            Assert.Equal(onDevice.Count, harness.Engine.Stats.DeviceBlocks);
+        }
+
         private void Release()
         {
             if (leases.Count == 0) return;
@@ -180,6 +250,7 @@ internal static class Conservation
         EngineState state = engine.State;
         lock (state.Gate)
         {
+            long scratch = 0, scratchBytes = 0;
             long used = 0, host = 0, hostBytes = 0, leased = 0, reserved = 0, dirty = 0, ordered = 0;
             for (int number = 0; number < state.Host.Slots.Top; number++)
             {
@@ -191,7 +262,8 @@ internal static class Conservation
                 if (slot.Has(SlotFlags.Dirty)) dirty++;
                 if (slot.Has(SlotFlags.Ordered)) ordered++;
                 Assert.True(!slot.Has(SlotFlags.Ordered) || slot.Has(SlotFlags.Blocked) == !state.MayGo(number), "a slot's mark disagrees");
-                if (slot.State == SlotState.Orphan) Assert.True(slot.Leases + slot.Holds > 0, "an orphan that nobody holds");
+                if (slot.State == SlotState.Scratch) (scratch, scratchBytes) = (scratch + 1, scratchBytes + slot.Capacity);
+                if (slot.State is SlotState.Orphan or SlotState.Scratch) Assert.True(slot.Leases + slot.Holds > 0, "an orphan or scratch that nobody holds");
                 if (slot.State is not (SlotState.Sealed or SlotState.Reading)) continue;
                 ref BlockEntry entry = ref state.Index[slot.Entry];
                 Assert.Equal(number, entry.Slot);
@@ -205,6 +277,7 @@ internal static class Conservation
             Assert.Equal(used, state.Arena.UsedBytes);
             Assert.Equal((host, hostBytes), (counters.HostBlocks, counters.HostBytes));
             Assert.Equal((leased, reserved, dirty), (counters.LeasedSlots, counters.ReservedSlots, counters.DirtyBlocks));
+            Assert.Equal((scratch, scratchBytes), (counters.ScratchSlots, counters.ScratchBytes));
             Assert.Equal(ordered, state.Host.Ordered);
             CheckEntries(state, counters);
         }
@@ -212,7 +285,7 @@ internal static class Conservation
 
     private static void CheckEntries(EngineState state, EngineCounters counters)
     {
-        long count = 0, ssd = 0, ssdBytes = 0, expiring = 0, pinned = 0, keyBytes = 0;
+        long count = 0, ssd = 0, ssdBytes = 0, expiring = 0, pinned = 0, keyBytes = 0, device = 0;
         for (uint number = 1; number < state.Index.Top; number++)
         {
             ref BlockEntry entry = ref state.Index[number];
@@ -224,11 +297,12 @@ internal static class Conservation
             if (!entry.Address.IsNone) (ssd, ssdBytes) = (ssd + 1, ssdBytes + entry.Length);
             if (entry.Expiry != 0) expiring++;
             if (entry.Has(EntryFlags.Pinned)) pinned++;
+            if (entry.Has(EntryFlags.OnDevice)) device++;
         }
 
         Assert.Equal(count, state.Index.Count);
         Assert.Equal((ssd, ssdBytes, expiring), (counters.SsdBlocks, counters.SsdBytes, counters.ExpiringBlocks));
-        Assert.Equal(pinned, state.Pins.Count);
+        Assert.Equal((pinned, device), (state.Pins.Count, counters.DeviceBlocks));
         Assert.True(keyBytes <= state.Keys.KeyBytes, "a key is missing");
         Assert.Equal(count, Enumerable.Range(0, state.Namespaces.Count).Sum(ns => state.Namespaces.Blocks((ushort)ns)));
     }

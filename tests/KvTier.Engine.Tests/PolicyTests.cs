@@ -84,6 +84,59 @@ public sealed class PolicyTests
     public void Validate_UnknownPolicy_NamesTheField() =>
         Assert.Equal("policy", new EngineOptions { Policy = "mru" }.Validate()?.Field);
 
+    [Theory]
+    [InlineData("lru", 1)]
+    [InlineData("lru", 2)]
+    [InlineData("s3fifo", 3)]
+    [InlineData("s3fifo", 4)]
+    [InlineData("s3fifo", 5)]
+    public void TakeVictim_SomeInUse_FindsOneWheneverOneMayGo(string policy, int seed)
+    {
+        var random = new Random(seed);
+        using IVictimOrder order = VictimOrders.Create(new EngineOptions { Policy = policy, HostBlocksMax = 40 });
+        var inUse = new InUse();
+        var slots = new HashSet<int>();
+        int taken = 0;
+        for (int step = 0; step < 20_000; step++)
+        {
+            int slot = random.Next(40);
+            bool isIn = slots.Contains(slot);
+            int dice = random.Next(10);
+            if (!isIn && dice < 5)
+            {
+                order.Insert(slot, (ulong)random.Next(100), cold: dice == 0);
+                slots.Add(slot);
+            }
+            else if (isIn && dice == 5) order.Cool(slot);
+            else if (isIn && dice < 9) order.Touch(slot);
+            else if (isIn && random.Next(3) == 0)
+            {
+                order.Remove(slot);
+                slots.Remove(slot);
+            }
+
+            if (!inUse.Slots.Remove(random.Next(40)) || random.Next(2) == 0) inUse.Slots.Add(random.Next(40));
+            Assert.Equal(slots.Count, order.Count);
+            if (random.Next(4) != 0) continue;
+            int victim = order.TakeVictim(inUse);
+            Assert.Equal(slots.Any(inUse.MayGo), victim >= 0);
+            if (victim < 0) continue;
+            Assert.True(slots.Remove(victim) && inUse.MayGo(victim), $"slot {victim} may not go");
+            taken++;
+        }
+
+        Assert.True(taken > 500, $"only {taken} victims");
+    }
+
+    private sealed class InUse : IVictimCheck
+    {
+        internal HashSet<int> Slots { get; } = [];
+
+        public bool MayGo(int slot) => !Slots.Contains(slot);
+
+        public ulong Fingerprint(int slot) => (ulong)slot;
+    }
+
     // Small numbers come more often.
     private static int Skewed(Random random, int range) => (int)(range * Math.Pow(random.NextDouble(), 2));
 

@@ -91,6 +91,27 @@ public sealed class ReclaimTests
         Assert.Equal(MissReason.None, harness.Get(0));
     }
 
+    [Fact]
+    public async Task StepAsync_PinRanOutBeforeTheSweep_BlockLetsItsSegmentGo()
+    {
+        // Without a sweep in between, every block of a small log may look pinned.
+        var log = new FakeLog(SegmentBytes, 4 * SegmentBytes);
+        await using var harness = new EngineHarness(log: log, arenaBytes: 4 << 20);
+        for (int number = 0; number < 300; number++)
+        {
+            long now = harness.Clock.GetUtcNow().ToUnixTimeMilliseconds();
+            harness.Put(number, out long ticket, length: 2048);
+            harness.Engine.Pin(harness.Namespace, EngineHarness.IdOf(number), now + 10);
+            harness.Clock.Advance(TimeSpan.FromMilliseconds(20));
+            ValueTask<KvError?> wait = harness.Engine.WaitDurableAsync(ticket, EngineHarness.Guard);
+            await harness.FlushAsync();
+            Assert.Null(await wait);
+        }
+
+        Assert.True(log.SegmentsDropped > 5);
+        Conservation.Check(harness.Engine);
+    }
+
     private static async Task PutAsync(EngineHarness harness, int number)
     {
         Assert.Equal(PutBegin.Reserved, harness.Put(number, length: 2048));

@@ -8,6 +8,7 @@ public sealed class StressTests
     private const int Threads = 4;
     private const int Steps = 2000;
     private const int Length = 1024;
+    private const int RangeBlocks = 6;
 
     [Theory]
     [InlineData("lru")]
@@ -39,7 +40,11 @@ public sealed class StressTests
             int dice = random.Next(20);
             if (dice == 0) harness.Engine.Delete(harness.Namespace, id);
             else if (dice == 1) harness.Engine.Prefetch(harness.Namespace, id);
-            else if (dice < 9) await PutAsync(harness, number, id, overwrite: dice < 4);
+            else if (dice == 2) harness.Engine.Demote(harness.Namespace, id);
+            else if (dice == 3) TakeScratch(harness);
+            else if (dice == 4) harness.Engine.Cool(harness.Namespace, [id, EngineHarness.IdOf(random.Next(150))]);
+            else if (dice < 7) await ReadRangesAsync(harness, random);
+            else if (dice < 12) await PutAsync(harness, number, id, overwrite: dice < 9);
             else hits[seed] += await GetAsync(harness, number, id) ? 1 : 0;
         }
     }
@@ -61,6 +66,34 @@ public sealed class StressTests
             harness.Engine.Seal(reservation, Crc32C.Compute(bytes.Span), out _);
             return;
         }
+    }
+
+    private static async Task ReadRangesAsync(EngineHarness harness, Random random)
+    {
+        int first = random.Next(150);
+        BlockRange[] ranges = [new(0, 16), new(random.Next(512), 500)];
+        var bytes = new byte[RangeBlocks * 516];
+        BlockRanges[] blocks = [.. Enumerable.Range(0, RangeBlocks).Select(i => new BlockRanges(
+            harness.Namespace, EngineHarness.IdOf((first + i) % 150), ranges, bytes.AsMemory(i * 516, 516)))];
+        var results = new RangeReadResult[RangeBlocks];
+        await harness.Engine.ReadRangesAsync(blocks, results, EngineHarness.Guard);
+        var expected = new byte[Length];
+        for (int i = 0; i < RangeBlocks; i++)
+        {
+            Assert.NotEqual(MissReason.Corrupt, results[i].Reason);
+            Assert.NotEqual(MissReason.Deadline, results[i].Reason);
+            if (!results[i].IsOk) continue;
+            BlockBytes.Fill(blocks[i].Id, expected);
+            Assert.Equal(expected[..16], blocks[i].Destination[..16].ToArray());
+            Assert.Equal(expected.AsSpan(ranges[1].Offset, 500).ToArray(), blocks[i].Destination[16..].ToArray());
+        }
+    }
+
+    private static void TakeScratch(EngineHarness harness)
+    {
+        if (!harness.Engine.TryTakeScratch(2000, out BlockLease lease)) return;
+        harness.Arena.Slice(lease.Offset, lease.Length).Span.Fill(0xAA);
+        harness.Engine.Release(lease);
     }
 
     private static async Task<bool> GetAsync(EngineHarness harness, int number, BlockId id)

@@ -75,6 +75,7 @@ internal sealed class RangeRead : ILogRangeSink
             KeyLength = KeyLength,
             Ranges = wanted.Ranges,
             Sink = this,
+            ContinuesOnLogThread = true,
         }).ConfigureAwait(false).GetAwaiter();
         if (awaiter.IsCompleted) return true;
         awaiter.UnsafeOnCompleted(completed);

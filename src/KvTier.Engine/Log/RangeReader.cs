@@ -9,11 +9,14 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
     /// <summary>Reads that may wait for others; behind a device that hangs, more are answered at once.</summary>
     internal const int QueueMax = 1 << 16;
 
+    /// <summary>Reads at one time, whatever the option says: the log's own queue must never make one of its threads wait.</summary>
+    private const int ReadsMax = 1024;
+
     private const int SpareMax = 4096;
 
     private readonly Queue<RangeRead> queue = [];
     private readonly Stack<RangeRead> spare = [];
-    private readonly int readsMax = state.Options.SsdReadsMax;
+    private readonly int readsMax = Math.Min(state.Options.SsdReadsMax, ReadsMax);
     private TaskCompletionSource? idle;
     private int active;
     private bool closed;
@@ -49,14 +52,10 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
     {
         while (true)
         {
-            RangeRead? read;
-            lock (state.Gate)
-            {
-                if (closed || active >= readsMax || !queue.TryDequeue(out read)) return;
-                active++;
-            }
-
-            if (TryStart(read)) End(read, TakeResult(read));
+            RangeRead? next;
+            lock (state.Gate) next = TakeNext();
+            if (next is null) return;
+            Run(next);
         }
     }
 
@@ -100,25 +99,41 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
         await last;
     }
 
-    private void OnCompleted(RangeRead read)
+    private void OnCompleted(RangeRead read) => Run(End(read, TakeResult(read)));
+
+    private RangeRead? TakeNext()
     {
-        End(read, TakeResult(read));
-        Launch();
+        if (closed || active >= readsMax || !queue.TryDequeue(out RangeRead? next)) return null;
+        active++;
+        return next;
     }
 
-    private bool TryStart(RangeRead read)
+    // Reads one after another as long as they end at once.
+    private void Run(RangeRead? read)
     {
+        while (read is not null)
+        {
+            if (!TryStart(read, out LogReadResult outcome)) return;
+            read = End(read, outcome);
+        }
+    }
+
+    private bool TryStart(RangeRead read, out LogReadResult outcome)
+    {
+        outcome = new LogReadResult(LogReadStatus.IoError, 0);
         try
         {
-            return read.Start(log);
+            if (!read.Start(log)) return false;
         }
 #pragma warning disable CA1031 // Whatever a device throws, those who wait must hear of it.
         catch (Exception)
 #pragma warning restore CA1031
         {
-            End(read, new LogReadResult(LogReadStatus.IoError, 0));
-            return false;
+            return true;
         }
+
+        outcome = TakeResult(read);
+        return true;
     }
 
     private static LogReadResult TakeResult(RangeRead read)
@@ -135,20 +150,26 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
         }
     }
 
-    private void End(RangeRead read, LogReadResult outcome)
+    /// <summary>A read has ended. Needs no lock.</summary>
+    /// <returns>The read to be started in its place; null for none.</returns>
+    private RangeRead? End(RangeRead read, LogReadResult outcome)
     {
         read.DeviceBytes += outcome.DeviceBytes;
         RangeLookup again = default;
+        RangeRead? next;
         long errors;
         lock (state.Gate)
         {
             state.Counters.RangeDeviceBytes += outcome.DeviceBytes;
             if (Settle(read, outcome.Status, ref again)) Finish(read);
             errors = state.Counters.SsdReadErrors;
+            next = TakeNext();
         }
 
-        if (again.Place == RangePlace.Host) CopyFromHost(read, again.Lease);
         if (outcome.Status == LogReadStatus.IoError) OnError?.Invoke(errors);
+        if (again.Place != RangePlace.Host) return next;
+        CopyFromHost(read, again.Lease);
+        lock (state.Gate) return next ?? TakeNext();
     }
 
     /// <summary>Reports what became of a read, unless it has to be tried again elsewhere.</summary>

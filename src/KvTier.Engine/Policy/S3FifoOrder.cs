@@ -82,7 +82,7 @@ internal sealed class S3FifoOrder : IVictimOrder
             if (slot >= 0) return slot;
         }
 
-        return -1;
+        return TakeAnyFromSmall(check);
     }
 
     /// <inheritdoc/>
@@ -113,6 +113,26 @@ internal sealed class S3FifoOrder : IVictimOrder
 
         ghost.Add(check.Fingerprint(slot));
         return slot;
+    }
+
+    // Nothing of the main queue may go now, so the small one gives what it can, even below its share and however often it was used.
+    private int TakeAnyFromSmall(IVictimCheck check)
+    {
+        for (long left = small.Count; left > 0; left--)
+        {
+            int slot = small.Oldest;
+            small.Remove(slot);
+            if (check.MayGo(slot))
+            {
+                ghost.Add(check.Fingerprint(slot));
+                return slot;
+            }
+
+            marks[slot] = InMain;
+            main.AddNewest(slot);
+        }
+
+        return -1;
     }
 
     // What was used since, or is in use at this moment, is not cold after all. A victim from here is not remembered: nobody wants it back.

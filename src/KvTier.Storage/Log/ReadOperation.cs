@@ -52,7 +52,8 @@ internal sealed unsafe class ReadOperation(ReaderPool owner) : IValueTaskSource<
     public void Complete(LogReadStatus status)
     {
         result = new LogReadResult(status, DeviceBytes);
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        if (Sink is not null && read.ContinuesOnLogThread) source.SetResult(result);
+        else ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     void IThreadPoolWorkItem.Execute()
