@@ -36,6 +36,10 @@ public sealed record DeviceOptions
     /// Default 10 s; 1 ms to 10 min.</summary>
     public TimeSpan OperationTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>Longest that closing waits for work that was given up, before it leaves the driver's objects to the process. Default 5 s;
+    /// 0 to 10 min.</summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Most copies in flight. Default 256; 1 to 65,536.</summary>
     public int CopiesMax { get; init; } = 256;
 
@@ -50,6 +54,8 @@ public sealed record DeviceOptions
             return KvError.InvalidArgument("device.budgetBytes", BudgetBytes, $"at least {ScratchBytes + (1L << 20)}, scratch and 1 MiB");
         if (OperationTimeout < TimeSpan.FromMilliseconds(1) || OperationTimeout > TimeSpan.FromMinutes(10))
             return KvError.InvalidArgument("device.operationTimeout", OperationTimeout, "1 ms to 10 min");
+        if (CloseTimeout < TimeSpan.Zero || CloseTimeout > TimeSpan.FromMinutes(10))
+            return KvError.InvalidArgument("device.closeTimeout", CloseTimeout, "0 to 10 min");
         return CopiesMax is < 1 or > 65_536 ? KvError.InvalidArgument("device.copiesMax", CopiesMax, "1 to 65536") : null;
     }
 }

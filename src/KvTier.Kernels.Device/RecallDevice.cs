@@ -11,9 +11,6 @@ namespace KvTier.Kernels.Device;
 /// </remarks>
 public sealed partial class RecallDevice : IDisposable
 {
-    /// <summary>How long the driver gets to close when work is still in flight that was given up.</summary>
-    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
-
     private readonly DeviceSession session;
     private readonly CopyTable copies;
     private int disposed;
@@ -105,7 +102,7 @@ public sealed partial class RecallDevice : IDisposable
         Task closing = Task.Factory.StartNew(
             session.Driver.Dispose, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         session.Memory.Dispose();
-        if (closing.Wait(CloseTimeout)) session.Scratch.Dispose();
+        if (closing.Wait(session.Options.CloseTimeout)) session.Scratch.Dispose();
     }
 
     private static KvError? FitsBuffers(DeviceOptions options, DeviceInfo info) =>

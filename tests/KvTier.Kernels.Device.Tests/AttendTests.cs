@@ -148,7 +148,8 @@ public sealed class AttendTests(DeviceFixture fixture) : LeakGated
         /// <summary>1/(√D · temperature), with a temperature that is not 1.</summary>
         public static float Scale(int dims) => 1 / (MathF.Sqrt(dims) * 1.25f);
 
-        /// <summary>Chunks of 1 to 64 tokens, starting at multiples of 4 tokens so that offsets are aligned, in random order, some twice.</summary>
+        /// <summary>Chunks of 1 to 64 tokens in random order, some twice; they start at multiples of 4 tokens, so that offsets are aligned.
+        /// </summary>
         public List<AttendChunk> Chunks(Random order, int total)
         {
             var chunks = new List<AttendChunk>();
@@ -165,7 +166,8 @@ public sealed class AttendTests(DeviceFixture fixture) : LeakGated
         }
 
         public void AssertAttention(
-            float[] queries, int firstQuery, int count, List<AttendChunk> chunks, float[] outputs, float[] lses, double tolerance = Tolerance)
+            float[] queries, int firstQuery, int count, List<AttendChunk> chunks, float[] outputs, float[] lses,
+            double tolerance = Tolerance)
         {
             for (int q = firstQuery; q < firstQuery + count; q++)
             {

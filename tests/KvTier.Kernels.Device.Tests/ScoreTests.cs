@@ -28,15 +28,16 @@ public sealed class ScoreTests(DeviceFixture fixture) : LeakGated
     public void Score_RaggedRanges_MatchesTheReference(Dtype dtype, int rowLength, int queries, int seed)
     {
         var random = new Random(seed);
-        using DeviceRows rows = DeviceRows.Random(fixture.Device, dtype, 700, rowLength, random);
         const int Sets = 3;
+        const int RowsThere = 200;
+        using DeviceRows rows = DeviceRows.Random(fixture.Device, dtype, RowsThere, rowLength, random);
         float[] queryRows = [.. Enumerable.Range(0, Sets * queries * rowLength).Select(_ => (float)DeviceRows.Normal(random))];
         var ranges = new List<RowRange>();
         var order = new List<(int Row, int FirstQuery)>();
         int step = 16 / Math.Min(16, rowLength * dtype.SizeBytes());
-        foreach (int count in (int[])[1, 63, 64, 65, 0, 130, 7, 2, 300])
+        foreach (int count in (int[])[1, 63, 64, 65, 0, 7, 2])
         {
-            int first = random.Next((700 - count) / step) * step;
+            int first = random.Next((RowsThere - count) / step) * step;
             int firstQuery = random.Next(Sets) * queries;
             ranges.Add(new RowRange(rows.At(first), count, firstQuery, rows.ScaleAt(first)));
             for (int i = 0; i < count; i++) order.Add((first + i, firstQuery));

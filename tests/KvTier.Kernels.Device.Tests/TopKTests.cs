@@ -73,7 +73,8 @@ public sealed class TopKTests(DeviceFixture fixture) : LeakGated
         };
         float[] scores = new float[4 * 1001];
         Assert.Null(fixture.Device.Score(batch, scores));
-        float[] reduced = reduction == ScoreReduction.None ? scores : [.. Enumerable.Range(0, 1001).Select(r => Reduce(reduction, scores, r))];
+        float[] reduced = [.. Enumerable.Range(0, 1001).Select(row => Reduce(reduction, scores, row))];
+        if (reduction == ScoreReduction.None) reduced = scores;
         ScoreList[] lists = [new(0, 501), new(501, 500), new(0, reduced.Length)];
         int[] indices = new int[3 * 50];
         float[] values = new float[3 * 50];

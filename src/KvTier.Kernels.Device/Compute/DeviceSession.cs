@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace KvTier.Kernels.Device;
 
 /// <summary>
@@ -64,7 +62,7 @@ internal sealed class DeviceSession
         // The wait comes before the results are fetched: a copy into pageable memory may block inside the driver, without a deadline,
         // until the kernel has ended.
         return Driver.Launch(launch).TryGet(out DeviceToken token, out KvError? error)
-            ? Await(token, launch.Kernel.ToString())
+            ? Await(token, launch.Kernel)
             : Abandon(error);
     }
 
@@ -72,7 +70,7 @@ internal sealed class DeviceSession
     public KvError? Download(long at, long bytes)
     {
         var copy = new DeviceCopy(Scratch.Buffer, at, Scratch.Address(at), bytes, ToDevice: false, DeviceQueue.Compute, WantsToken: true);
-        return Driver.Copy(copy).TryGet(out DeviceToken token, out KvError? error) ? Await(token, "results") : Abandon(error);
+        return Driver.Copy(copy).TryGet(out DeviceToken token, out KvError? error) ? Await(token, null) : Abandon(error);
     }
 
     /// <summary>Begins a request: takes the turn and lays scratch out anew. Without an error, <see cref="Exit"/> must follow.</summary>
@@ -93,16 +91,14 @@ internal sealed class DeviceSession
     /// <summary>Ends a request.</summary>
     public void Exit() => turn.Exit();
 
-    private KvError? Await(DeviceToken token, string what)
+    /// <param name="token">What to wait for.</param>
+    /// <param name="kernel">The kernel that it stands for; null for the results.</param>
+    private KvError? Await(DeviceToken token, DeviceKernel? kernel)
     {
-        long startedAt = Stopwatch.GetTimestamp();
         DeviceWait wait = Driver.Wait(token, Options.OperationTimeout);
-        return wait.Status switch
-        {
-            DeviceWaitStatus.Done => null,
-            DeviceWaitStatus.TimedOut => Abandon(DeviceErrors.TimedOut($"device {what}", Stopwatch.GetElapsedTime(startedAt))),
-            _ => Abandon(wait.Error!),
-        };
+        if (wait.Status == DeviceWaitStatus.Done) return null;
+        string what = $"device {kernel?.ToString() ?? "results"}";
+        return Abandon(wait.Error ?? DeviceErrors.TimedOut(what, Options.OperationTimeout));
     }
 
     /// <summary>Marks the device as failed while work may still be in flight.</summary>

@@ -12,8 +12,10 @@
 #define ELEMENT_BYTES 4
 #elif KV_DTYPE == DTYPE_FLOAT16 || KV_DTYPE == DTYPE_BFLOAT16
 #define ELEMENT_BYTES 2
-#else
+#elif KV_DTYPE == DTYPE_FLOAT8_E4M3 || KV_DTYPE == DTYPE_FLOAT8_E5M2 || KV_DTYPE == DTYPE_INT8
 #define ELEMENT_BYTES 1
+#else
+#error KV_DTYPE is none of these
 #endif
 
 // OCP E4M3: bias 7, no infinity, NaN where all seven bits are set. Subnormals are made by hand, for devices that flush those of fp32.
