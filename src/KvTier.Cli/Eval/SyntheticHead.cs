@@ -31,7 +31,6 @@ internal sealed class SyntheticHead
     private const float OutlierAmplitude = 9;
     private const float PositionAmplitude = 1.2f;
     private const float SinkAmplitude = 22;
-    private const float NeedleAmplitude = 16;
 
     // Real sinks' values are close to nothing.
     private const float SinkValue = 0.05f;
@@ -144,11 +143,13 @@ internal sealed class SyntheticHead
         }
     }
 
+    // A needle's key is as long as any other's (a key's own part has a variance of about 1 a channel), so only its direction tells.
     private void MakeNeedle(Span<float> key, Span<float> value, int needle, float[] noise)
     {
+        float length = MathF.Sqrt(dim);
         for (int i = 0; i < dim; i++)
         {
-            key[i] = Offset[i] + (NeedleAmplitude * NeedleKeys[(needle * dim) + i]) + (0.3f * noise[dim + i]);
+            key[i] = Offset[i] + (length * NeedleKeys[(needle * dim) + i]) + (0.1f * noise[dim + i]);
             value[i] = NeedleValues[(needle * dim) + i];
         }
     }

@@ -31,6 +31,7 @@ internal sealed class SyntheticQueries
     private readonly float[] content;
     private readonly float[] fresh;
     private readonly float[] logits;
+    private readonly float[] slopes;
 
     /// <summary>Starts a head's queries.</summary>
     /// <param name="text">The text.</param>
@@ -68,6 +69,7 @@ internal sealed class SyntheticQueries
         content = new float[dim];
         fresh = new float[dim];
         logits = new float[text.TopicOf.Length];
+        slopes = new float[text.TopicOf.Length];
         Jump();
     }
 
@@ -172,23 +174,51 @@ internal sealed class SyntheticQueries
         for (int i = 0; i < dim; i++) query[i] += amount * head.Sink[i];
     }
 
-    // Adds the needle key's own direction until its logit is the margin above all others; three rounds, as the direction moves them too.
+    // Adds the needle key's own direction until its logit is the margin above the log-sum-exp of all others. Others move along, so the
+    // amount is found by Newton's method on the difference, which is concave in the amount.
     private void AskFor(Span<float> query, int token)
     {
-        ReadOnlySpan<float> key = keys.AsSpan(first + (token * dim), dim);
-        for (int round = 0; round < 3; round++)
+        Span<float> direction = fresh;
+        keys.AsSpan(first + (token * dim), dim).CopyTo(direction);
+        RemoveOffset(direction, token);
+        for (int t = 0; t < Tokens; t++)
         {
-            float largest = float.NegativeInfinity;
-            for (int t = 0; t < Tokens; t++) largest = Math.Max(largest, logits[t] = t == token ? float.NegativeInfinity : Logit(query, t));
-            double sum = 0;
-            foreach (float logit in logits) sum += Math.Exp(logit - largest);
-            double missing = largest + Math.Log(sum) + NeedleMargin - Logit(query, token);
-            Span<float> direction = fresh;
-            for (int i = 0; i < dim; i++) direction[i] = key[i];
-            RemoveOffset(direction, token);
-            float amount = (float)(missing / Logit(direction, token));
-            for (int i = 0; i < dim; i++) query[i] += amount * direction[i];
+            logits[t] = Logit(query, t);
+            slopes[t] = Logit(direction, t);
         }
+
+        double amount = 0;
+        for (int round = 0; round < 12; round++)
+        {
+            (double others, double slope) = OthersAt(amount, token);
+            double missing = others + NeedleMargin - logits[token] - (amount * slopes[token]);
+            if (Math.Abs(missing) < 0.01) break;
+            amount += missing / (slopes[token] - slope);
+        }
+
+        for (int i = 0; i < dim; i++) query[i] += (float)amount * direction[i];
+    }
+
+    // Log-sum-exp of the logits of all tokens but one, and how it changes with the amount.
+    private (double LogSum, double Slope) OthersAt(double amount, int token)
+    {
+        double largest = double.NegativeInfinity;
+        for (int t = 0; t < Tokens; t++)
+        {
+            if (t != token) largest = Math.Max(largest, logits[t] + (amount * slopes[t]));
+        }
+
+        double sum = 0;
+        double moment = 0;
+        for (int t = 0; t < Tokens; t++)
+        {
+            if (t == token) continue;
+            double weight = Math.Exp(logits[t] + (amount * slopes[t]) - largest);
+            sum += weight;
+            moment += weight * slopes[t];
+        }
+
+        return (largest + Math.Log(sum), moment / sum);
     }
 
     // Leaves of a rotated key what sets it apart from others: its offset, rotated alike, is taken off.
