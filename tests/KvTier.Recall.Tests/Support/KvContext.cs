@@ -31,6 +31,22 @@ internal sealed class KvContext
         }
     }
 
+    private KvContext(KvContext before, long kept, int more, int seed)
+    {
+        profile = before.profile;
+        layout = before.layout;
+        Tokens = kept + more;
+        key = $"{before.key}-{kept}-{seed}";
+        var other = new KvContext(profile, Tokens, seed);
+        for (int block = 0; block < other.payloads.Count; block++)
+        {
+            byte[] bytes = other.payloads[block];
+            for (int token = 0; token < layout.BlockTokens && ((long)block * layout.BlockTokens) + token < kept; token++)
+                CopyToken(before.payloads[block], bytes, token);
+            payloads.Add(bytes);
+        }
+    }
+
     internal long Tokens { get; }
 
     internal IReadOnlyList<byte[]> Payloads => payloads;
@@ -47,6 +63,9 @@ internal sealed class KvContext
     }
 
     internal IEnumerable<BlockPayload> Blocks() => payloads.Select((bytes, i) => new BlockPayload($"{key}-{i}-{Tokens}", bytes));
+
+    /// <summary>A context whose first tokens are this one's.</summary>
+    internal KvContext Continue(long kept, int more, int seed) => new(this, kept, more, seed);
 
     /// <summary>Rows as they are stored.</summary>
     internal ReadOnlySpan<byte> Row(int layer, int head, long token, bool value)
@@ -92,6 +111,18 @@ internal sealed class KvContext
         }
 
         return row;
+    }
+
+    private void CopyToken(byte[] from, byte[] to, int token)
+    {
+        for (int layer = 0; layer < layout.Layers; layer++)
+        {
+            for (int head = 0; head < layout.KvHeads; head++)
+            {
+                foreach (long offset in new[] { layout.KeyOffset(layer, head, token), layout.ValueOffset(layer, head, token) })
+                    from.AsSpan((int)offset, layout.RowBytes).CopyTo(to.AsSpan((int)offset));
+            }
+        }
     }
 
     private static double Dot(float[] query, double[] key)

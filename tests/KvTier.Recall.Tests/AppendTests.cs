@@ -1,0 +1,106 @@
+namespace KvTier.Recall.Tests;
+
+/// <summary>Appending blocks, whole or not at all.</summary>
+public class AppendTests : LeakGated
+{
+    [Fact]
+    public async Task AppendAsync_InParts_IsAsAtOnce()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        var context = new KvContext(silo.Descriptor.Profile, 75, seed: 1);
+        List<BlockId> ids = await silo.PutAsync(context.Blocks());
+        await silo.OpenAsync("s");
+
+        await silo.AppendAsync("s", ids[..2], 25);
+        await silo.AppendAsync("s", ids[1..2], 16, replaceLast: true);
+        SequenceInfo info = await silo.AppendAsync("s", ids[2..], 75 - 32);
+
+        Assert.Equal((5, 75L), (info.Blocks, info.Tokens));
+        RecallRequest request = Requests.Attend(silo, Shapes.All());
+        using RecallAnswer answer = await silo.RecallAsync(request);
+        Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, silo.Layout);
+    }
+
+    [Fact]
+    public async Task AppendAsync_BadFields_AreNamedAndChangeNothing()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync(options: new RecallOptions { BlocksMax = 4, Workers = 1 });
+        var context = new KvContext(silo.Descriptor.Profile, 80, seed: 1);
+        List<BlockId> ids = await silo.PutAsync(context.Blocks());
+        await silo.OpenAsync("s");
+        await silo.AppendAsync("s", ids[..1], 10);
+
+        Assert.Equal("sequence", await FieldAsync("none", ids[..1], 16, false));
+        Assert.Equal("blocks", await FieldAsync("s", [], 0, true));
+        Assert.Equal("tokens", await FieldAsync("s", ids[..2], 16, true));
+        Assert.Equal("tokens", await FieldAsync("s", ids[..2], 33, true));
+        Assert.Equal("replaceLast", await FieldAsync("s", ids[1..2], 16, false));
+        Assert.Equal("blocks[1]", await FieldAsync("s", [ids[0], new BlockId(1, 2)], 32, true));
+        Assert.Equal("recall.blocksMax", await FieldAsync("s", ids, 80, true));
+        Assert.Equal("expectedTokens", await FieldAsync("s", ids[..1], 16, true, expected: 9));
+        SequenceInfo info = silo.Recall.Describe(silo.Namespace, "s").Value;
+        Assert.Equal((1, 10L), (info.Blocks, info.Tokens));
+
+        async Task<string?> FieldAsync(string name, List<BlockId> blocks, long tokens, bool replace, long expected = -1) =>
+            (await silo.Recall.AppendAsync(silo.Namespace, name, blocks.ToArray(), tokens, replace, RecallHarness.Guard, expected))
+            .Error?.Field;
+    }
+
+    [Fact]
+    public async Task AppendAsync_UnknownBlock_SaysWhyItIsMissing()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        List<BlockId> ids = await silo.PutAsync(new KvContext(silo.Descriptor.Profile, 32, seed: 1).Blocks());
+        await silo.OpenAsync("s");
+        silo.Engine.Delete(silo.Namespace, ids[1]);
+
+        KvError error = (await silo.Recall.AppendAsync(silo.Namespace, "s", ids.ToArray(), 32, false, RecallHarness.Guard)).Error!;
+
+        Assert.Equal("blocks[1]", error.Field);
+        Assert.Contains("deleted", error.Value, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AppendAsync_RetryWithExpectedTokens_IsRecognised()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        List<BlockId> ids = await silo.PutAsync(new KvContext(silo.Descriptor.Profile, 48, seed: 1).Blocks());
+        await silo.OpenAsync("s");
+        await silo.AppendAsync("s", ids[..1], 10);
+
+        for (int i = 0; i < 2; i++)
+        {
+            SequenceInfo info = (await silo.Recall.AppendAsync(
+                silo.Namespace, "s", ids[..2].ToArray(), 20, true, RecallHarness.Guard, expectedTokens: 10)).Value;
+            Assert.Equal((2, 20L), (info.Blocks, info.Tokens));
+        }
+    }
+
+    [Fact]
+    public async Task AppendAsync_DigestsAboveTheirLimit_IsRefusedWhole()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync(options: new RecallOptions { DigestBytesMax = 1000, Workers = 1 });
+        List<BlockId> ids = await silo.PutAsync(new KvContext(silo.Descriptor.Profile, 160, seed: 1).Blocks());
+        await silo.OpenAsync("s");
+
+        KvError error = (await silo.Recall.AppendAsync(silo.Namespace, "s", ids.ToArray(), 160, false, RecallHarness.Guard)).Error!;
+
+        Assert.Equal((ErrorCode.LimitExceeded, "recall.digestBytesMax"), (error.Code, error.Field));
+        Assert.Equal(0, silo.Recall.Describe(silo.Namespace, "s").Value.Tokens);
+    }
+
+    [Fact]
+    public async Task AppendAsync_BlockOnSsdOnly_IsReadForItsDigests()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        var context = new KvContext(silo.Descriptor.Profile, 64, seed: 1);
+        List<BlockId> ids = await silo.PutAsync(context.Blocks());
+        await silo.DemoteAsync(ids);
+        await silo.OpenAsync("s");
+        await silo.AppendAsync("s", ids, 64);
+
+        RecallRequest request = Requests.Attend(silo, Shapes.Selector(16));
+        using RecallAnswer answer = await silo.RecallAsync(request);
+        Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, silo.Layout);
+    }
+}
