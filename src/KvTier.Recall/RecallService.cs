@@ -80,6 +80,13 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     /// <summary>The hot set, for tests.</summary>
     internal HotSet Hot => hot;
 
+    /// <summary>Takes a sequence's turn, for tests.</summary>
+    internal HeldTurn TakeTurn(ushort ns, string name)
+    {
+        Turns turns = table.Find(ns, name)!.Turns;
+        return turns.TryEnter() ? new HeldTurn(turns) : throw new InvalidOperationException("the turn is taken");
+    }
+
     /// <inheritdoc/>
     public Result<SequenceInfo> Describe(ushort ns, string name) =>
         table.Find(ns, name)?.Fresh is { } info ? info : Unknown("sequence", name);

@@ -57,3 +57,11 @@ internal sealed class SequenceGrain(long number, ushort ns, string name, int mai
         QuarantinedChunks = state.Digests.Sum(index => index.QuarantinedChunks),
     };
 }
+
+/// <summary>A turn that ends when it is disposed.</summary>
+/// <param name="turns">The mailbox.</param>
+internal sealed class HeldTurn(Turns turns) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose() => turns.Leave();
+}

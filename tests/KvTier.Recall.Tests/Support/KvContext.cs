@@ -75,6 +75,13 @@ internal sealed class KvContext
         return payloads[(int)(token / layout.BlockTokens)].AsSpan((int)offset, layout.RowBytes);
     }
 
+    /// <summary>Sets the first element of a key.</summary>
+    internal void SetKey(int layer, int head, long token, float value)
+    {
+        long offset = layout.KeyOffset(layer, head, (int)(token % layout.BlockTokens));
+        RowConvert.FromSingle(layout.Dtype, [value], payloads[(int)(token / layout.BlockTokens)].AsSpan((int)offset));
+    }
+
     /// <summary>o and lse of one query head over some tokens.</summary>
     internal (double[] Output, double Lse) Attend(
         int layer, int head, IEnumerable<long> tokens, ReadOnlySpan<float> query, double temperature = 1)
