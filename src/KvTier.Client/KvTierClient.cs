@@ -66,6 +66,10 @@ public sealed partial class KvTierClient : IAsyncDisposable
 
     internal RequestPool<LocalCommitExchange> LocalCommits { get; } = new();
 
+    internal RequestPool<WireRecallExchange> Recalls { get; } = new();
+
+    internal RequestPool<LocalRecallExchange> LocalRecalls { get; } = new();
+
     /// <summary>Makes a client and connects it.</summary>
     /// <param name="options">How; copied.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
@@ -163,6 +167,8 @@ public sealed partial class KvTierClient : IAsyncDisposable
         LocalGets.Dispose();
         LocalReserves.Dispose();
         LocalCommits.Dispose();
+        Recalls.Dispose();
+        LocalRecalls.Dispose();
         Metrics.Dispose();
     }
 }

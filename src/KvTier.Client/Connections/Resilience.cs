@@ -63,7 +63,10 @@ internal static class Resilience
     {
         if (error is not { Code: ErrorCode.Unavailable or ErrorCode.Busy or ErrorCode.ShuttingDown or ErrorCode.NamespaceUnknown })
             return false;
-        return context.Properties.TryGetValue(RequestKey, out Request? request) && request.Pinned is null
-            && ClientClock.Until(time, request.Deadline) > delay;
+        if (!context.Properties.TryGetValue(RequestKey, out Request? request) || request.Pinned is not null) return false;
+
+        // What was on its way when the connection broke may have been done.
+        if (error.Code == ErrorCode.Unavailable && !request.IsRepeatable && request.Answered is not null) return false;
+        return ClientClock.Until(time, request.Deadline) > delay;
     }
 }

@@ -117,6 +117,10 @@ internal sealed class LocalSession
                 if (item.Status == Protocol.ReserveStatus.Reserved) AbortReservation(item.Reservation);
             }
         }
+        else if (opcode == Opcode.LocalRecall && LocalRecallResponse.TryReadSlot(body, ArenaBytes, out RecallSlot slot))
+        {
+            if (slot.Lease != 0) Release(slot.Lease);
+        }
     }
 
     private static void WriteNotice(FrameBuffer buffer, Opcode opcode, List<ulong> numbers)

@@ -69,9 +69,12 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
     /// <summary>True for requests that are only answered over shared memory.</summary>
     public virtual bool NeedsLocal => false;
 
+    /// <summary>True when it may be sent again although it may have been done: it is then done once, or once more without harm.</summary>
+    public virtual bool IsRepeatable => true;
+
     /// <summary>True when neither the request nor its answer carries blocks: then the answer is only microseconds off, and its caller looks
     /// for it before it lets go of its thread.</summary>
-    public bool IsBrief => Opcode is not (Opcode.Get or Opcode.Put);
+    public bool IsBrief => Opcode is not (Opcode.Get or Opcode.Put or >= Opcode.SequenceOpen);
 
     /// <summary>True once the request is completed. A hint, read without the lock.</summary>
     public bool IsAnswered => phase == Phase.Done;
