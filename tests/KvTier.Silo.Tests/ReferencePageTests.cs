@@ -1,5 +1,6 @@
 using System.Text;
 using KvTier.Engine;
+using KvTier.Recall;
 using KvTier.Silo.Metrics;
 
 namespace KvTier.Silo.Tests;
@@ -69,7 +70,8 @@ public sealed class ReferencePageTests
             |---|---|---|---|---|---|
 
             """);
-        foreach (MetricDefinition metric in new MetricCatalog(new SiloMetrics(), () => new EngineStats(), () => true).Definitions)
+        var catalog = new MetricCatalog(new SiloMetrics(), () => new EngineStats(), () => new RecallStats(), () => true);
+        foreach (MetricDefinition metric in catalog.Definitions)
         {
             string label = metric.Label.Length == 0 ? "" : $"`{metric.Label}`";
             string kind = metric.Kind.ToString().ToLowerInvariant();

@@ -86,7 +86,11 @@ public sealed record RecallQuery
         {
             RecallQueryItem item = Items[i];
             if (item.Queries.Length != floats)
-                return KvError.InvalidArgument($"items[{i}].queries.length", item.Queries.Length, $"{floats}, window · queryHeads · headDim");
+            {
+                return KvError.InvalidArgument(
+                    $"items[{i}].queries.length", item.Queries.Length, $"{floats}, window · queryHeads · headDim");
+            }
+
             if ((uint)item.Layer >= (uint)profile.Layers)
                 return KvError.InvalidArgument($"items[{i}].layer", item.Layer, $"0 to {profile.Layers - 1}");
             if (item.Held.Length % profile.KvHeads != 0)

@@ -37,7 +37,9 @@ internal sealed class NamespaceRegistry(BlockEngine engine, Limits limits, Func<
             if (descriptor.Profile.BlockBytes > limits.BlockBytesMax)
                 return KvError.LimitExceeded($"namespace {descriptor.Name}: block bytes", descriptor.Profile.BlockBytes,
                     limits.BlockBytesMax);
-            if (known.Count >= limits.NamespacesMax) return KvError.LimitExceeded("namespaces", known.Count + 1, limits.NamespacesMax);
+            int own = known.Count(ns => !ns.IsInternal);
+            if (own >= limits.NamespacesMax && !descriptor.IsInternal)
+                return KvError.LimitExceeded("namespaces", own + 1, limits.NamespacesMax);
             return persist?.Invoke([.. known, descriptor]) is { } error ? error : engine.OpenNamespace(descriptor);
         }
     }

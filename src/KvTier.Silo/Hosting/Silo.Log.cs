@@ -41,6 +41,12 @@ internal static partial class SiloLog
     [LoggerMessage(5009, LogLevel.Warning, "{Count} records of namespaces that are not registered were found; they are not served")]
     public static partial void UnknownNamespaces(this ILogger logger, long count);
 
+    [LoggerMessage(5014, LogLevel.Information, "{Count} sequences are back")]
+    public static partial void SequencesRestored(this ILogger logger, int count);
+
+    [LoggerMessage(5015, LogLevel.Warning, "{Count} sequences are lost: records of their manifests are damaged or gone")]
+    public static partial void SequencesLost(this ILogger logger, int count);
+
     [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
     public static partial void ConnectionOpened(this ILogger logger, int number, string peer);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using KvTier.Engine;
+using KvTier.Recall;
 using KvTier.Silo.Http;
 using KvTier.Silo.Metrics;
 using KvTier.Silo.Native;
@@ -35,7 +36,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         this.loggers = loggers;
         this.time = time;
         logger = loggers.CreateLogger("KvTier.Silo");
-        catalog = new MetricCatalog(metrics, () => store?.Engine.Stats ?? new EngineStats(), () => State == SiloState.Ready);
+        catalog = new MetricCatalog(metrics, () => store?.Engine.Stats ?? new EngineStats(),
+            () => store?.RecallStats ?? new RecallStats(), () => State == SiloState.Ready);
         meter = new SiloMeter(catalog);
     }
 
@@ -129,6 +131,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         if (beforeRecovery is not null) await beforeRecovery(this);
         cancellation.ThrowIfCancellationRequested();
         if (await Task.Run(() => store.Recover(logger), CancellationToken.None) is { } recoveryError) return recoveryError;
+        await store.RestoreSequencesAsync(logger);
         cancellation.ThrowIfCancellationRequested();
         if (StartNative() is { } listenError) return listenError;
         if (options.Resp.Enabled && await StartRespAsync() is { } respError) return respError;
@@ -146,6 +149,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         {
             Options = options,
             Engine = store!.Engine,
+            Sequences = store.Recall,
             Namespaces = store.Namespaces,
             Metrics = metrics,
             Logger = logger,
@@ -219,6 +223,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             Namespaces = [.. namespaces.Index().Where(each => !each.Item.IsInternal).Select(each => new StatNamespace(
                 each.Item.Name, each.Item.Id.ToString(), each.Item.Profile.BlockBytes, store.Engine.Count((ushort)each.Index)))],
             Engine = stats,
+            Recall = store.RecallStats,
             Misses = stats.Misses.Select((count, i) => (Name: ((MissReason)i).Name(), Count: count)).Skip(1).ToDictionary(miss =>
                 miss.Name, miss => miss.Count),
             Recovery = store.Recovery,

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvTier.Engine;
+using KvTier.Recall;
 
 namespace KvTier.Silo;
 
@@ -45,6 +46,9 @@ internal sealed record SiloStat
 
     /// <summary>The engine's figures.</summary>
     public required EngineStats Engine { get; init; }
+
+    /// <summary>The figures of sequences and recall.</summary>
+    public required RecallStats Recall { get; init; }
 
     /// <summary>Misses by reason, those that happened.</summary>
     public required IReadOnlyDictionary<string, long> Misses { get; init; }

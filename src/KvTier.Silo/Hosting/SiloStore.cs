@@ -1,5 +1,6 @@
 using KvTier.Engine;
 using KvTier.Memory;
+using KvTier.Recall;
 using KvTier.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -8,11 +9,16 @@ namespace KvTier.Silo;
 /// <summary>The tiers of a silo and the engine over them, opened in order and closed in the opposite one.</summary>
 internal sealed class SiloStore : IAsyncDisposable
 {
+    /// <summary>Longest that a start reads manifests of sequences.</summary>
+    private static readonly TimeSpan restoreDeadline = TimeSpan.FromMinutes(10);
+
     private readonly SiloOptions options;
     private readonly DataDirectory? directory;
     private readonly IBlockLog? log;
     private readonly Arena arena;
     private readonly NamespaceDescriptor[] known;
+    private readonly TimeProvider time;
+    private RecallService? recall;
 
     private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known,
         TimeProvider time)
@@ -23,11 +29,18 @@ internal sealed class SiloStore : IAsyncDisposable
         this.arena = arena;
         this.known = known;
         Engine = new BlockEngine(options.ToEngineOptions(), arena, log, time);
+        this.time = time;
         Namespaces = new NamespaceRegistry(Engine, options.Limits, directory is null ? null : directory.Namespaces.Save);
     }
 
     /// <summary>The engine.</summary>
     public BlockEngine Engine { get; }
+
+    /// <summary>The sequences, and recall over them; from <see cref="Recover"/> on.</summary>
+    public RecallService Recall => recall ?? throw new InvalidOperationException("the store has not recovered");
+
+    /// <summary>The figures of recall.</summary>
+    public RecallStats RecallStats => recall?.Stats ?? new RecallStats();
 
     /// <summary>Registers namespaces, in the data directory too.</summary>
     public NamespaceRegistry Namespaces { get; }
@@ -81,6 +94,16 @@ internal sealed class SiloStore : IAsyncDisposable
         {
             if (long.IsPow2(count)) logger.SsdReadFailed(count);
         };
+        try
+        {
+            // It registers the namespace of its manifests, which must be known when their records are found.
+            recall = new RecallService(options.Recall.ToRecallOptions(options.Limits), Engine, time);
+        }
+        catch (KvException noRoom)
+        {
+            return noRoom.Error;
+        }
+
         Recovery = Engine.Recover(known);
         if (Engine.Stats.UnknownNamespaceRecords is > 0 and var unknown) logger.UnknownNamespaces(unknown);
         if (Recovery is { } found)
@@ -100,10 +123,19 @@ internal sealed class SiloStore : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Closes engine, log, memory and folder. Behind a device that hangs, all but the engine is left to the end of the
+    /// <summary>Brings the sequences back that were acknowledged before a restart. Called after <see cref="Recover"/>.</summary>
+    public async Task RestoreSequencesAsync(ILogger logger)
+    {
+        (int restored, int lost) = await Recall.RestoreAsync(restoreDeadline);
+        if (restored > 0) logger.SequencesRestored(restored);
+        if (lost > 0) logger.SequencesLost(lost);
+    }
+
+    /// <summary>Closes recall, engine, log, memory and folder. Behind a device that hangs, all but the engine is left to the end of the
     /// process: the kernel may still write into the memory.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (recall is not null) await recall.DisposeAsync();
         await Engine.DisposeAsync();
         if (Engine.IsAbandoned) return;
         if (log is not null) await log.DisposeAsync();

@@ -1,29 +1,34 @@
 using KvTier.Engine;
+using KvTier.Recall;
 
 namespace KvTier.Silo.Metrics;
 
 /// <summary>Every metric of a silo. The text of <c>/metrics</c>, the meter and the reference page are made of it.</summary>
-internal sealed class MetricCatalog
+internal sealed partial class MetricCatalog
 {
     /// <summary>Name of the histogram of request durations.</summary>
     public const string RequestDuration = "kvtier.request.duration";
 
     private readonly SiloMetrics metrics;
     private readonly Func<EngineStats> engineStats;
+    private readonly Func<RecallStats> recallStats;
 
     /// <summary>Makes the catalogue.</summary>
     /// <param name="metrics">What the silo counts.</param>
     /// <param name="engineStats">The engine's figures at this moment.</param>
+    /// <param name="recallStats">The figures of recall at this moment.</param>
     /// <param name="ready">True when the silo serves.</param>
-    public MetricCatalog(SiloMetrics metrics, Func<EngineStats> engineStats, Func<bool> ready)
+    public MetricCatalog(SiloMetrics metrics, Func<EngineStats> engineStats, Func<RecallStats> recallStats, Func<bool> ready)
     {
         this.metrics = metrics;
         this.engineStats = engineStats;
+        this.recallStats = recallStats;
         Definitions =
         [
             Gauge("kvtier.silo.ready", "{silo}", "1 while the silo serves, 0 while it starts, recovers or drains.", () => ready() ? 1 : 0),
             .. BlockMetrics(),
             .. TierMetrics(),
+            .. RecallMetrics(),
             .. ConnectionMetrics(),
         ];
     }

@@ -1,5 +1,6 @@
 using KvTier.Engine;
 using KvTier.Protocol;
+using KvTier.Recall;
 
 namespace KvTier.Silo.Metrics;
 
@@ -12,12 +13,17 @@ internal sealed class SiloMetrics
     /// <summary>Listeners, as the label of connection metrics.</summary>
     public static readonly string[] Listeners = ["tcp", "unix", "resp"];
 
+    /// <summary>Modes of recall, as the label of its metric.</summary>
+    public static readonly string[] RecallModes = ["ids", "gather", "attend"];
+
     private const int OpcodeCount = 64;
     private const int RespListenerIndex = 2;
 
     private readonly long[] requests = new long[OpcodeCount];
     private readonly long[] errors = new long[Enum.GetValues<ErrorCode>().Length];
     private readonly long[] accepted = new long[Listeners.Length];
+    private readonly long[] recalls = new long[RecallModes.Length];
+    private readonly long[] missingTokens = new long[MissReasonExtensions.Count];
     private readonly long[] open = new long[Listeners.Length];
     private readonly LatencyHistogram?[] durations = new LatencyHistogram?[OpcodeCount];
     private long refused;
@@ -99,6 +105,23 @@ internal sealed class SiloMetrics
 
     /// <summary>A reservation ran out.</summary>
     public void ReservationRevoked() => Interlocked.Increment(ref reservationsRevoked);
+
+    /// <summary>A recall was answered.</summary>
+    public void RecallDone(RecallMode mode, IReadOnlyList<RecallItemAnswer> items)
+    {
+        Interlocked.Increment(ref recalls[(int)mode - 1]);
+        foreach (RecallItemAnswer item in items)
+        {
+            foreach (MissingTokens missing in item.Missing)
+                Interlocked.Add(ref missingTokens[Math.Min((int)missing.Reason, missingTokens.Length - 1)], missing.Tokens);
+        }
+    }
+
+    /// <summary>Recalls answered, by index into <see cref="RecallModes"/>.</summary>
+    public long RecallCount(int mode) => Interlocked.Read(ref recalls[mode]);
+
+    /// <summary>Tokens that recalls missed, by reason.</summary>
+    public long MissingTokens(MissReason reason) => Interlocked.Read(ref missingTokens[(int)reason]);
 
     /// <summary>Requests answered, by opcode.</summary>
     public long RequestCount(Opcode opcode) => Interlocked.Read(ref requests[(int)opcode]);

@@ -70,11 +70,12 @@ internal sealed partial class NativeConnection
         bool answered = false;
         try
         {
-            Result<RecallAnswer> result = await context.Sequences!.RecallAsync(
+            Result<RecallAnswer> result = await context.Sequences.RecallAsync(
                 work.Request, TimeLeft(work.DeadlineMs, work.ReceivedAt));
             if (result.TryGet(out RecallAnswer? answer, out KvError? error))
             {
                 answered = true;
+                context.Metrics.RecallDone(work.Request.Mode, answer.Items);
                 using (answer) error = await SendRecallAsync(work, answer);
             }
 

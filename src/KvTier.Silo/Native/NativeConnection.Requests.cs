@@ -73,8 +73,6 @@ internal sealed partial class NativeConnection
         if (connections.IsDraining
             && header.Opcode is not (Opcode.Ping or Opcode.Stat or Opcode.LocalRelease or Opcode.LocalAbort or Opcode.LocalCommit))
             return new KvError(ErrorCode.ShuttingDown, "silo", context.Options.Name, "a silo that is not draining");
-        if (header.Opcode >= Opcode.SequenceOpen && context.Sequences is null)
-            return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{header.Opcode}", "a silo that keeps sequences");
         return header.Opcode.IsLocal() ? CheckLocal() : null;
     }
 

@@ -75,7 +75,7 @@ internal sealed partial class NativeConnection
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            Result<SequenceInfo> result = await call(context.Sequences!, TimeLeft(deadlineMs, receivedAt));
+            Result<SequenceInfo> result = await call(context.Sequences, TimeLeft(deadlineMs, receivedAt));
             if (!result.TryGet(out SequenceInfo? info, out KvError? error)) await SendErrorAsync(header, error);
             else await SendSequenceAsync(header, info, receivedAt);
             await output.FlushAsync();
@@ -111,7 +111,7 @@ internal sealed partial class NativeConnection
     {
         if (!SequenceRequest.Read(body, limits).TryGet(out SequenceRequest? request, out KvError? error)) return error;
         if (Opened(request.Namespace) is null) return UnknownNamespace(request.Namespace);
-        if (!context.Sequences!.Describe(request.Namespace, request.Name).TryGet(out SequenceInfo? info, out error)) return error;
+        if (!context.Sequences.Describe(request.Namespace, request.Name).TryGet(out SequenceInfo? info, out error)) return error;
         EntryOf(info).Write(output.Buffer);
         return null;
     }
@@ -121,7 +121,7 @@ internal sealed partial class NativeConnection
         if (!SequenceListRequest.Read(body).TryGet(out SequenceListRequest? request, out KvError? error)) return error;
         if (Opened(request.Namespace) is null) return UnknownNamespace(request.Namespace);
         int fit = limits.FrameBodyBytesMax / SequenceEntry.SizeBytesMax;
-        IReadOnlyList<SequenceInfo> page = context.Sequences!.List(request.Namespace, request.After, Math.Min(request.Max, fit));
+        IReadOnlyList<SequenceInfo> page = context.Sequences.List(request.Namespace, request.After, Math.Min(request.Max, fit));
         new SequenceListResponse([.. page.Select(EntryOf)]).Write(output.Buffer);
         return null;
     }

@@ -14,8 +14,8 @@ internal sealed class NativeContext
     /// <summary>The store.</summary>
     public required BlockEngine Engine { get; init; }
 
-    /// <summary>The sequences; null when the silo keeps none.</summary>
-    public ISequences? Sequences { get; init; }
+    /// <summary>The sequences.</summary>
+    public required ISequences Sequences { get; init; }
 
     /// <summary>Bytes of queries that all connections hold while their recalls run.</summary>
     public ByteBudget QueryBytes { get; } = new(16L * Protocol.WireBounds.RecallQueryBytesMax);

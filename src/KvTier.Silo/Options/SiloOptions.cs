@@ -70,6 +70,9 @@ public sealed record SiloOptions
     /// <summary>Bytes that one write-behind batch takes at most. Default 64 MiB.</summary>
     public long WriteBatchBytes { get; init; } = 64L << 20;
 
+    /// <summary>Sequences and recall.</summary>
+    public RecallSettings Recall { get; init; } = new();
+
     /// <summary>Limits on requests, keys, blocks and connections.</summary>
     public Limits Limits { get; init; } = Limits.Default;
 
