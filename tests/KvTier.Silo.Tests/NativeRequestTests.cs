@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using KvTier.Protocol;
 using KvTier.Silo.Tests.Support;
+using KvTier.Storage;
 using KvTier.Testing;
 
 namespace KvTier.Silo.Tests;
@@ -109,6 +110,24 @@ public sealed class NativeRequestTests : SiloTest
         Assert.Equal("default/opaque", stat.GetProperty("namespaces")[0].GetProperty("name").GetString());
         Assert.Equal("ready", stat.GetProperty("state").GetString());
         Assert.DoesNotContain("s3cret", json);
+    }
+
+    [Fact]
+    public async Task NamespaceOpen_OfTheSilosOwn_IsRefusedAndNotListed()
+    {
+        var own = new NamespaceDescriptor("_own", Profiles.Opaque);
+        string data = Path.Combine(Folder, "data");
+        using (DataDirectory directory = DataDirectory.Open(data).Value) Assert.Null(directory.Namespaces.Save([own]));
+        SiloHost host = await StartAsync(
+            Small with { DataDirectory = data, SsdBytes = 128 << 20, Limits = new Limits { BlockBytesMax = 1 << 20 } });
+        RawClient client = Connect(host);
+        KvError error = client.TryOpenNamespace(own).Error;
+        Assert.Equal((ErrorCode.InvalidArgument, "tenant", "_own"), (error.Code, error.Field, error.Value));
+        Assert.Equal([WireBounds.ProbeNamespace.Id], NamespaceListResponse.Read(
+            client.Ask(Opcode.NamespaceList, EmptyBody.Write).Ok(), new Limits()).Value.Entries.Select(entry => entry.Fingerprint));
+        Assert.DoesNotContain("_own", StatResponse.Read(client.Ask(Opcode.Stat, EmptyBody.Write).Ok()).Value);
+        Result<SiloHost> refused = await SiloHost.StartAsync(Small with { Namespaces = [own], UnixSocket = null });
+        Assert.Equal("tenant", refused.Error?.Field);
     }
 
     [Fact]

@@ -55,6 +55,12 @@ internal sealed partial class MetricCatalog
             "", s => [new("", "", s.Reappended)]);
         yield return Counter("kvtier.block.corrupt", "{block}", "Blocks whose bytes failed their check in the silo.", "", s =>
             [new("", "", s.CorruptBlocks)]);
+        yield return Counter("kvtier.block.demotions", "{block}", "Copies in host memory let go because nobody wanted them there.", "", s =>
+            [new("", "", s.Demotions)]);
+        yield return Counter("kvtier.range.reads", "{block}", "Blocks of which parts were read, by the tier that answered.", "tier", s =>
+            [new("tier", "host", s.RangeReadsHost), new("tier", "ssd", s.RangeReadsSsd)]);
+        yield return Counter("kvtier.range.device_read", "By", "Bytes that the SSD read for parts of blocks.", "", s =>
+            [new("", "", s.RangeDeviceBytes)]);
         yield return EngineGauge("kvtier.block.dirty", "{block}", "Blocks that wait to be written to the log.", "", s =>
             [new("", "", s.DirtyBlocks)]);
         yield return EngineGauge("kvtier.block.pinned", "{block}", "Blocks pinned now.", "", s => [new("", "", s.PinnedBlocks)]);
@@ -63,7 +69,7 @@ internal sealed partial class MetricCatalog
     private IEnumerable<MetricDefinition> TierMetrics()
     {
         yield return EngineGauge("kvtier.tier.blocks", "{block}", "Blocks in a tier.", "tier", s =>
-            [new("tier", "host", s.HostBlocks), new("tier", "ssd", s.SsdBlocks)]);
+            [new("tier", "device", s.DeviceBlocks), new("tier", "host", s.HostBlocks), new("tier", "ssd", s.SsdBlocks)]);
         yield return EngineGauge("kvtier.tier.size", "By", "Payload bytes of the blocks in a tier.", "tier", s =>
             [new("tier", "host", s.HostBytes), new("tier", "ssd", s.SsdBytes)]);
         yield return EngineGauge("kvtier.tier.used", "By", "Bytes that a tier takes: slots in host memory, files on the disk.", "tier", s =>
@@ -82,6 +88,8 @@ internal sealed partial class MetricCatalog
             "Records found at start whose namespace is not registered; not served.",
             "", s => [new("", "", s.UnknownNamespaceRecords)]);
         yield return EngineGauge("kvtier.slot.leased", "{slot}", "Slots leased for reading now.", "", s => [new("", "", s.LeasedSlots)]);
+        yield return EngineGauge("kvtier.slot.scratch", "{slot}", "Slots that hold answers instead of blocks now.", "", s =>
+            [new("", "", s.ScratchSlots)]);
         yield return EngineGauge("kvtier.slot.reserved", "{slot}", "Slots being written now.", "", s => [new("", "", s.ReservedSlots)]);
     }
 
