@@ -9,6 +9,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
     where TElement : struct, IElement
 {
     private const int BlockBytes = 8 << 10;
+    private const int PrefetchDistance = 2048;
 
     internal static void Dot(
         ReadOnlySpan<byte> rows, ReadOnlySpan<float> queries, ReadOnlySpan<float> rowScales, Span<float> scores, DotShape shape)
@@ -80,6 +81,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
             TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0, d0 = a0, d1 = a0, d2 = a0, d3 = a0;
             for (nint j = 0; j < end; j += TLanes.Count)
             {
+                PrefetchAhead(ref row, j);
                 TVector v0 = Load<TRange>(ref Unsafe.Add(ref row, j * TElement.Size));
                 TVector v1 = Load<TRange>(ref Unsafe.Add(ref r1, j * TElement.Size));
                 TVector v2 = Load<TRange>(ref Unsafe.Add(ref r2, j * TElement.Size));
@@ -136,6 +138,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
             TVector a0 = TLanes.Create(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
             for (nint j = 0; j < end; j += TLanes.Count)
             {
+                PrefetchAhead(ref row, j);
                 TVector q = TLanes.Load(ref Unsafe.Add(ref query, j));
                 TVector p = TLanes.Load(ref Unsafe.Add(ref q1, j));
                 TVector v = Load<TRange>(ref Unsafe.Add(ref row, j * TElement.Size));
@@ -178,6 +181,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
             TVector a0 = TLanes.Create(0), a1 = a0, a2 = a0, a3 = a0;
             for (nint j = 0; j < end; j += TLanes.Count)
             {
+                PrefetchAhead(ref row, j);
                 TVector q = TLanes.Load(ref Unsafe.Add(ref query, j));
                 TVector v = Load<TRange>(ref Unsafe.Add(ref row, j * TElement.Size));
                 a0 = TLanes.MultiplyAdd(v, q, a0);
@@ -233,6 +237,19 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
                     Unsafe.Add(ref score, (g * shape.ScoreStride) + r) += element * Unsafe.Add(ref query, (g * length) + j);
             }
         }
+    }
+
+    /// <summary>Asks for the bytes of a step over four rows, some rows ahead. The processor's own prefetching loses its way among four
+    /// streams that lie side by side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PrefetchAhead(ref byte row, nint column)
+    {
+        int step = 4 * TLanes.Count * TElement.Size;
+        ref byte ahead = ref Unsafe.Add(ref row, PrefetchDistance + (column * 4 * TElement.Size));
+        TLanes.Prefetch(ref ahead);
+        if (step > CacheLine.Bytes) TLanes.Prefetch(ref Unsafe.Add(ref ahead, CacheLine.Bytes));
+        if (step > 2 * CacheLine.Bytes) TLanes.Prefetch(ref Unsafe.Add(ref ahead, 2 * CacheLine.Bytes));
+        if (step > 3 * CacheLine.Bytes) TLanes.Prefetch(ref Unsafe.Add(ref ahead, 3 * CacheLine.Bytes));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -26,6 +26,9 @@ internal interface ILanes<TVector>
     /// <summary>Loads Count 8-bit integers, sign-extended.</summary>
     static abstract TVector LoadInt8(ref byte source);
 
+    /// <summary>Asks for a cache line that will be read soon; does nothing where the runtime cannot.</summary>
+    static abstract void Prefetch(ref byte address);
+
     static abstract void Store(TVector value, ref float destination);
 
     /// <summary>Stores the low 16 bits of every lane.</summary>
@@ -72,6 +75,9 @@ internal interface ILanes<TVector>
 
     /// <summary>All ones where a is less than b; never where one is NaN.</summary>
     static abstract TVector Less(TVector a, TVector b);
+
+    /// <summary>All ones where a = b as numbers.</summary>
+    static abstract TVector Equal(TVector a, TVector b);
 
     static abstract TVector Select(TVector mask, TVector whenSet, TVector otherwise);
 
