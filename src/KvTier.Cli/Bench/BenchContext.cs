@@ -6,6 +6,7 @@ internal sealed class BenchContext(BenchSettings settings, TempFolder folder, Cl
 {
     private RedisProcess? redis;
     private bool redisTried;
+    private RecallSetup? recall;
 
     /// <summary>Sizes and times.</summary>
     public BenchSettings Settings => settings;
@@ -26,6 +27,9 @@ internal sealed class BenchContext(BenchSettings settings, TempFolder folder, Cl
         redisTried = true;
         return redis;
     }
+
+    /// <summary>Data and baseline of the recall rows, made with the first call.</summary>
+    public async Task<RecallSetup> RecallAsync() => recall ??= await RecallSetup.MakeAsync(this);
 
     /// <summary>Measures several things in rounds, one after the other in each, and takes the median of each.</summary>
     /// <param name="measures">Each runs for about the time given and returns operations a second.</param>
@@ -54,6 +58,7 @@ internal sealed class BenchContext(BenchSettings settings, TempFolder folder, Cl
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (recall is not null) await recall.DisposeAsync();
         if (redis is not null) await redis.DisposeAsync();
     }
 }

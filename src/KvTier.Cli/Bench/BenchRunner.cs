@@ -3,22 +3,27 @@ namespace KvTier.Cli;
 /// <summary>All rows of the bench, and the choice among them.</summary>
 internal static class BenchRunner
 {
+    private static readonly IBenchGroup[] recallGroups = [new KernelBench()];
+
     private static readonly IBenchGroup[] groups =
-        [new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench()];
+        [new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench(), .. recallGroups];
 
     /// <summary>Names of all rows, in their order.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. groups.SelectMany(group => group.Names)];
 
-    /// <summary>The rows that arguments name: <c>all</c>, a name, or a beginning of names such as <c>tcp</c>.</summary>
+    /// <summary>The rows that arguments name: <c>all</c>, <c>recall</c>, a name, or a beginning of names such as <c>tcp</c>.</summary>
     /// <exception cref="CliException">An argument names none.</exception>
     public static IReadOnlySet<string> Choose(IEnumerable<string> arguments)
     {
         var chosen = new HashSet<string>();
         foreach (string argument in arguments)
         {
-            string[] named = argument == "all"
-                ? [.. Names]
-                : [.. Names.Where(name => name == argument || name.StartsWith(argument + "_", StringComparison.Ordinal))];
+            string[] named = argument switch
+            {
+                "all" => [.. Names],
+                "recall" => [.. recallGroups.SelectMany(group => group.Names)],
+                _ => [.. Names.Where(name => name == argument || name.StartsWith(argument + "_", StringComparison.Ordinal))],
+            };
             if (named.Length == 0) throw CliException.Usage("name", argument, "all, or of " + string.Join(", ", Names));
             chosen.UnionWith(named);
         }

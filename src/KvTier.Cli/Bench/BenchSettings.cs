@@ -27,6 +27,15 @@ internal sealed record BenchSettings
     /// <summary>Blocks in the recovery rows.</summary>
     public int RecoverBlocks { get; init; } = 1_000_000;
 
+    /// <summary>Tokens of the sequence in the recall rows.</summary>
+    public int RecallTokens { get; init; } = 65_536;
+
+    /// <summary>Tokens that a recall chooses for each KV head.</summary>
+    public int RecallBudget { get; init; } = 4096;
+
+    /// <summary>Bytes of digests in the scoring rows; more than the processor's caches hold.</summary>
+    public int ScoreBytes { get; init; } = 512 << 20;
+
     /// <summary>Parent of the folder for data; null for the system's.</summary>
     public string? DataFolder { get; init; }
 }

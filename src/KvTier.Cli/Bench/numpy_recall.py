@@ -94,12 +94,21 @@ def torch_ids(i):
     return torch.topk(scores, budget_chunks, dim=1, sorted=False).indices
 
 
+def torch_attention(q, keys, values):
+    return torch.matmul(torch.softmax(torch.matmul(q, keys.transpose(1, 2)) * float(SCALE), dim=2), values)
+
+
+def torch_attend(i):
+    first = (i * 4096) % max(1, TOKENS - 4096 + 1)
+    parts = (torch.from_numpy(a[:, first : first + 4096]) for a in (KEYS, VALUES))
+    return torch_attention(torch_query(i), *parts)
+
+
 def torch_recall(i):
     chosen = torch_ids(i)
     keys = T_KEYS[T_HEADS, chosen].reshape(HKV, -1, DIM)
     values = T_VALUES[T_HEADS, chosen].reshape(HKV, -1, DIM)
-    weights = torch.softmax(torch.matmul(torch_query(i), keys.transpose(1, 2)) * float(SCALE), dim=2)
-    return torch.matmul(weights, values)
+    return torch_attention(torch_query(i), keys, values)
 
 
 def run(work, seconds):

@@ -60,6 +60,9 @@ internal static class BenchCommand
         SsdBlocks = 256,
         IndexBlocks = 200_000,
         RecoverBlocks = 20_000,
+        RecallTokens = 4096,
+        RecallBudget = 512,
+        ScoreBytes = 16 << 20,
     };
 
     private static Table TableOf(IReadOnlyList<BenchRow> rows)
