@@ -14,6 +14,7 @@ internal static class CommandTree
         root.Subcommands.Add(DemoCommand.Create(output));
         root.Subcommands.Add(ReplayCommand.Create(output));
         root.Subcommands.Add(BenchCommand.Create(output));
+        root.Subcommands.Add(EvalCommand.Create(output));
         root.Subcommands.Add(StatCommand.Create(output));
         root.Subcommands.Add(BlockCommand.Create(output));
         root.Subcommands.Add(NamespaceCommand.Create(output));

@@ -43,6 +43,9 @@ internal sealed record RecallFigures
     /// well the service computes. Null where the selector adds an estimate, or where there is no number.</summary>
     public required double? AttendError { get; init; }
 
+    /// <summary>Chunks with a key that is no finite number: always read, never scored.</summary>
+    public long QuarantinedChunks { get; init; }
+
     /// <summary>Needles found, by depth; empty without needles.</summary>
     public required IReadOnlyList<NeedleFigures> Needles { get; init; }
 }

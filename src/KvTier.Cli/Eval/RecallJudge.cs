@@ -45,7 +45,7 @@ internal sealed class RecallJudge
             RecallAtK = heads.Sum(head => head.Recall) / queries,
             MassRecall = heads.Sum(head => head.Mass) / queries,
             MassRecallOfBest = heads.Sum(head => head.MassOfBest) / queries,
-            OutputRelativeL2 = numbers ? heads.Sum(head => head.Relative) / queries : null,
+            OutputRelativeL2 = numbers ? Finite(heads.Sum(head => head.Relative) / queries) : null,
             OutputCosine = numbers ? heads.Sum(head => head.Cosine) / queries : null,
             ChunksScored = scored / steps,
             BytesRead = bytes / steps,
@@ -54,9 +54,11 @@ internal sealed class RecallJudge
             TokensChosen = heads.Sum(head => head.Chosen) / groups,
             SsdBytes = ssd / steps,
             ReusedSteps = reused,
-            AttendError = numbers && !estimates ? heads.Max(head => head.AttendError) : null,
+            AttendError = numbers && !estimates ? Finite(heads.Max(head => head.AttendError)) : null,
             Needles = [.. heads.SelectMany(head => head.Needles).GroupBy(needle => needle.DepthPercent).OrderBy(depth => depth.Key)
                 .Select(depth => new NeedleFigures(depth.Key, depth.Count(), depth.Average(needle => needle.Found ? 1.0 : 0)))],
         };
     }
+
+    private static double? Finite(double value) => double.IsFinite(value) ? value : null;
 }

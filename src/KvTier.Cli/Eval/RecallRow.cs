@@ -10,6 +10,20 @@ internal sealed record RecallRow(string Selector, int ChunkTokens, int Budget, R
 /// <summary>What was evaluated.</summary>
 internal sealed record RecallCase
 {
+    /// <summary>Of tensors.</summary>
+    public static RecallCase Of(RecallTensors tensors, string source, RecallTier tier) => new()
+    {
+        Source = source,
+        Tokens = tensors.Tokens,
+        KvHeads = tensors.KvHeads,
+        QueryHeads = tensors.QueryHeads,
+        HeadDim = tensors.HeadDim,
+        Steps = tensors.Steps,
+        Dtype = tensors.Dtype.Name(),
+        Tier = tier.ToString().ToLowerInvariant(),
+        KvBytes = tensors.StoredBytes,
+    };
+
     /// <summary><c>synthetic, seed 1</c>, or the names of the files.</summary>
     public required string Source { get; init; }
 

@@ -27,8 +27,10 @@ internal static class RecallTensorFiles
         if (queryHeads % kvHeads != 0)
             return KvError.InvalidArgument("--queries: shape[1]", queryHeads, $"a multiple of the keys' {kvHeads} KV heads");
         Dtype wider = k.Dtype == Dtype.Float32 ? k.Dtype : v.Dtype;
-        var tensors = new RecallTensors(kvHeads, queryHeads, tokens, dim, steps, dtype ?? wider)
+        Dtype stored = dtype ?? wider;
+        var tensors = new RecallTensors(kvHeads, queryHeads, tokens, dim, steps, stored)
         {
+            StoredExactly = stored == Dtype.Float32 || stored == wider,
             Keys = k.ToSingle(),
             Values = v.ToSingle(),
             Queries = q.ToSingle(),

@@ -20,8 +20,21 @@ internal sealed record RecallTensors(int KvHeads, int QueryHeads, int Tokens, in
     /// <summary>Queries <c>[steps, Hq, D]</c>.</summary>
     public required float[] Queries { get; init; }
 
+    /// <summary>True when storing them changes nothing; false when they are stored in a narrower dtype than they are judged in.</summary>
+    public bool StoredExactly { get; init; } = true;
+
     /// <summary>What was planted; empty for tensors from files.</summary>
     public IReadOnlyList<Needle> Needles { get; init; } = [];
+
+    /// <summary>Synthetic tensors, in fp32.</summary>
+    public static RecallTensors Of(SyntheticKv made) => new(
+        made.Options.KvHeads, made.Options.QueryHeads, made.Options.Tokens, made.Options.HeadDim, made.Options.Steps, Dtype.Float32)
+    {
+        Keys = made.Keys,
+        Values = made.Values,
+        Queries = made.Queries,
+        Needles = made.Needles,
+    };
 
     /// <summary>Query heads of a KV head (G).</summary>
     public int Group => QueryHeads / KvHeads;

@@ -43,6 +43,9 @@ internal sealed class ReferenceRecall : IRecallSource
         _ => "streaming",
     };
 
+    /// <summary>Tokens that it takes or leaves together.</summary>
+    public static int ChunkTokensOf(ReferenceKind kind) => kind == ReferenceKind.OracleChunks ? ChunkTokens : 1;
+
     /// <inheritdoc/>
     public Task<StepChoice> RecallAsync(int step, CancellationToken cancel)
     {
