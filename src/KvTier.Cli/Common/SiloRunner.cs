@@ -1,4 +1,5 @@
 using KvTier.Client;
+using KvTier.Engine;
 using KvTier.Silo;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -25,6 +26,9 @@ internal sealed class SiloRunner : IAsyncDisposable
             return list;
         }
     }
+
+    /// <summary>The store of the silo.</summary>
+    public BlockEngine Engine => host.Engine;
 
     /// <summary>Starts a silo and waits until it serves.</summary>
     /// <exception cref="CliException">It can't start.</exception>

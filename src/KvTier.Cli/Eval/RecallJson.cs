@@ -17,7 +17,7 @@ internal static class RecallJson
         about.KvBytes,
         row.Selector,
         Digest = selector.Digest.Kind,
-        selector.Digest.Form,
+        Form = selector.Digest.Form switch { DigestForm.Float32 => "fp32", DigestForm.Int8 => "int8", _ => "fp16" },
         row.ChunkTokens,
         Reduce = selector.Reduction,
         selector.Softmax,

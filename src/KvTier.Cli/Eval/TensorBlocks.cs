@@ -29,6 +29,7 @@ internal sealed class TensorBlocks
             HeadDim = first.HeadDim,
             Dtype = first.Dtype,
             BlockTokens = BlockTokens,
+            Rope = new RopeParameters(0),
         };
         Profile.Validate().OrFail();
         layout = new BlockLayout(Profile);
