@@ -53,7 +53,11 @@ public class CommandLineTests
     [Fact]
     public async Task Help_EveryCommand_ExitsWithZero()
     {
-        string[][] paths = [[], ["serve"], ["demo"], ["replay"], ["bench"], ["eval"], ["eval", "recall"], ["stat"], ["block"], ["block", "put"], ["namespace"]];
+        string[][] paths =
+        [
+            [], ["serve"], ["demo"], ["replay"], ["bench"], ["eval"], ["eval", "recall"],
+            ["stat"], ["block"], ["block", "put"], ["namespace"],
+        ];
         foreach (string[] path in paths)
             Assert.Equal(ExitCodes.Ok, (await CliRun.Async([.. path, "--help"])).ExitCode);
     }

@@ -26,7 +26,9 @@ public class EvalRecallTests : IDisposable
         string[] shape = ["--digest", digest, "--chunk", $"{chunk}", "--budget", $"{budget}", "--reduce", reduce];
         string[] always = ["--sink-chunks", "0", "--recent-chunks", "0"];
         CliRun run = await CliRun.Async(
-            ["eval", "recall", .. Files, .. shape, .. always, "--selector", "triforce", "--form", "fp32", "--softmax", $"{softmax}", "--json"]);
+        [
+            "eval", "recall", .. Files, .. shape, .. always, "--selector", "triforce", "--form", "fp32", "--softmax", $"{softmax}", "--json",
+        ]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         string script = await File.ReadAllTextAsync(RepositoryFiles.PathOf("tests", "python", "eval_recall.py"));
         string[] arguments = [.. Files, .. shape, .. always, .. softmax ? (string[])["--softmax"] : []];
@@ -61,7 +63,7 @@ public class EvalRecallTests : IDisposable
         CliRun run = await CliRun.Async([.. line, "--tier", "ssd", "--data-folder", folder["d"]]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         JsonElement ssd = run.Json();
-        foreach (string name in figures) Assert.Equal(host.GetProperty(name).GetDouble(), ssd.GetProperty(name).GetDouble());
+        foreach (string name in figures) Assert.Equal(host.GetProperty(name).GetDouble(), ssd.GetProperty(name).GetDouble(), 1e-6);
         Assert.Equal(0, host.GetProperty("ssdBytes").GetDouble());
         Assert.True(ssd.GetProperty("ssdBytes").GetDouble() > 0);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder["d"]));
@@ -75,7 +77,8 @@ public class EvalRecallTests : IDisposable
         CliRun made = await CliRun.Async(["eval", "recall", "--synthetic", .. shape, .. how, "--save-npy", folder.FullPath]);
         Assert.Equal((ExitCodes.Ok, ""), (made.ExitCode, made.Error));
         CliRun read = await CliRun.Async(["eval", "recall", .. Files, .. how]);
-        foreach (string name in figures) Assert.Equal(made.Json().GetProperty(name).GetDouble(), read.Json().GetProperty(name).GetDouble());
+        foreach (string name in figures)
+            Assert.Equal(made.Json().GetProperty(name).GetDouble(), read.Json().GetProperty(name).GetDouble(), 1e-6);
         Assert.Equal(11, made.Json().GetProperty("needles").GetArrayLength());
         Assert.Equal(0, read.Json().GetProperty("needles").GetArrayLength());
     }

@@ -9,13 +9,15 @@ public class RecallPlotTests
 
     private static readonly RecallCase about = new()
     {
-        Source = "a < b & c", Tokens = 32_768, KvHeads = 8, QueryHeads = 32, HeadDim = 128, Steps = 4, Dtype = "fp16", Tier = "host", KvBytes = 1,
+        Source = "a < b & c", Tokens = 32_768, KvHeads = 8, QueryHeads = 32, HeadDim = 128, Steps = 4, Dtype = "fp16", Tier = "host",
+        KvBytes = 1,
     };
 
     [Fact]
     public void Draw_ThreeSelectors_HasALineAndALabelForEach()
     {
-        XElement plot = XDocument.Parse(RecallPlot.Draw(about, [.. Rows("moments", 0.2), .. Rows("quest", 0.7), .. Rows("oracle", 0.3)])).Root!;
+        RecallRow[] rows = [.. Rows("moments", 0.2), .. Rows("quest", 0.7), .. Rows("oracle", 0.3)];
+        XElement plot = XDocument.Parse(RecallPlot.Draw(about, rows)).Root!;
         Assert.Equal(3, plot.Elements(svg + "polyline").Count());
         Assert.Equal(9, plot.Elements(svg + "circle").Count());
         string[] texts = [.. plot.Elements(svg + "text").Select(text => text.Value)];

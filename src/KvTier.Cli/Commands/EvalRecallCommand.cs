@@ -12,7 +12,8 @@ internal static class EvalRecallCommand
     public static Command Create(CliOutput output)
     {
         var command = new Command(
-            "recall", "Recall from an embedded silo and judge the choice by exact attention. Exit code 1 when the attention over it is wrong.");
+            "recall",
+            "Recall from an embedded silo and judge the choice by exact attention. Exit code 1 when the attention over it is wrong.");
         var input = new RecallInput(command);
         var flags = new SelectorFlags(command);
         var tier = new Option<string>("--tier")

@@ -17,11 +17,14 @@ internal sealed class RecallSilo : IAsyncDisposable
     private readonly RecallService sequences;
     private readonly ushort ns;
     private readonly BlockId[] ids;
+    private readonly RecallTier tier;
     private readonly List<DigestSpec> open = [];
 
     private RecallSilo(
-        RecallTensors tensors, TensorBlocks blocks, ILoggerFactory logs, SiloRunner silo, RecallService sequences, ushort ns, BlockId[] ids)
+        RecallTensors tensors, TensorBlocks blocks, ILoggerFactory logs, SiloRunner silo, RecallService sequences, ushort ns,
+        BlockId[] ids, RecallTier tier)
     {
+        this.tier = tier;
         this.tensors = tensors;
         this.blocks = blocks;
         this.logs = logs;
@@ -48,7 +51,7 @@ internal sealed class RecallSilo : IAsyncDisposable
         await using KvTierClient client = await runner.ConnectAsync(TransportMode.Auto, cancel);
         KvNamespace space = (await client.OpenNamespaceAsync(descriptor, cancel)).OrFail();
         BlockId[] stored = await content.StoreAsync(space, tier == RecallTier.Ssd ? AckLevel.Ssd : AckLevel.Memory, cancel);
-        return new RecallSilo(tensors, content, errors, runner, service, handle, stored);
+        return new RecallSilo(tensors, content, errors, runner, service, handle, stored, tier);
     }
 
     /// <summary>Opens a sequence with the digests of a selector, unless one is open.</summary>

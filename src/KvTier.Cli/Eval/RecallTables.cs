@@ -52,12 +52,14 @@ internal static class RecallTables
 
     private static Table Depths(IReadOnlyList<RecallRow> rows, int[] depths)
     {
-        Table table = new Table().Title("needles found, by depth").AddColumn("selector").AddColumn(new TableColumn("budget").RightAligned());
+        Table table = new Table().Title("needles found, by depth").AddColumn("selector");
+        table.AddColumn(new TableColumn("budget").RightAligned());
         foreach (int depth in depths) table.AddColumn(new TableColumn($"{depth} %").RightAligned());
         foreach (RecallRow row in rows)
         {
             var found = row.Figures.Needles.ToDictionary(needle => needle.DepthPercent, needle => needle.Accuracy);
-            table.AddRow([row.Selector, $"{row.Budget}", .. depths.Select(depth => found.TryGetValue(depth, out double f) ? $"{f:0.00}" : "")]);
+            IEnumerable<string> shares = depths.Select(depth => found.TryGetValue(depth, out double share) ? $"{share:0.00}" : "");
+            table.AddRow([row.Selector, $"{row.Budget}", .. shares]);
         }
 
         return table;

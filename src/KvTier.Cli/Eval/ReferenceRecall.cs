@@ -75,12 +75,19 @@ internal sealed class ReferenceRecall : IRecallSource
         }
 
         float[] mass = MassOf(step, kvHead);
-        if (kind == ReferenceKind.Oracle) return Best(mass, budget);
+        if (kind == ReferenceKind.Oracle) return [.. Best(mass, budget).Order()];
         float[] chunkMass = new float[(tensors.Tokens + ChunkTokens - 1) / ChunkTokens];
         for (int t = 0; t < mass.Length; t++) chunkMass[t / ChunkTokens] += mass[t];
-        int chunks = Math.Max(1, budget / ChunkTokens);
-        int[] best = [.. Best(chunkMass, chunks).SelectMany(chunk => Enumerable.Range(chunk * ChunkTokens, ChunkTokens))];
-        return [.. best.Where(token => token < tensors.Tokens).Take(budget)];
+        int[] chunks = Best(chunkMass, (budget + ChunkTokens - 1) / ChunkTokens);
+        var chosen = new List<int>(budget);
+        foreach (int chunk in chunks)
+        {
+            int count = Math.Min(ChunkTokens, tensors.Tokens - (chunk * ChunkTokens));
+            if (chosen.Count + count <= budget) chosen.AddRange(Enumerable.Range(chunk * ChunkTokens, count));
+        }
+
+        chosen.Sort();
+        return [.. chosen];
     }
 
     /// <summary>p of every token, summed over the query heads of a KV head.</summary>
@@ -96,12 +103,12 @@ internal sealed class ReferenceRecall : IRecallSource
         return mass;
     }
 
+    /// <summary>The places of the largest, largest first.</summary>
     private static int[] Best(float[] mass, int count)
     {
         int[] indexes = new int[Math.Min(count, mass.Length)];
         int found = TopK.Select(mass, indexes.Length, indexes);
         Array.Resize(ref indexes, found);
-        Array.Sort(indexes);
         return indexes;
     }
 }

@@ -35,7 +35,11 @@ internal sealed class ServiceRecall : IRecallSource
         using RecallAnswer answer = (await recall(request)).OrFail();
         RecallItemAnswer item = answer.Items[0];
         if (item.Missing.Count > 0)
-            throw new CliException(ExitCodes.Fault, $"eval: {item.Missing.Sum(run => run.Tokens)} tokens are missing: {item.Missing[0].Reason.Name()}");
+        {
+            string reason = item.Missing[0].Reason.Name();
+            throw new CliException(ExitCodes.Fault, $"eval: {item.Missing.Sum(run => run.Tokens)} tokens are missing: {reason}");
+        }
+
         ReadOnlySpan<float> payload = MemoryMarshal.Cast<byte, float>(
             answer.Payload.Span.Slice((int)item.PayloadOffset, (int)item.PayloadLength));
         return new StepChoice(TokensOf(item), payload[..(tensors.QueryHeads * tensors.HeadDim)].ToArray(), item.Cost);

@@ -70,8 +70,9 @@ internal sealed class TensorBlocks
             {
                 ReadOnlySpan<float> keys = tensors.Rows(tensors.Keys, head).Slice(first * tensors.HeadDim, elements);
                 ReadOnlySpan<float> values = tensors.Rows(tensors.Values, head).Slice(first * tensors.HeadDim, elements);
-                RowConvert.FromSingle(layout.Dtype, keys, payload.Slice((int)layout.KeyOffset(layer, head, 0), tokens * layout.RowBytes));
-                RowConvert.FromSingle(layout.Dtype, values, payload.Slice((int)layout.ValueOffset(layer, head, 0), tokens * layout.RowBytes));
+                int bytes = tokens * layout.RowBytes;
+                RowConvert.FromSingle(layout.Dtype, keys, payload.Slice((int)layout.KeyOffset(layer, head, 0), bytes));
+                RowConvert.FromSingle(layout.Dtype, values, payload.Slice((int)layout.ValueOffset(layer, head, 0), bytes));
             }
         }
     }
