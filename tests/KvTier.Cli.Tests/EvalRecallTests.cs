@@ -27,7 +27,8 @@ public class EvalRecallTests : IDisposable
         string[] always = ["--sink-chunks", "0", "--recent-chunks", "0"];
         CliRun run = await CliRun.Async(
         [
-            "eval", "recall", .. Files, .. shape, .. always, "--selector", "triforce", "--form", "fp32", "--softmax", $"{softmax}", "--json",
+            "eval", "recall", .. Files, .. shape, .. always, "--selector", "triforce", "--form", "fp32", "--softmax", $"{softmax}",
+            "--json",
         ]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         string script = await File.ReadAllTextAsync(RepositoryFiles.PathOf("tests", "python", "eval_recall.py"));

@@ -41,8 +41,8 @@ internal static class RecallTables
             RecallFigures figures = row.Figures;
             table.AddRow(
                 row.Selector, $"{row.Budget}", Share(figures.OutputRelativeL2), Share(figures.OutputCosine), Share(figures.MassRecall),
-                Share(figures.MassRecallOfBest), Share(figures.RecallAtK), Units.Bytes(figures.BytesRead), $"{figures.BytesReadShare:0.0 %}",
-                $"{figures.ChunksScored:#,0}", Share(figures.Jaccard), Needles(figures));
+                Share(figures.MassRecallOfBest), Share(figures.RecallAtK), Units.Bytes(figures.BytesRead),
+                $"{figures.BytesReadShare:0.0 %}", $"{figures.ChunksScored:#,0}", Share(figures.Jaccard), Needles(figures));
         }
 
         output.Table(table);
