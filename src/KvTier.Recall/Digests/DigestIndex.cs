@@ -7,6 +7,16 @@ namespace KvTier.Recall;
 /// </summary>
 internal abstract class DigestIndex : IDisposable
 {
+    /// <summary>Makes an empty index.</summary>
+    /// <param name="spec">What it keeps; valid for the profile.</param>
+    /// <param name="layout">Layout of the profile's blocks.</param>
+    /// <param name="rotation">How stored keys are rotated before use; null when they are stored rotated.</param>
+    internal static DigestIndex Create(DigestSpec spec, BlockLayout layout, RopeRotation? rotation) => spec.Kind switch
+    {
+        DigestKind.Mean or DigestKind.MinMax or DigestKind.Cuboid or DigestKind.Moments => new ChunkIndex(spec, layout, rotation),
+        _ => throw new NotSupportedException($"digests of kind {spec.Kind}"),
+    };
+
     /// <summary>What it keeps.</summary>
     internal abstract DigestSpec Spec { get; }
 

@@ -8,6 +8,7 @@ internal sealed class Selection
     private readonly int[][] units;
     private readonly int[] counts;
     private readonly AttentionPart?[] estimates;
+    private readonly AttentionPart?[] spares;
 
     /// <summary>Makes an empty selection.</summary>
     /// <param name="kvHeads">KV heads (H).</param>
@@ -17,6 +18,7 @@ internal sealed class Selection
         units.AsSpan().Fill([]);
         counts = new int[kvHeads];
         estimates = new AttentionPart?[kvHeads];
+        spares = new AttentionPart?[kvHeads];
     }
 
     /// <summary>Tokens of a unit: the chunk size, or 1.</summary>
@@ -50,6 +52,20 @@ internal sealed class Selection
 
     /// <summary>Sets or removes a KV head's estimate.</summary>
     internal void SetEstimate(int kvHead, AttentionPart? estimate) => estimates[kvHead] = estimate;
+
+    /// <summary>Sets a KV head's estimate to an empty part, one that was used before where there is one.</summary>
+    /// <param name="kvHead">The KV head.</param>
+    /// <param name="queries">Queries (W · G).</param>
+    /// <param name="headDim">Elements of a row (D).</param>
+    internal AttentionPart MakeEstimate(int kvHead, int queries, int headDim)
+    {
+        AttentionPart? part = spares[kvHead];
+        if (part is null || part.QueryCount != queries || part.HeadDim != headDim)
+            part = spares[kvHead] = new AttentionPart(queries, headDim);
+        part.Clear();
+        estimates[kvHead] = part;
+        return part;
+    }
 
     /// <summary>Forgets everything but the room.</summary>
     internal void Clear()

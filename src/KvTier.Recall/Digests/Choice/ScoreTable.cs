@@ -1,0 +1,104 @@
+namespace KvTier.Recall;
+
+/// <summary>
+/// The scores of one KV head's queries over all units, and what follows from them. One for each thread that selects, used again and
+/// again, so that selecting allocates nothing.
+/// </summary>
+internal sealed class ScoreTable
+{
+    private const int StrideStep = 16;
+
+    [ThreadStatic]
+    private static ScoreTable? current;
+
+    private float[] logits = [];
+    private float[] tilts = [];
+    private float[] masses = [];
+    private float[] keys = [];
+    private float[] counts = [];
+    private byte[] forced = [];
+    private float[] maxima = [];
+    private float[] totals = [];
+
+    /// <summary>This thread's table.</summary>
+    internal static ScoreTable Current => current ??= new ScoreTable();
+
+    /// <summary>Queries (W · G), window outside, group inside.</summary>
+    internal int Queries { get; private set; }
+
+    /// <summary>Query heads of the KV head (G).</summary>
+    internal int Group { get; private set; }
+
+    /// <summary>Units (U).</summary>
+    internal int Units { get; private set; }
+
+    /// <summary>Floats from one query's line to the next one's.</summary>
+    internal int Stride { get; private set; }
+
+    /// <summary>Scores <c>[W · G, stride]</c>: estimates of a unit's log-mean-exp, or bounds of its logits.</summary>
+    internal Span<float> Logits => logits.AsSpan(0, Queries * Stride);
+
+    /// <summary>q·d of every unit's main direction <c>[W · G, stride]</c>.</summary>
+    internal Span<float> Tilts => tilts.AsSpan(0, Queries * Stride);
+
+    /// <summary>Tokens · e^(logit - maximum) <c>[W · G, stride]</c>, after <see cref="Softmax"/>.</summary>
+    internal Span<float> Masses => masses.AsSpan(0, Queries * Stride);
+
+    /// <summary>Each query's largest logit.</summary>
+    internal Span<float> Maxima => maxima.AsSpan(0, Queries);
+
+    /// <summary>Each query's sum of masses.</summary>
+    internal Span<float> Totals => totals.AsSpan(0, Queries);
+
+    /// <summary>What units are ranked by <c>[U]</c>; NaN for what is not to be ranked.</summary>
+    internal Span<float> Keys => keys.AsSpan(0, Units);
+
+    /// <summary>Tokens of each unit <c>[U]</c>; 0 for a unit that is not scored.</summary>
+    internal Span<float> Counts => counts.AsSpan(0, Units);
+
+    /// <summary>1 for a unit that is chosen whatever its score <c>[U]</c>.</summary>
+    internal Span<byte> Forced => forced.AsSpan(0, Units);
+
+    /// <summary>Room that the choice uses.</summary>
+    internal ChoiceRoom Room { get; } = new();
+
+    /// <summary>The transformed queries.</summary>
+    internal QueryForms Forms { get; } = new();
+
+    /// <summary>Gives the table its shape; contents are undefined, but for <see cref="Forced"/>, which is clear.</summary>
+    internal void Shape(int queries, int group, int units, bool withTilts)
+    {
+        Queries = queries;
+        Group = group;
+        Units = units;
+        Stride = (units + StrideStep - 1) / StrideStep * StrideStep;
+        int cells = checked(queries * Stride);
+        Grow(ref logits, cells);
+        if (withTilts) Grow(ref tilts, cells);
+        Grow(ref masses, cells);
+        Grow(ref keys, units);
+        Grow(ref counts, units);
+        Grow(ref forced, units);
+        Grow(ref maxima, queries);
+        Grow(ref totals, queries);
+        Forced.Clear();
+    }
+
+    /// <summary>One query's line of a table.</summary>
+    internal Span<float> Line(Span<float> table, int query) => table.Slice(query * Stride, Units);
+
+    /// <summary>Makes logits numbers, and works out each query's masses, maximum and total.</summary>
+    internal void Softmax()
+    {
+        for (int q = 0; q < Queries; q++)
+        {
+            maxima[q] = SoftmaxMath.Max(Line(Logits, q), Counts);
+            totals[q] = SoftmaxMath.Masses(Line(Logits, q), Counts, maxima[q], Line(Masses, q));
+        }
+    }
+
+    private static void Grow<T>(ref T[] array, int length)
+    {
+        if (array.Length < length) array = new T[Math.Max(length, 2 * array.Length)];
+    }
+}

@@ -1,0 +1,126 @@
+namespace KvTier.Recall;
+
+/// <summary>Works a chunk's rows out and stores them.</summary>
+internal sealed class ChunkBuilder(ChunkShape shape)
+{
+    /// <summary>Larger numbers would overflow in products and are treated as infinite.</summary>
+    private const float LargestNumber = 1e15f;
+    private readonly int dim = shape.HeadDim;
+    private readonly int subTokens = shape.Spec.ChunkTokens / shape.Spec.SubChunks;
+    private readonly float limit = shape.Dtype == Dtype.Float16 ? (float)Half.MaxValue : LargestNumber;
+
+    /// <summary>Where the chunk's keys and values are put before <see cref="Build"/>, which overwrites them.</summary>
+    internal ChunkScratch Scratch { get; } = new(shape.Spec.ChunkTokens, shape.HeadDim);
+
+    /// <summary>Builds the rows of a chunk.</summary>
+    /// <param name="tokens">Tokens in it (n).</param>
+    /// <param name="segment">Where they go.</param>
+    /// <param name="head">Layer · Hkv + KV head.</param>
+    /// <param name="chunk">Chunk in the segment.</param>
+    /// <returns>What is odd about it; the rows of a quarantined chunk are zero.</returns>
+    internal ChunkFlags Build(int tokens, DigestSegment segment, int head, int chunk)
+    {
+        Span<float> keys = Scratch.Keys[..(tokens * dim)];
+        ChunkFlags flags = ChunkFlags.None;
+        if (!Holds(keys))
+        {
+            flags = ChunkFlags.Quarantined;
+            keys.Clear();
+        }
+
+        if (shape.Spec.OutlierChunks > 0)
+        {
+            KeyStatistics.Mean(keys, tokens, Scratch.Mean);
+            segment.Cosines(head)[chunk] = KeyStatistics.SmallestCosine(keys, tokens, Scratch.Mean);
+        }
+
+        if (shape.Spec.Kind == DigestKind.Moments)
+            flags |= BuildMoments(tokens, segment, head, chunk);
+        else
+            BuildMain(tokens, segment, head, chunk);
+        segment.Flags(head)[chunk] = flags;
+        return flags;
+    }
+
+    private bool Holds(ReadOnlySpan<float> rows) => RowMath.MaxAbs(rows) <= limit;
+
+    private void BuildMain(int tokens, DigestSegment segment, int head, int chunk)
+    {
+        Span<float> row = Scratch.Row[..shape.RowLength(RowPart.Main)];
+        for (int sub = 0; sub * subTokens < tokens; sub++)
+        {
+            int count = Math.Min(subTokens, tokens - (sub * subTokens));
+            ReadOnlySpan<float> keys = Scratch.Keys.Slice(sub * subTokens * dim, count * dim);
+            if (shape.Spec.Kind == DigestKind.Mean) KeyStatistics.Mean(keys, count, row);
+            else if (shape.Spec.Kind == DigestKind.MinMax) KeyStatistics.Bounds(keys, count, row);
+            else KeyStatistics.Cuboid(keys, count, row);
+            Put(segment, head, RowPart.Main, (chunk * shape.Spec.SubChunks) + sub, row);
+        }
+    }
+
+    private ChunkFlags BuildMoments(int tokens, DigestSegment segment, int head, int chunk)
+    {
+        Span<float> keys = Scratch.Keys[..(tokens * dim)];
+        Span<float> row = Scratch.Row[..dim];
+        if (shape.Spec.Bounds)
+        {
+            KeyStatistics.Bounds(keys, tokens, Scratch.Row);
+            Put(segment, head, RowPart.Bounds, chunk, Scratch.Row);
+        }
+
+        KeyStatistics.Mean(keys, tokens, Scratch.Mean);
+        Put(segment, head, RowPart.Main, chunk, Scratch.Mean);
+        for (int t = 0; t < tokens; t++) RowMath.Subtract(keys.Slice(t * dim, dim), Scratch.Mean);
+        ReadOnlySpan<float> weights = Scratch.Weights.AsSpan(0, tokens);
+        if (shape.Spec.Rank > 0)
+        {
+            MainDirection.Find(keys, tokens, Scratch);
+            MainDirection.Project(keys, weights, row);
+            Put(segment, head, RowPart.Direction, chunk, row);
+            Deviations(keys, tokens, row);
+        }
+        else
+        {
+            Deviations(keys, tokens, []);
+        }
+
+        Put(segment, head, RowPart.Sigma, chunk, Scratch.Mean);
+        return BuildValues(tokens, weights, segment, head, chunk);
+    }
+
+    // Deviation of every channel, less what the main direction explains; left in the scratch's mean, which has been stored.
+    private void Deviations(ReadOnlySpan<float> centred, int tokens, ReadOnlySpan<float> direction)
+    {
+        Span<float> sigma = Scratch.Mean;
+        sigma.Clear();
+        for (int t = 0; t < tokens; t++) RowMath.AddSquares(sigma, centred.Slice(t * dim, dim), 1f / tokens);
+        if (!direction.IsEmpty) RowMath.AddSquares(sigma, direction, -1);
+        for (int j = 0; j < dim; j++) sigma[j] = MathF.Sqrt(MathF.Max(0, sigma[j]));
+    }
+
+    private ChunkFlags BuildValues(int tokens, ReadOnlySpan<float> weights, DigestSegment segment, int head, int chunk)
+    {
+        Span<float> values = Scratch.Values[..(tokens * dim)];
+        Span<float> row = Scratch.Row[..dim];
+        bool holds = Holds(values);
+        if (!holds) values.Clear();
+        KeyStatistics.Mean(values, tokens, row);
+        Put(segment, head, RowPart.Value, chunk, row);
+        if (shape.Spec.Tilt)
+        {
+            for (int t = 0; t < tokens; t++) RowMath.Subtract(values.Slice(t * dim, dim), row);
+            MainDirection.Project(values, weights, row);
+            Put(segment, head, RowPart.Tilt, chunk, row);
+        }
+
+        return holds ? ChunkFlags.None : ChunkFlags.NoEstimate;
+    }
+
+    private void Put(DigestSegment segment, int head, RowPart part, int row, ReadOnlySpan<float> numbers)
+    {
+        Span<byte> stored = segment.Rows(head, part, row, 1);
+        bool bounds = part == RowPart.Bounds || (part == RowPart.Main && shape.Spec.Kind == DigestKind.MinMax);
+        float scale = bounds ? RowForm.Outward(shape.Dtype, numbers, stored) : RowForm.Nearest(shape.Dtype, numbers, stored);
+        if (shape.HasScales) segment.Scales(head, part, row, 1)[0] = scale;
+    }
+}

@@ -1,0 +1,27 @@
+namespace KvTier.Recall;
+
+/// <summary>The rows that may stand for a chunk. A digest keeps some of them.</summary>
+internal enum RowPart
+{
+    /// <summary>What is scored first: means <c>[D]</c>, or bounds <c>[max | min]</c> of 2D.</summary>
+    Main,
+
+    /// <summary>Deviation of every channel from the mean, <c>[D]</c>: the root of the variance (what the main direction leaves of
+    /// it).</summary>
+    Sigma,
+
+    /// <summary>Mean of the values, <c>[D]</c>.</summary>
+    Value,
+
+    /// <summary>The keys' main direction, as long as their deviation along it, <c>[D]</c>.</summary>
+    Direction,
+
+    /// <summary>How the values move along the main direction, <c>[D]</c>.</summary>
+    Tilt,
+
+    /// <summary>Bounds of the keys <c>[max | min]</c> of 2D, beside moments.</summary>
+    Bounds,
+
+    /// <summary>Bounds of what the chunks below a node are scored by, <c>[max | min]</c> of 2D; one row a node.</summary>
+    Nodes,
+}
