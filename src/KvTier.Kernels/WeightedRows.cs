@@ -59,7 +59,11 @@ public static class WeightedRows
         {
             Vector256<float> acc = Vector256.LoadUnsafe(ref total, (nuint)j);
             for (int r = 0; r < weights.Length; r++)
-                acc = Vector256.FusedMultiplyAdd(Vector256.LoadUnsafe(ref start, (nuint)((r * rowLength) + j)), Vector256.Create(weights[r]), acc);
+            {
+                Vector256<float> row = Vector256.LoadUnsafe(ref start, (nuint)((r * rowLength) + j));
+                acc = Vector256.FusedMultiplyAdd(row, Vector256.Create(weights[r]), acc);
+            }
+
             acc.StoreUnsafe(ref total, (nuint)j);
         }
 

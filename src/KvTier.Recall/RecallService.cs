@@ -32,7 +32,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     /// <param name="time">The clock of deadlines.</param>
     /// <exception cref="KvException">An option has a value it can't have, or the system has no room for the hot set.</exception>
     public RecallService(RecallOptions options, BlockEngine engine, TimeProvider time)
-        : this(options, engine, time, MeanDigest.Create)
+        : this(options, engine, time, DigestIndex.Create)
     {
     }
 

@@ -37,8 +37,6 @@ internal abstract class DigestIndex : IDisposable
 
     /// <summary>A copy that shares what is full and copies the rest when it is written (copy on write).</summary>
     /// <param name="blocks">Blocks that the copy has, at most as many as this has.</param>
-    /// <returns>The copy. It may cover fewer blocks than asked (centroids and vq: back to the last clustered segment); its
-    /// <see cref="Tokens"/> says so, and the caller sets the rest anew with <see cref="SetBlock"/>.</returns>
     internal abstract DigestIndex Fork(int blocks);
 
     /// <summary>Chooses the units of every KV head for one layer, and estimates the rest where the selector says so.</summary>

@@ -6,7 +6,7 @@ internal static class Scores
     /// <summary>Scores <c>[G][chunks]</c> of one KV head.</summary>
     internal static float[][] Of(DigestIndex index, KvSample sample, float[] queries, int queryHeads, int layer, int kvHead)
     {
-        var selector = new Selector { Name = "test", Digest = index.Spec, SinkChunks = 0, RecentChunks = 0, Budget = RecallBudget.OfTokens(1) };
+        var selector = new Selector { Name = "test", Digest = index.Spec };
         ScoreTable table = ScoreTable.Current;
         var selection = new Selection(sample.Layout.KvHeads);
         ChunkView view = ((ChunkIndex)index).View;

@@ -86,7 +86,8 @@ public class SelectionTests
         float[] queries = sample.Queries(QueryHeads);
         var selector = new Selector
         {
-            Name = "test", Digest = index.Spec, Reduction = GroupReduction.Union, Softmax = false, SinkChunks = 0, RecentChunks = 0, Budget = RecallBudget.OfTokens(160),
+            Name = "test", Digest = index.Spec, Reduction = GroupReduction.Union, Softmax = false, SinkChunks = 0, RecentChunks = 0,
+            Budget = RecallBudget.OfTokens(160),
         };
         Selection selection = sample.Select(index, selector, queries, QueryHeads);
         float[][] scores = Scores.Of(index, sample, queries, QueryHeads, 0, 1);
@@ -107,11 +108,13 @@ public class SelectionTests
         double[] shares = PlainChoice.Keys(spec, sample, queries, QueryHeads, 1, 0, GroupReduction.Mean, softmax: true);
         double[] perToken = [.. shares.Select((share, u) => share / Math.Min(16, 1000 - (u * 16)))];
 
-        int[] above = sample.Select(index, selector with { Budget = new(BudgetKind.Threshold, 0.001) }, queries, QueryHeads).Units(0).ToArray();
+        selector = selector with { Budget = new(BudgetKind.Threshold, 0.001) };
+        int[] above = sample.Select(index, selector, queries, QueryHeads).Units(0).ToArray();
         Assert.Equal(Enumerable.Range(0, shares.Length).Where(u => perToken[u] > 0.001), above);
         Assert.InRange(above.Length, 1, shares.Length - 1);
 
-        int[] mass = sample.Select(index, selector with { Budget = new(BudgetKind.Mass, 0.6) }, queries, QueryHeads).Units(0).ToArray();
+        selector = selector with { Budget = new(BudgetKind.Mass, 0.6) };
+        int[] mass = sample.Select(index, selector, queries, QueryHeads).Units(0).ToArray();
         double reached = mass.Sum(u => shares[u]);
         Assert.InRange(reached, 0.6 - 1e-5, 1);
         Assert.True(reached - mass.Min(u => shares[u]) < 0.6, "one unit fewer would do");

@@ -1,6 +1,7 @@
 namespace KvTier.Recall;
 
-/// <summary>A binary heap of indexes by their keys, in room that the caller gives. Of equal keys the lower index is the better one.</summary>
+/// <summary>A binary heap of indexes by their keys, in room that the caller gives. Of equal keys the lower index is the better one.
+/// </summary>
 /// <param name="items">Room for the indexes.</param>
 /// <param name="keys">The key of each index; no NaN among those in the heap.</param>
 /// <param name="largestOnTop">True for the best on top, false for the worst.</param>
