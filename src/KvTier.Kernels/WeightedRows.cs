@@ -3,7 +3,8 @@ using System.Runtime.Intrinsics;
 
 namespace KvTier.Kernels;
 
-/// <summary>Adds stored rows up by weights: the numerator of an attention whose weights are known.</summary>
+/// <summary>Adds stored rows up by weights: the numerator of an attention whose weights are known. Rows that no query weighs are not
+/// read.</summary>
 public static class WeightedRows
 {
     private const int TileRows = 16;
@@ -11,7 +12,8 @@ public static class WeightedRows
     [ThreadStatic]
     private static float[]? tile;
 
-    /// <summary><c>sums[g, j] += Σ_r weights[g, r] · rowScales[r] · rows[r, j]</c>.</summary>
+    /// <summary><c>sums[g, j] += Σ_r weights[g, r] · rowScales[r] · rows[r, j]</c>, or with squares
+    /// <c>Σ_r weights[g, r] · (rowScales[r] · rows[r, j])²</c>.</summary>
     /// <param name="dtype">Element type of the rows.</param>
     /// <param name="rows">The rows, <c>[rowCount, rowLength]</c>, one after the other; finite where a weight is not 0.</param>
     /// <param name="rowCount">Rows.</param>
@@ -20,6 +22,7 @@ public static class WeightedRows
     /// <param name="weightStride">Floats from one query's weights to the next one's.</param>
     /// <param name="queryCount">Queries.</param>
     /// <param name="rowScales">A factor for each row (int8 forms); empty for 1.</param>
+    /// <param name="squares">True to add squares of elements.</param>
     /// <param name="sums">fp32 <c>[queryCount, rowLength]</c>, added to.</param>
     public static void Add(
         Dtype dtype,
@@ -30,24 +33,49 @@ public static class WeightedRows
         int weightStride,
         int queryCount,
         ReadOnlySpan<float> rowScales,
+        bool squares,
         Span<float> sums)
     {
         if (tile is null || tile.Length < TileRows * rowLength) tile = new float[TileRows * rowLength];
         int rowBytes = rowLength * dtype.SizeBytes();
+        Span<int> taken = stackalloc int[TileRows];
         Span<float> factors = stackalloc float[TileRows];
-        for (int first = 0; first < rowCount; first += TileRows)
+        int next = 0;
+        while (next < rowCount)
         {
-            int count = Math.Min(TileRows, rowCount - first);
-            Span<float> numbers = tile.AsSpan(0, count * rowLength);
-            RowConvert.ToSingle(dtype, rows.Slice(first * rowBytes, count * rowBytes), numbers);
+            int count = 0;
+            for (; next < rowCount && count < TileRows; next++)
+            {
+                if (!IsWeighed(weights, weightStride, queryCount, next)) continue;
+                Span<float> numbers = tile.AsSpan(count * rowLength, rowLength);
+                RowConvert.ToSingle(dtype, rows.Slice(next * rowBytes, rowBytes), numbers);
+                if (squares) Square(numbers);
+                taken[count++] = next;
+            }
+
             for (int g = 0; g < queryCount; g++)
             {
-                weights.Slice((g * weightStride) + first, count).CopyTo(factors);
-                if (!rowScales.IsEmpty)
-                    for (int r = 0; r < count; r++) factors[r] *= rowScales[first + r];
-                AddTile(numbers, rowLength, factors[..count], sums.Slice(g * rowLength, rowLength));
+                for (int r = 0; r < count; r++)
+                {
+                    float scale = rowScales.IsEmpty ? 1 : rowScales[taken[r]];
+                    factors[r] = weights[(g * weightStride) + taken[r]] * (squares ? scale * scale : scale);
+                }
+
+                AddTile(tile, rowLength, factors[..count], sums.Slice(g * rowLength, rowLength));
             }
         }
+    }
+
+    private static bool IsWeighed(ReadOnlySpan<float> weights, int weightStride, int queryCount, int row)
+    {
+        for (int g = 0; g < queryCount; g++)
+            if (weights[(g * weightStride) + row] != 0) return true;
+        return false;
+    }
+
+    private static void Square(Span<float> numbers)
+    {
+        for (int i = 0; i < numbers.Length; i++) numbers[i] *= numbers[i];
     }
 
     private static void AddTile(ReadOnlySpan<float> rows, int rowLength, ReadOnlySpan<float> weights, Span<float> sum)

@@ -56,13 +56,13 @@ public sealed record DigestSpec
     /// For mean, minmax and cuboid. Default 1.</summary>
     public int SubChunks { get; init; } = 1;
 
-    /// <summary>Main directions of the keys that <see cref="DigestKind.Moments"/> keeps beside the variances of the channels: 0 or 1.
-    /// Default 0.</summary>
+    /// <summary>Main directions of the keys that <see cref="DigestKind.Moments"/> keeps beside the variances of the channels, 0 to 4; the
+    /// first one with its skew. Default 0.</summary>
     public int Rank { get; init; }
 
-    /// <summary>True when <see cref="DigestKind.Moments"/> of rank 1 also keeps how the values move along the main direction, for the
-    /// estimate of what is not chosen. Default false.</summary>
-    public bool Tilt { get; init; }
+    /// <summary>True when <see cref="DigestKind.Moments"/> also learns, for each layer and KV head, how values follow keys (a D × D matrix,
+    /// fitted on the first tokens), which makes the estimate of what is not chosen better. Default false.</summary>
+    public bool ValueMap { get; init; }
 
     /// <summary>True when <see cref="DigestKind.Moments"/> also keeps min/max bounds, so that no score is above the bound. Default false.
     /// </summary>
@@ -107,9 +107,9 @@ public sealed record DigestSpec
         if (SubChunks != 1 && !chunked) return KvError.InvalidArgument("digest.subChunks", SubChunks, "1 for this kind");
         if (OutlierChunks != 0 && !chunked && !moments)
             return KvError.InvalidArgument("digest.outlierChunks", OutlierChunks, "0 for this kind");
-        if (Rank is not (0 or 1) || (Rank != 0 && !moments))
-            return KvError.InvalidArgument("digest.rank", Rank, moments ? "0 or 1" : "0 for this kind");
-        if (Tilt && Rank == 0) return KvError.InvalidArgument("digest.tilt", Tilt, "false unless the rank is 1");
+        if (Rank is < 0 or > 4 || (Rank != 0 && !moments))
+            return KvError.InvalidArgument("digest.rank", Rank, moments ? "0 to 4" : "0 for this kind");
+        if (ValueMap && !moments) return KvError.InvalidArgument("digest.valueMap", ValueMap, "false for this kind");
         return Bounds && !moments ? KvError.InvalidArgument("digest.bounds", Bounds, "false for this kind") : null;
     }
 }

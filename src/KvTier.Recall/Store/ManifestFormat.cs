@@ -147,7 +147,7 @@ internal static class ManifestFormat
         writer.Int(spec.CodebookSize);
         writer.Int(spec.SubChunks);
         writer.Int(spec.Rank);
-        writer.Byte((byte)(spec.Tilt ? 1 : 0));
+        writer.Byte((byte)(spec.ValueMap ? 1 : 0));
         writer.Byte((byte)(spec.Bounds ? 1 : 0));
     }
 
@@ -161,7 +161,7 @@ internal static class ManifestFormat
         CodebookSize = reader.Int(),
         SubChunks = reader.Int(),
         Rank = reader.Int(),
-        Tilt = reader.Byte() == 1,
+        ValueMap = reader.Byte() == 1,
         Bounds = reader.Byte() == 1,
     };
 }

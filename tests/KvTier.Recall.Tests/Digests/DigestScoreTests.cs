@@ -21,7 +21,8 @@ public class DigestScoreTests
         DigestSpec spec = Variant(new DigestSpec { Kind = kind, Form = form }, variant);
         using DigestIndex index = sample.Build(spec);
         float[] queries = sample.Queries(QueryHeads);
-        double tolerance = form switch { DigestForm.Float32 => 1e-4, DigestForm.Float16 => 2e-2, _ => 0.6 };
+        // Power iteration stops where single and double precision part a little.
+        double tolerance = form switch { DigestForm.Float32 => spec.Rank > 1 ? 2e-3 : 1e-4, DigestForm.Float16 => 2e-2, _ => 0.6 };
         double worst = 0;
         foreach (int layer in new[] { 0, 1 })
         {
@@ -90,6 +91,6 @@ public class DigestScoreTests
     }
 
     private static DigestSpec Variant(DigestSpec spec, int variant) => spec.Kind == DigestKind.Moments
-        ? spec with { Rank = variant > 0 ? 1 : 0, Tilt = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16 }
+        ? spec with { Rank = variant, ValueMap = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16 }
         : spec with { ChunkTokens = 8 << variant, SubChunks = 1 << variant };
 }

@@ -25,6 +25,38 @@ internal static class PlainDigest
     internal static double[][] Keys(KvSample sample, int layer, int kvHead, int start, int count) =>
         [.. Enumerable.Range(start, count).Select(t => sample.Key(layer, kvHead, t).ToArray().Select(x => (double)x).ToArray())];
 
+    internal static double[][] Centred(double[][] rows)
+    {
+        double[] mean = Mean(rows);
+        return [.. rows.Select(row => row.Select((x, j) => x - mean[j]).ToArray())];
+    }
+
+    /// <summary>How far the mass of a chunk lies from its mean key; q is scaled.</summary>
+    internal static double[] Move(DigestSpec spec, double[][] keys, double[] q)
+    {
+        double[][] centred = Centred(keys);
+        List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
+        double[] variance = Variances(centred, directions);
+        double[] alongs = [.. directions.Select(d => Dot(q, d.Direction))];
+        double x = q.Select((v, j) => v * v * variance[j]).Sum() + alongs.Skip(1).Sum(t => t * t);
+        double damping = 1 / (1 + (x / 8));
+        double[] move = [.. q.Select((v, j) => damping * variance[j] * v)];
+        for (int r = 0; r < directions.Count; r++)
+        {
+            const double Step = 1e-4;
+            double slope = r > 0
+                ? damping * alongs[r]
+                : (TwoPoint(directions[0].Weights, alongs[0] + Step) - TwoPoint(directions[0].Weights, alongs[0] - Step)) / (2 * Step);
+            for (int j = 0; j < move.Length; j++) move[j] += slope * directions[r].Direction[j];
+        }
+
+        return move;
+    }
+
+    private static double[] Variances(double[][] centred, List<(double[] Weights, double[] Direction)> directions) =>
+        [.. centred[0].Select((_, j) =>
+            Math.Max(0, centred.Average(y => y[j] * y[j]) - directions.Sum(d => d.Direction[j] * d.Direction[j])))];
+
     private static double OfKeys(DigestSpec spec, double[][] keys, ReadOnlySpan<float> query)
     {
         double[] q = [.. query.ToArray().Select(x => (double)x)];
@@ -53,31 +85,56 @@ internal static class PlainDigest
         int n = keys.Length;
         double root = Math.Sqrt(q.Length);
         double[] mean = Mean(keys);
-        double[][] centred = [.. keys.Select(k => k.Select((x, j) => x - mean[j]).ToArray())];
-        double[] direction = spec.Rank > 0 ? Direction(centred) : new double[q.Length];
-        double[] variance =
-            [.. q.Select((_, j) => Math.Max(0, centred.Average(y => y[j] * y[j]) - (direction[j] * direction[j])))];
-        double x = q.Select((v, j) => v * v * variance[j] / q.Length).Sum() + Math.Pow(Dot(q, direction) / root, 2);
+        double[][] centred = Centred(keys);
+        List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
+        double[] variance = Variances(centred, directions);
+        double x = q.Select((v, j) => v * v * variance[j] / q.Length).Sum()
+            + directions.Skip(1).Sum(d => Math.Pow(Dot(q, d.Direction) / root, 2));
         double f = n < 2 ? 0 : x / (1 + Math.Sqrt(1 + (2.0 / 3 * x / Math.Log(n))));
+        if (directions.Count > 0) f += TwoPoint(directions[0].Weights, Dot(q, directions[0].Direction) / root);
         double score = (Dot(q, mean) / root) + f;
         return root * (spec.Bounds ? Math.Min(score, Bound(keys, q) / root) : score);
     }
 
-    private static double[] Direction(double[][] centred)
+    private static double TwoPoint(double[] weights, double t)
+    {
+        int n = weights.Length;
+        double most = n < 3 ? 0 : (n - 2) / Math.Sqrt(n - 1);
+        double k = Math.Clamp(Math.Sqrt(n) * weights.Sum(u => u * u * u), -most, most);
+        double high = (k + Math.Sqrt((k * k) + 4)) / 2;
+        double low = -1 / high;
+        double share = 1 / (1 + (high * high));
+        return Math.Log((share * Math.Exp(t * high)) + ((1 - share) * Math.Exp(t * low)));
+    }
+
+    private static List<(double[] Weights, double[] Direction)> Directions(double[][] centred, int rank)
     {
         int n = centred.Length;
         double[][] gram = [.. centred.Select(a => centred.Select(b => Dot(a, b)).ToArray())];
-        int largest = Enumerable.Range(0, n).MaxBy(i => gram[i][i]);
-        double[] u = Normal(gram[largest]);
-        for (int i = 0; i < 16; i++)
+        List<(double[], double[])> found = [];
+        for (int r = 0; r < rank; r++)
         {
-            double[] next = Normal([.. gram.Select(row => Dot(row, u))]);
-            double change = Math.Sqrt(next.Zip(u, (a, b) => (a - b) * (a - b)).Sum());
-            u = next;
-            if (change < 1e-4) break;
+            double[] u = Normal(gram[Enumerable.Range(0, n).MaxBy(i => gram[i][i])]);
+            double length = 0;
+            for (int i = 0; i < 32; i++)
+            {
+                double[] next = [.. gram.Select(row => Dot(row, u))];
+                length = Math.Sqrt(Dot(next, next));
+                next = Normal(next);
+                double change = Math.Sqrt(next.Zip(u, (a, b) => (a - b) * (a - b)).Sum());
+                u = next;
+                if (change < 1e-3) break;
+            }
+
+            for (int a = 0; a < n; a++)
+                for (int b = 0; b < n; b++) gram[a][b] -= length * u[a] * u[b];
+            double[] weights = u;
+            double[] direction = [.. Enumerable.Range(0, centred[0].Length)
+                .Select(j => centred.Select((y, i) => weights[i] * y[j]).Sum() / Math.Sqrt(n))];
+            found.Add((u, direction));
         }
 
-        return [.. Enumerable.Range(0, centred[0].Length).Select(j => centred.Select((y, i) => u[i] * y[j]).Sum() / Math.Sqrt(n))];
+        return found;
     }
 
     private static double[] Normal(double[] row)

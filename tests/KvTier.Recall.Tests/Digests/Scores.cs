@@ -11,7 +11,7 @@ internal static class Scores
         var selection = new Selection(sample.Layout.KvHeads);
         ChunkView view = ((ChunkIndex)index).View;
         int group = queryHeads / sample.Layout.KvHeads;
-        table.Shape(group, group, view.Chunks, withTilts: true);
+        table.Shape(group, group, view.Chunks, MomentScorer.Planes(index.Spec));
         HeadQueries.Set(sample.Request(selector, queries, queryHeads, layer), kvHead, sample.Layout.KvHeads, sample.Layout.HeadDim, table);
         new ChunkScorer(view, (layer * sample.Layout.KvHeads) + kvHead, table, selection).ScoreAll();
         return [.. Enumerable.Range(0, group).Select(g => table.Line(table.Logits, g).ToArray())];

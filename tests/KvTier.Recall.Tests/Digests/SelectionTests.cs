@@ -104,7 +104,7 @@ public class SelectionTests
         var spec = new DigestSpec { Kind = DigestKind.Mean, Form = DigestForm.Float32 };
         using DigestIndex index = sample.Build(spec);
         float[] queries = sample.Queries(QueryHeads);
-        var selector = new Selector { Name = "test", Digest = index.Spec, Reduction = GroupReduction.Mean, SinkChunks = 0, RecentChunks = 0 };
+        Selector selector = Plain(index) with { Reduction = GroupReduction.Mean };
         double[] shares = PlainChoice.Keys(spec, sample, queries, QueryHeads, 1, 0, GroupReduction.Mean, softmax: true);
         double[] perToken = [.. shares.Select((share, u) => share / Math.Min(16, 1000 - (u * 16)))];
 
@@ -149,7 +149,7 @@ public class SelectionTests
         var sample = new KvSample(4, 256);
         for (int t = 0; t < 256; t++) sample.Key(0, 0, 0).CopyTo(sample.Key(0, 0, t));
         using DigestIndex index = sample.Build(new DigestSpec { Kind = DigestKind.Mean });
-        var selector = new Selector { Name = "test", Digest = index.Spec, SinkChunks = 0, RecentChunks = 0, Budget = RecallBudget.OfTokens(48) };
+        Selector selector = Plain(index) with { Budget = RecallBudget.OfTokens(48) };
         Assert.Equal([0, 1, 2], sample.Select(index, selector, sample.Queries(QueryHeads), QueryHeads).Units(0).ToArray());
     }
 
@@ -163,6 +163,8 @@ public class SelectionTests
         Assert.Equal(2 * 64, selection.UnitsScored);
         Assert.Equal(2 * 64 * (16 + 4), selection.DigestBytes);
     }
+
+    private static Selector Plain(DigestIndex index) => new() { Name = "test", Digest = index.Spec, SinkChunks = 0, RecentChunks = 0 };
 
     private static bool Built(Selector selector) => selector.Digest.Kind is not (DigestKind.Centroids or DigestKind.Vq);
 

@@ -16,7 +16,7 @@ internal static class SelectorCodec
         writer.Write(digest.Fanout);
         writer.Write(digest.SubChunks);
         writer.Write(digest.Rank);
-        writer.Write(digest.Tilt);
+        writer.Write(digest.ValueMap);
         writer.Write(digest.Bounds);
         writer.Write(digest.OutlierChunks);
         writer.Write(digest.CodebookSize);
@@ -33,7 +33,7 @@ internal static class SelectorCodec
             Fanout = reader.Int("digest.fanout", int.MaxValue),
             SubChunks = reader.Int("digest.subChunks", int.MaxValue),
             Rank = reader.Int("digest.rank", int.MaxValue),
-            Tilt = reader.Bool("digest.tilt"),
+            ValueMap = reader.Bool("digest.valueMap"),
             Bounds = reader.Bool("digest.bounds"),
             OutlierChunks = reader.Int("digest.outlierChunks", int.MaxValue),
             CodebookSize = reader.Int("digest.codebookSize", int.MaxValue),

@@ -4,12 +4,13 @@ namespace KvTier.Recall;
 
 /// <summary>
 /// Estimates the attention over the chunks that were not chosen: a chunk of n tokens stands as n · e^score in the denominator and as that
-/// times its mean value in the numerator.
+/// times its values' mean in the numerator. With a value map the mean is moved to where the chunk's mass lies: along the keys' directions
+/// and, channel by channel, with the query.
 /// </summary>
 internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable table, Selection selection)
 {
-    /// <summary>Where the tilt of a value flattens out: estimated far along the main direction, few keys of a chunk lie there.</summary>
-    private const float TiltMax = 1.5f;
+    /// <summary>Shares of the mass below this are dropped.</summary>
+    private const float ShareMin = 1e-7f;
     private readonly ChunkShape shape = view.Shape;
 
     /// <summary>Writes the estimate.</summary>
@@ -19,28 +20,42 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
     {
         long estimated = KeepWhatIsEstimated(share);
         if (estimated == 0) return;
-        int dim = shape.HeadDim;
-        Span<float> sums = table.Room.Queries(table.Queries * dim);
-        sums.Clear();
-        AddRows(RowPart.Value, sums);
-        Span<float> weights = table.Room.Numbers(table.Queries);
-        for (int q = 0; q < table.Queries; q++) weights[q] = RowMath.Sum(table.Line(table.Masses, q));
-        if (shape.Spec.Tilt)
-        {
-            for (int q = 0; q < table.Queries; q++) TiltMasses(table.Line(table.Masses, q), table.Line(table.Tilts, q));
-            AddRows(RowPart.Tilt, sums);
-        }
+        int size = table.Queries * shape.HeadDim;
+        Span<float> room = table.Room.Queries(3 * size);
+        Span<float> sums = room[..size];
+        room.Clear();
+        AddRows(RowPart.Value, table.Masses, squares: false, sums);
+        ReadOnlySpan<float> map = view.Maps is null ? [] : view.Maps.Map(head);
+        if (!map.IsEmpty) MoveValues(map, sums, room.Slice(size, size), room.Slice(2 * size, size));
 
-        AttentionPart part = selection.MakeEstimate(kvHead, table.Queries, dim);
+        AttentionPart part = selection.MakeEstimate(kvHead, table.Queries, shape.HeadDim);
         for (int q = 0; q < table.Queries; q++)
         {
-            if (!(weights[q] > 0)) continue;
-            Span<float> value = sums.Slice(q * dim, dim);
-            RowMath.Scale(value, 1 / weights[q]);
-            part.AddRow(q, table.Maxima[q], weights[q], value);
+            float weight = RowMath.Sum(table.Line(table.Masses, q));
+            if (!(weight > 0)) continue;
+            Span<float> value = sums.Slice(q * shape.HeadDim, shape.HeadDim);
+            RowMath.Scale(value, 1 / weight);
+            part.AddRow(q, table.Maxima[q], weight, value);
         }
 
-        selection.DigestBytes += estimated * (shape.RowBytes(RowPart.Value) + shape.RowBytes(RowPart.Tilt));
+        selection.DigestBytes += estimated * shape.RowBytes(RowPart.Value);
+    }
+
+    // num += Wᵀ (z + q o s): z along the directions, s the variances, each weighted by mass.
+    private void MoveValues(ReadOnlySpan<float> map, Span<float> sums, Span<float> along, Span<float> across)
+    {
+        for (int r = 0; r <= shape.Spec.Rank; r++)
+        {
+            RowMath.Multiply(table.Plane(r), table.Masses);
+            if (r == 0) AddRows(RowPart.Sigma, table.Plane(0), squares: true, across);
+            else AddRows(RowPart.Direction + (r - 1), table.Plane(r), squares: false, along);
+        }
+
+        RowMath.Multiply(across, table.Forms.Plain);
+        RowMath.Add(along, across);
+        int dim = shape.HeadDim;
+        for (int q = 0; q < table.Queries; q++)
+            for (int i = 0; i < dim; i++) RowMath.AddScaled(sums.Slice(q * dim, dim), map.Slice(i * dim, dim), along[(q * dim) + i]);
     }
 
     // Takes the mass of everything else away; returns how many chunks are left.
@@ -56,19 +71,16 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
 
         int most = (int)Math.Ceiling(share * table.Units);
         if (most < table.Units) LeaveOutWorst(left, most);
-        long estimated = 0;
-        for (int u = 0; u < table.Units; u++)
+        for (int q = 0; q < table.Queries; q++)
         {
-            if (left[u] == 0)
-            {
-                estimated++;
-                continue;
-            }
-
-            for (int q = 0; q < table.Queries; q++) table.Masses[(q * table.Stride) + u] = 0;
+            Span<float> line = table.Masses.Slice(q * table.Stride, table.Stride);
+            line[table.Units..].Clear();
+            float least = ShareMin * table.Totals[q];
+            for (int u = 0; u < table.Units; u++)
+                if (left[u] != 0 || line[u] < least) line[u] = 0;
         }
 
-        return estimated;
+        return table.Units - left.Count((byte)1);
     }
 
     private void LeaveOutWorst(Span<byte> left, int most)
@@ -81,7 +93,7 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
         foreach (int u in order[..found]) left[u] = 0;
     }
 
-    private void AddRows(RowPart part, Span<float> sums)
+    private void AddRows(RowPart part, ReadOnlySpan<float> weights, bool squares, Span<float> sums)
     {
         for (int s = 0; s < view.Store.Count; s++)
         {
@@ -92,18 +104,12 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
                 segment.Rows(head, part, 0, chunks),
                 chunks,
                 shape.RowLength(part),
-                table.Masses[(s * shape.ChunksPerSegment)..],
+                weights[(s * shape.ChunksPerSegment)..],
                 table.Stride,
                 table.Queries,
                 shape.HasScales ? segment.Scales(head, part, 0, chunks) : [],
+                squares,
                 sums);
         }
-    }
-
-    // The mean position of a chunk's mass along its main direction is t deviations: the value moves by t times its tilt.
-    private static void TiltMasses(Span<float> masses, ReadOnlySpan<float> alongs)
-    {
-        for (int u = 0; u < masses.Length; u++)
-            if (masses[u] > 0) masses[u] *= TiltMax * MathF.Tanh(alongs[u] / TiltMax);
     }
 }

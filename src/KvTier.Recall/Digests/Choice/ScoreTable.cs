@@ -12,7 +12,7 @@ internal sealed class ScoreTable
     private static ScoreTable? current;
 
     private float[] logits = [];
-    private float[] tilts = [];
+    private float[] planes = [];
     private float[] masses = [];
     private float[] keys = [];
     private float[] counts = [];
@@ -38,8 +38,9 @@ internal sealed class ScoreTable
     /// <summary>Scores <c>[W · G, stride]</c>: estimates of a unit's log-mean-exp, or bounds of its logits.</summary>
     internal Span<float> Logits => logits.AsSpan(0, Queries * Stride);
 
-    /// <summary>q·d of every unit's main direction <c>[W · G, stride]</c>.</summary>
-    internal Span<float> Tilts => tilts.AsSpan(0, Queries * Stride);
+    /// <summary>What multiplies a unit's mass in the estimate of its values <c>[W · G, stride]</c>: its deviations in plane 0, its r-th
+    /// direction in plane r.</summary>
+    internal Span<float> Plane(int plane) => planes.AsSpan(plane * Queries * Stride, Queries * Stride);
 
     /// <summary>Tokens · e^(logit - maximum) <c>[W · G, stride]</c>, after <see cref="Softmax"/>.</summary>
     internal Span<float> Masses => masses.AsSpan(0, Queries * Stride);
@@ -66,7 +67,7 @@ internal sealed class ScoreTable
     internal QueryForms Forms { get; } = new();
 
     /// <summary>Gives the table its shape; contents are undefined, but for <see cref="Forced"/>, which is clear.</summary>
-    internal void Shape(int queries, int group, int units, bool withTilts)
+    internal void Shape(int queries, int group, int units, int planeCount)
     {
         Queries = queries;
         Group = group;
@@ -74,7 +75,7 @@ internal sealed class ScoreTable
         Stride = (units + StrideStep - 1) / StrideStep * StrideStep;
         int cells = checked(queries * Stride);
         Grow(ref logits, cells);
-        if (withTilts) Grow(ref tilts, cells);
+        Grow(ref planes, checked(cells * planeCount));
         Grow(ref masses, cells);
         Grow(ref keys, units);
         Grow(ref counts, units);

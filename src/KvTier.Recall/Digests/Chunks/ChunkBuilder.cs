@@ -17,7 +17,8 @@ internal sealed class ChunkBuilder(ChunkShape shape)
     /// <param name="segment">Where they go.</param>
     /// <param name="head">Layer · Hkv + KV head.</param>
     /// <param name="chunk">Chunk in the segment.</param>
-    /// <returns>What is odd about it; the rows of a quarantined chunk are zero.</returns>
+    /// <returns>What is odd about it; the rows of a quarantined chunk are zero. With a value map the scratch is left with the keys and
+    /// values without their means.</returns>
     internal ChunkFlags Build(int tokens, DigestSegment segment, int head, int chunk)
     {
         Span<float> keys = Scratch.Keys[..(tokens * dim)];
@@ -71,34 +72,26 @@ internal sealed class ChunkBuilder(ChunkShape shape)
         KeyStatistics.Mean(keys, tokens, Scratch.Mean);
         Put(segment, head, RowPart.Main, chunk, Scratch.Mean);
         for (int t = 0; t < tokens; t++) RowMath.Subtract(keys.Slice(t * dim, dim), Scratch.Mean);
-        ReadOnlySpan<float> weights = Scratch.Weights.AsSpan(0, tokens);
-        if (shape.Spec.Rank > 0)
-        {
-            MainDirection.Find(keys, tokens, Scratch);
-            MainDirection.Project(keys, weights, row);
-            Put(segment, head, RowPart.Direction, chunk, row);
-            Deviations(keys, tokens, row);
-        }
-        else
-        {
-            Deviations(keys, tokens, []);
-        }
-
-        Put(segment, head, RowPart.Sigma, chunk, Scratch.Mean);
-        return BuildValues(tokens, weights, segment, head, chunk);
-    }
-
-    // Deviation of every channel, less what the main direction explains; left in the scratch's mean, which has been stored.
-    private void Deviations(ReadOnlySpan<float> centred, int tokens, ReadOnlySpan<float> direction)
-    {
+        // The mean has been stored: its room takes the variances, less what the directions explain, and then the deviations.
         Span<float> sigma = Scratch.Mean;
         sigma.Clear();
-        for (int t = 0; t < tokens; t++) RowMath.AddSquares(sigma, centred.Slice(t * dim, dim), 1f / tokens);
-        if (!direction.IsEmpty) RowMath.AddSquares(sigma, direction, -1);
+        for (int t = 0; t < tokens; t++) RowMath.AddSquares(sigma, keys.Slice(t * dim, dim), 1f / tokens);
+        if (shape.Spec.Rank > 0) MainDirection.Begin(keys, tokens, Scratch);
+        for (int r = 0; r < shape.Spec.Rank; r++)
+        {
+            ReadOnlySpan<float> weights = MainDirection.Next(tokens, Scratch);
+            MainDirection.Project(keys, weights, row);
+            Put(segment, head, RowPart.Direction + r, chunk, row);
+            RowMath.AddSquares(sigma, row, -1);
+            if (r == 0) segment.Skews(head)[chunk] = MainDirection.Skew(weights);
+        }
+
         for (int j = 0; j < dim; j++) sigma[j] = MathF.Sqrt(MathF.Max(0, sigma[j]));
+        Put(segment, head, RowPart.Sigma, chunk, sigma);
+        return BuildValues(tokens, segment, head, chunk);
     }
 
-    private ChunkFlags BuildValues(int tokens, ReadOnlySpan<float> weights, DigestSegment segment, int head, int chunk)
+    private ChunkFlags BuildValues(int tokens, DigestSegment segment, int head, int chunk)
     {
         Span<float> values = Scratch.Values[..(tokens * dim)];
         Span<float> row = Scratch.Row[..dim];
@@ -106,13 +99,8 @@ internal sealed class ChunkBuilder(ChunkShape shape)
         if (!holds) values.Clear();
         KeyStatistics.Mean(values, tokens, row);
         Put(segment, head, RowPart.Value, chunk, row);
-        if (shape.Spec.Tilt)
-        {
+        if (shape.Spec.ValueMap)
             for (int t = 0; t < tokens; t++) RowMath.Subtract(values.Slice(t * dim, dim), row);
-            MainDirection.Project(values, weights, row);
-            Put(segment, head, RowPart.Tilt, chunk, row);
-        }
-
         return holds ? ChunkFlags.None : ChunkFlags.NoEstimate;
     }
 

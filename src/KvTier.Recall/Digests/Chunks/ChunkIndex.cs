@@ -11,18 +11,26 @@ internal sealed class ChunkIndex : DigestIndex
     private readonly BlockRows rows;
     private readonly ChunkBuilder builder;
     private readonly NodeBuilder nodes;
+    private readonly ValueMaps? maps;
     private long tokens;
     private long quarantined;
+    private long blockStart;
 
     /// <summary>Makes an empty index.</summary>
     internal ChunkIndex(DigestSpec spec, BlockLayout layout, RopeRotation? rotation)
-        : this(new ChunkShape(spec, layout), null, layout, rotation)
+        : this(
+            new ChunkShape(spec, layout),
+            null,
+            spec.ValueMap ? new ValueMaps(layout.Layers * layout.KvHeads, layout.HeadDim) : null,
+            layout,
+            rotation)
     {
     }
 
-    private ChunkIndex(ChunkShape shape, SegmentStore? store, BlockLayout layout, RopeRotation? rotation)
+    private ChunkIndex(ChunkShape shape, SegmentStore? store, ValueMaps? maps, BlockLayout layout, RopeRotation? rotation)
     {
         this.shape = shape;
+        this.maps = maps;
         this.layout = layout;
         this.rotation = rotation;
         heads = layout.Layers * layout.KvHeads;
@@ -39,13 +47,13 @@ internal sealed class ChunkIndex : DigestIndex
     internal override long Tokens => tokens;
 
     /// <inheritdoc/>
-    internal override long NativeBytes => store.NativeBytes;
+    internal override long NativeBytes => store.NativeBytes + (maps?.NativeBytes ?? 0);
 
     /// <inheritdoc/>
     internal override long QuarantinedChunks => quarantined;
 
     /// <summary>The chunks as they are now.</summary>
-    internal ChunkView View => new(shape, store, tokens);
+    internal ChunkView View => new(shape, store, maps, tokens);
 
     /// <inheritdoc/>
     internal override void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload)
@@ -56,6 +64,7 @@ internal sealed class ChunkIndex : DigestIndex
         DigestSegment segment = store.Writable(block / shape.BlocksPerSegment, first + chunks);
         int before = ChunksBefore(block, first);
         rows.MoveTo(block);
+        blockStart = (long)block * layout.BlockTokens;
         for (int head = 0; head < heads; head++)
         {
             quarantined -= CountQuarantined(segment, head, first, before);
@@ -64,7 +73,9 @@ internal sealed class ChunkIndex : DigestIndex
             if (Spec.Fanout > 0) nodes.Build(segment, head, first, first + chunks, MainRowsOfLast(tokens));
         }
 
-        this.tokens = ((long)block * layout.BlockTokens) + tokens;
+        this.tokens = blockStart + tokens;
+        if (maps is { IsLearning: true })
+            maps.Count((int)Math.Max(0, (this.tokens / Spec.ChunkTokens * Spec.ChunkTokens) - maps.Tokens));
     }
 
     /// <inheritdoc/>
@@ -72,7 +83,7 @@ internal sealed class ChunkIndex : DigestIndex
     {
         long kept = Math.Min(tokens, (long)blocks * layout.BlockTokens);
         int segments = (blocks + shape.BlocksPerSegment - 1) / shape.BlocksPerSegment;
-        var copy = new ChunkIndex(shape, store.Share(segments), layout, rotation) { tokens = kept };
+        var copy = new ChunkIndex(shape, store.Share(segments), maps?.Share(), layout, rotation) { tokens = kept };
         if (quarantined > 0) copy.CountAllQuarantined();
         return copy;
     }
@@ -86,7 +97,11 @@ internal sealed class ChunkIndex : DigestIndex
     }
 
     /// <inheritdoc/>
-    public override void Dispose() => store.Dispose();
+    public override void Dispose()
+    {
+        store.Dispose();
+        maps?.Dispose();
+    }
 
     private void BuildChunk(ReadOnlySpan<byte> payload, DigestSegment segment, int head, int chunk, int target, int tokens)
     {
@@ -95,8 +110,14 @@ internal sealed class ChunkIndex : DigestIndex
         int layer = head / layout.KvHeads;
         rows.Keys(payload, layer, head % layout.KvHeads, start, count, builder.Scratch.Keys);
         if (Spec.Kind == DigestKind.Moments) rows.Values(payload, layer, head % layout.KvHeads, start, count, builder.Scratch.Values);
-        builder.Build(count, segment, head, target);
+        ChunkFlags flags = builder.Build(count, segment, head, target);
+        if (flags != ChunkFlags.None || !IsSampled(start, count)) return;
+        maps!.Add(head, builder.Scratch.Keys[..(count * layout.HeadDim)], builder.Scratch.Values[..(count * layout.HeadDim)]);
     }
+
+    // Full chunks, once each: a block that is set anew brings those again that it had.
+    private bool IsSampled(int start, int count) =>
+        maps is { IsLearning: true } && count == Spec.ChunkTokens && blockStart + start >= maps.Tokens;
 
     // Main rows of the last chunk: its sub-chunks that have tokens.
     private int MainRowsOfLast(int tokens)

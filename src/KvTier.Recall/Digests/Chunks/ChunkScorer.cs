@@ -24,7 +24,8 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
         }
         else if (shape.Spec.Kind == DigestKind.Moments)
         {
-            ScoreMoments(first, count);
+            new MomentScorer(view, head, table).Score(first, count);
+            if (shape.Spec.Bounds) Cap(first, count);
         }
         else
         {
@@ -55,8 +56,8 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
     }
 
     private int ChunkBytes =>
-        (shape.RowBytes(RowPart.Main) * shape.Spec.SubChunks) + shape.RowBytes(RowPart.Sigma) + shape.RowBytes(RowPart.Direction)
-        + shape.RowBytes(RowPart.Bounds);
+        (shape.RowBytes(RowPart.Main) * shape.Spec.SubChunks) + shape.RowBytes(RowPart.Sigma) + shape.RowBytes(RowPart.Bounds)
+        + (shape.Spec.Rank * shape.RowBytes(RowPart.Direction)) + (shape.Spec.Rank > 0 ? sizeof(float) : 0);
 
     private void Dot(RowPart part, int first, int count, ReadOnlySpan<float> queries, Span<float> scores, int stride)
     {
@@ -95,38 +96,6 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
                 table.Logits[(q * table.Stride) + first + c] = best;
             }
         }
-    }
-
-    private void ScoreMoments(int first, int count)
-    {
-        Span<float> variances = table.Room.Numbers(table.Queries * count);
-        bool ranked = shape.Spec.Rank > 0;
-        Dot(RowPart.Main, first, count, table.Forms.Plain, table.Logits[first..], table.Stride);
-        if (ranked) Dot(RowPart.Direction, first, count, table.Forms.Plain, table.Tilts[first..], table.Stride);
-        DigestSegment rows = view.Store[first / shape.ChunksPerSegment];
-        int row = first % shape.ChunksPerSegment;
-        RowSquareDot.Dot(
-            shape.Dtype,
-            rows.Rows(head, RowPart.Sigma, row, count),
-            count,
-            shape.HeadDim,
-            table.Forms.Squares,
-            table.Queries,
-            shape.HasScales ? rows.Scales(head, RowPart.Sigma, row, count) : [],
-            variances,
-            count);
-        bool endsRagged = first + count == view.Chunks && view.LastTokens < view.ChunkTokens;
-        int full = endsRagged ? count - 1 : count;
-        for (int q = 0; q < table.Queries; q++)
-        {
-            Span<float> logits = table.Logits.Slice((q * table.Stride) + first, count);
-            ReadOnlySpan<float> alongs = ranked ? table.Tilts.Slice((q * table.Stride) + first, count) : [];
-            ReadOnlySpan<float> line = variances.Slice(q * count, count);
-            MomentCurve.Apply(logits[..full], line[..full], ranked ? alongs[..full] : [], view.ChunkTokens);
-            if (endsRagged) MomentCurve.Apply(logits[full..], line[full..], ranked ? alongs[full..] : [], view.LastTokens);
-        }
-
-        if (shape.Spec.Bounds) Cap(first, count);
     }
 
     private void Cap(int first, int count)

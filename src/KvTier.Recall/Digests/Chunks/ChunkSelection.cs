@@ -23,7 +23,7 @@ internal static class ChunkSelection
 
         int head = (request.Layer * layout.KvHeads) + kvHead;
         int queries = HeadQueries.Count(request, layout.KvHeads);
-        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Chunks, view.Shape.Spec.Rank > 0);
+        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Chunks, MomentScorer.Planes(view.Shape.Spec));
         table.Counts.Fill(view.ChunkTokens);
         table.Counts[^1] = view.LastTokens;
         HeadQueries.Set(request, kvHead, layout.KvHeads, layout.HeadDim, table);

@@ -3,8 +3,9 @@ namespace KvTier.Recall;
 /// <summary>The chunks of an index as a choice reads them.</summary>
 /// <param name="Shape">Which rows a chunk has.</param>
 /// <param name="Store">The rows.</param>
+/// <param name="Maps">How values follow keys; null when that is not learnt.</param>
 /// <param name="Tokens">Tokens covered.</param>
-internal readonly record struct ChunkView(ChunkShape Shape, SegmentStore Store, long Tokens)
+internal readonly record struct ChunkView(ChunkShape Shape, SegmentStore Store, ValueMaps? Maps, long Tokens)
 {
     /// <summary>Tokens of a chunk.</summary>
     internal int ChunkTokens => Shape.Spec.ChunkTokens;

@@ -3,8 +3,10 @@ namespace KvTier.Recall;
 /// <summary>Which rows stand for a chunk under a digest spec, and how long they are.</summary>
 internal sealed class ChunkShape
 {
-    /// <summary>Count of <see cref="RowPart"/>s.</summary>
-    internal const int Parts = 7;
+    /// <summary>Count of <see cref="RowPart"/>s, with four directions.</summary>
+    internal const int Parts = (int)RowPart.Direction + RankMax;
+
+    private const int RankMax = 4;
 
     /// <summary>Tokens of a segment, if a block is not longer: enough that its rows stream, few enough that a fork copies little.</summary>
     private const int SegmentTokensGoal = 1024;
@@ -28,8 +30,7 @@ internal sealed class ChunkShape
         SetLength(RowPart.Main, spec.Kind is DigestKind.MinMax or DigestKind.Cuboid ? 2 * dim : dim);
         SetLength(RowPart.Sigma, moments ? dim : 0);
         SetLength(RowPart.Value, moments ? dim : 0);
-        SetLength(RowPart.Direction, spec.Rank > 0 ? dim : 0);
-        SetLength(RowPart.Tilt, spec.Tilt ? dim : 0);
+        for (int r = 0; r < RankMax; r++) SetLength(RowPart.Direction + r, r < spec.Rank ? dim : 0);
         SetLength(RowPart.Bounds, spec.Bounds ? 2 * dim : 0);
         SetLength(RowPart.Nodes, spec.Fanout > 0 ? 2 * dim : 0);
     }

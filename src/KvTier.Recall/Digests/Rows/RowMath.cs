@@ -21,6 +21,14 @@ internal static class RowMath
         return result;
     }
 
+    /// <summary><c>row *= other</c>, channel by channel.</summary>
+    internal static void Multiply(Span<float> row, ReadOnlySpan<float> other)
+    {
+        int j = 0;
+        for (; j <= row.Length - Width; j += Width) Store(Load(row, j) * Load(other, j), row, j);
+        for (; j < row.Length; j++) row[j] *= other[j];
+    }
+
     /// <summary>Multiplies a row.</summary>
     internal static void Scale(Span<float> row, float factor)
     {

@@ -13,15 +13,13 @@ internal enum RowPart
     /// <summary>Mean of the values, <c>[D]</c>.</summary>
     Value,
 
-    /// <summary>The keys' main direction, as long as their deviation along it, <c>[D]</c>.</summary>
-    Direction,
-
-    /// <summary>How the values move along the main direction, <c>[D]</c>.</summary>
-    Tilt,
-
     /// <summary>Bounds of the keys <c>[max | min]</c> of 2D, beside moments.</summary>
     Bounds,
 
     /// <summary>Bounds of what the chunks below a node are scored by, <c>[max | min]</c> of 2D; one row a node.</summary>
     Nodes,
+
+    /// <summary>The keys' main direction, as long as their deviation along it, <c>[D]</c>. Up to three more directions follow it, each a
+    /// part of its own.</summary>
+    Direction,
 }

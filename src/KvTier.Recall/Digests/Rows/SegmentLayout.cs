@@ -33,6 +33,8 @@ internal sealed class SegmentLayout
 
         Cosines = at;
         if (shape.Spec.OutlierChunks > 0) at = Align(at + ((long)chunks * sizeof(float)));
+        Skews = at;
+        if (shape.Spec.Rank > 0) at = Align(at + ((long)chunks * sizeof(float)));
         Flags = at;
         HeadBytes = Align(at + chunks);
     }
@@ -51,6 +53,9 @@ internal sealed class SegmentLayout
 
     /// <summary>First byte of a head's smallest cosines, fp32, in its run.</summary>
     internal long Cosines { get; }
+
+    /// <summary>First byte of the skews along a head's main directions, fp32, in its run.</summary>
+    internal long Skews { get; }
 
     /// <summary>First byte of a head's flags in its run.</summary>
     internal long Flags { get; }
