@@ -93,7 +93,7 @@ internal sealed class SelectorFlags
         Fanout = parsed.GetValue(fanout) ?? spec.Fanout,
         SubChunks = parsed.GetValue(subChunks) ?? spec.SubChunks,
         Rank = parsed.GetValue(rank) ?? spec.Rank,
-        Tilt = parsed.GetValue(tilt) ?? spec.Tilt,
+        ValueMap = parsed.GetValue(tilt) ?? spec.ValueMap,
         Bounds = parsed.GetValue(bounds) ?? spec.Bounds,
         OutlierChunks = parsed.GetValue(outliers) ?? spec.OutlierChunks,
         CodebookSize = parsed.GetValue(codebook) ?? spec.CodebookSize,
