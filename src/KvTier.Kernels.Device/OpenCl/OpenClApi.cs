@@ -33,6 +33,8 @@ internal sealed unsafe class OpenClApi
     public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetEventInfo;
     public readonly delegate* unmanaged<nint, int> ReleaseEvent;
     public readonly delegate* unmanaged<nint, int> Flush;
+    public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetProgramInfo;
+    public readonly delegate* unmanaged<nint, uint, nint*, nuint*, byte**, int*, int*, nint> CreateProgramWithBinary;
 
     private static readonly string[] Names =
     [
@@ -40,6 +42,7 @@ internal sealed unsafe class OpenClApi
         "clCreateCommandQueue", "clReleaseCommandQueue", "clCreateBuffer", "clReleaseMemObject", "clCreateProgramWithSource",
         "clBuildProgram", "clGetProgramBuildInfo", "clReleaseProgram", "clCreateKernel", "clReleaseKernel", "clSetKernelArg",
         "clEnqueueNDRangeKernel", "clEnqueueReadBuffer", "clEnqueueWriteBuffer", "clGetEventInfo", "clReleaseEvent", "clFlush",
+        "clGetProgramInfo", "clCreateProgramWithBinary",
     ];
 
     private OpenClApi(ReadOnlySpan<nint> at)
@@ -67,6 +70,8 @@ internal sealed unsafe class OpenClApi
         GetEventInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)at[20];
         ReleaseEvent = (delegate* unmanaged<nint, int>)at[21];
         Flush = (delegate* unmanaged<nint, int>)at[22];
+        GetProgramInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)at[23];
+        CreateProgramWithBinary = (delegate* unmanaged<nint, uint, nint*, nuint*, byte**, int*, int*, nint>)at[24];
     }
 
     /// <summary>The library, loaded once a process.</summary>

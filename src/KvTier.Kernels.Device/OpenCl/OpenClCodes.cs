@@ -18,6 +18,8 @@ internal static class OpenClCodes
     public const uint DeviceName = 0x102B;
     public const uint DriverVersion = 0x102D;
     public const ulong MemReadWrite = 1;
+    public const uint ProgramBinarySizes = 0x1165;
+    public const uint ProgramBinaries = 0x1166;
     public const uint ProgramBuildLog = 0x1183;
     public const uint EventCommandExecutionStatus = 0x11D3;
     public const int Complete = 0;

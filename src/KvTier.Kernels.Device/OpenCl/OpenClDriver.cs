@@ -125,7 +125,7 @@ internal sealed unsafe class OpenClDriver : IDeviceDriver
         if (computeQueue == 0) return DeviceErrors.Call("clCreateCommandQueue", OpenClCodes.Name(code));
         copyQueue = api.CreateCommandQueue(context, device, 0, &code);
         if (copyQueue == 0) return DeviceErrors.Call("clCreateCommandQueue", OpenClCodes.Name(code));
-        programs = new OpenClPrograms(api, context, device);
+        programs = new OpenClPrograms(api, context, device, Info);
         return null;
     }
 
