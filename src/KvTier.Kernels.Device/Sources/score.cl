@@ -63,17 +63,21 @@ KERNEL void kv_score(
 
             for (i32 i = lane; i < QUERY_BLOCK * SLICE; i += TILE_ROWS)
             {
-                i32 q = block + i / SLICE;
-                i32 column = slice + i % SLICE;
+                i32 q = block + i % QUERY_BLOCK;
+                i32 column = slice + i / QUERY_BLOCK;
                 query[i] = q < queries && column < rowLength ? queryRows[(u64)q * rowLength + column] : 0.0f;
             }
 
             BARRIER;
+            float part[QUERY_BLOCK];
+            for (i32 q = 0; q < QUERY_BLOCK; q++) part[q] = sums[q];
             for (i32 j = 0; j < SLICE; j++)
             {
                 float element = tile[j * TILE_PITCH + lane];
-                for (i32 q = 0; q < QUERY_BLOCK; q++) sums[q] += query[q * SLICE + j] * element;
+                for (i32 q = 0; q < QUERY_BLOCK; q++) part[q] += query[j * QUERY_BLOCK + q] * element;
             }
+
+            for (i32 q = 0; q < QUERY_BLOCK; q++) sums[q] = part[q];
         }
 
         if (lane < mine.rows)
