@@ -11,7 +11,7 @@ public class ManifestFormatTests
         [
             Selectors.Moments.Digest,
             new DigestSpec { Kind = DigestKind.MinMax, ChunkTokens = 64, Fanout = 8, SubChunks = 4, Form = DigestForm.Int8 },
-            new DigestSpec { Kind = DigestKind.Moments, ChunkTokens = 8, Rank = 1, Tilt = true, Bounds = true, OutlierChunks = 3 },
+            new DigestSpec { Kind = DigestKind.Moments, ChunkTokens = 8, Rank = 1, ValueMap = true, Bounds = true, OutlierChunks = 3 },
             new DigestSpec { Kind = DigestKind.Vq, CodebookSize = 256 },
         ],
         Rotation = new RopeRotation(500_000, 8, 64, RopePairing.Interleaved, 12),
