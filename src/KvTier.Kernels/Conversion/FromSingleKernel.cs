@@ -12,6 +12,20 @@ internal static class FromSingleKernel
         else RunScalar<TNarrowing>(source, destination, 0);
     }
 
+    /// <summary>Multiplies by a factor first.</summary>
+    internal static void RunScaled<TNarrowing>(ReadOnlySpan<float> source, float factor, Span<byte> destination)
+        where TNarrowing : struct, INarrowing
+    {
+        Span<float> piece = stackalloc float[128];
+        for (int i = 0; i < source.Length; i += piece.Length)
+        {
+            int count = Math.Min(piece.Length, source.Length - i);
+            source.Slice(i, count).CopyTo(piece);
+            foreach (ref float value in piece[..count]) value *= factor;
+            Run<TNarrowing>(piece[..count], destination.Slice(i * TNarrowing.Size, count * TNarrowing.Size));
+        }
+    }
+
     internal static void Run<TLanes, TVector, TNarrowing>(ReadOnlySpan<float> source, Span<byte> destination)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
