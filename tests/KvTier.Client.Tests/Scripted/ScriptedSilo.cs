@@ -215,6 +215,11 @@ public sealed class ScriptedSilo : IAsyncDisposable
                 while (count < prefix.Ids.Count && blocks.ContainsKey(prefix.Ids[count])) count++;
                 PrefixResponse.Write(buffer, Enumerable.Repeat(TierSet.Host, count).ToArray());
                 return [];
+            case Opcode.SequenceOpen or Opcode.SequenceAppend or Opcode.SequenceFork or Opcode.SequenceClose:
+                new SequenceEntry("scripted", 1, 16, [new DigestSpec()], null, 0, 0, 0, 0).Write(buffer);
+                return [];
+            case Opcode.Recall:
+                return Attend(body, payload, buffer);
             case Opcode.Stat:
                 StatResponse.Write(buffer, "{}"u8);
                 return [];
@@ -222,6 +227,25 @@ public sealed class ScriptedSilo : IAsyncDisposable
                 EmptyBody.Write(buffer);
                 return [];
         }
+    }
+
+    /// <summary>Answers an attend of one item by zeros, over no units.</summary>
+    private byte[] Attend(byte[] body, byte[] payload, FrameBuffer buffer)
+    {
+        Assert.Null(RecallRequestReader.TryRead(body, payload.Length, Limits.Default, out RecallRequestReader recall));
+        Assert.Equal(recall.Head.QueryCheck, Crc32C.Compute(payload));
+        int kvHeads;
+        lock (namespaces) kvHeads = namespaces[recall.Head.Namespace].Profile.KvHeads;
+        byte[] output = new byte[recall.Head.QueryHeads * (recall.Head.HeadDim + 1) * sizeof(float)];
+        RecallResponseWriter.Begin(buffer, 1).Add(new RecallResponseItem
+        {
+            UnitTokens = 16,
+            Counts = new int[kvHeads],
+            Units = [],
+            PayloadLength = output.Length,
+            Check = Crc32C.Compute(output),
+        });
+        return output;
     }
 
     private byte[] Put(byte[] body, byte[] payload, FrameBuffer buffer)

@@ -1,0 +1,143 @@
+using System.Text.Json;
+using KvTier.Kernels;
+using KvTier.Protocol;
+using KvTier.Silo.Tests.Support;
+
+namespace KvTier.Silo.Tests;
+
+/// <summary>Sequences and recall as frames to a real silo.</summary>
+public sealed class RecallRequestTests : SiloTest
+{
+    [Theory]
+    [InlineData(Dtype.Float16)]
+    [InlineData(Dtype.BFloat16)]
+    public async Task Recall_WithShortQueries_AnswersAsWithFp32(Dtype dtype)
+    {
+        SiloHost host = await StartAsync();
+        RawClient client = Connect(host, Sequences.Namespace);
+        Assert.Equal(48, Sequences.Store(client, "a", 3).Tokens);
+        byte[] whole = Sequences.Bytes(Sequences.Queries());
+        byte[] halves = new byte[whole.Length / 2];
+        RowConvert.FromSingle(dtype, Sequences.Queries(), halves);
+        RecallHead head = Sequences.Head(client, RecallMode.Attend);
+        Reply expected = client.Ask(Opcode.Recall, Sequences.Body(head, whole), whole);
+        Reply got = client.Ask(Opcode.Recall, Sequences.Body(head with { Dtype = dtype }, halves), halves);
+        Assert.Null(RecallResponse.TryRead(got.Ok(), Sequences.Shape(RecallMode.Attend), got.Payload.Length, out RecallItemsReader items));
+        Assert.True(items.TryReadNext(out RecallItemView item));
+        Assert.Equal(Crc32C.Compute(got.Payload), item.Check);
+        Assert.Equal(expected.Payload, got.Payload);
+    }
+
+    [Fact]
+    public async Task Recall_OfWhatCanNotBe_IsRefusedByNameAndTheConnectionGoesOn()
+    {
+        SiloHost host = await StartAsync();
+        RawClient client = Connect(host, Sequences.Namespace);
+        Sequences.Store(client, "a", 3);
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        float[] infinite = Sequences.Queries();
+        infinite[5] = float.PositiveInfinity;
+        RecallHead head = Sequences.Head(client, RecallMode.Ids);
+        Selector none = Sequences.Whole with { Budget = RecallBudget.OfTokens(0) };
+        Selector much = Sequences.Whole with { Budget = RecallBudget.OfTokens(49) };
+
+        AssertRefused("recall.queryCheck", ErrorCode.Corrupt, Sequences.Body(head with { QueryCheck = 1 }, queries), queries);
+        AssertRefused("recall.headDim", ErrorCode.InvalidArgument,
+            Sequences.Body(head with { HeadDim = 32 }, queries[..512]), queries[..512]);
+        AssertRefused("recall.payloadLength", ErrorCode.InvalidArgument, Sequences.Body(head, queries), queries[..1020]);
+        AssertRefused("ns", ErrorCode.NamespaceUnknown, Sequences.Body(head with { Namespace = 99 }, queries), queries);
+        AssertRefused("queryHeads", ErrorCode.InvalidArgument,
+            Sequences.Body(head with { QueryHeads = 1, Window = 4 }, queries), queries);
+        AssertRefused("items[0].queries[5]", ErrorCode.InvalidArgument,
+            Sequences.Body(head, Sequences.Bytes(infinite)), Sequences.Bytes(infinite));
+        AssertRefused("items[0].sequence", ErrorCode.InvalidArgument, Sequences.Body(head, queries, "nobody"), queries);
+        AssertRefused("items[0].layer", ErrorCode.InvalidArgument, Sequences.Body(head, queries, layer: 1), queries);
+        AssertRefused("selector.budget", ErrorCode.InvalidArgument, Sequences.Body(head with { Selector = none }, queries), queries);
+        AssertRefused("selector.budget", ErrorCode.InvalidArgument, Sequences.Body(head with { Selector = much }, queries), queries);
+        client.Ask(Opcode.Recall, Sequences.Body(head, queries), queries).Ok();
+
+        void AssertRefused(string field, ErrorCode code, Action<FrameBuffer> body, byte[] payload)
+        {
+            KvError error = client.Ask(Opcode.Recall, body, payload).Error;
+            Assert.Equal((code, field), (error.Code, error.Field));
+            Assert.NotEmpty(error.Limit);
+        }
+    }
+
+    [Fact]
+    public async Task LocalRecall_OverTcp_IsUnsupported()
+    {
+        SiloHost host = await StartAsync();
+        RawClient client = Connect(host, Sequences.Namespace);
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        Action<FrameBuffer> body = Sequences.Body(Sequences.Head(client, RecallMode.Ids), queries);
+        Assert.Equal(ErrorCode.Unsupported, client.Ask(Opcode.LocalRecall, body, queries).Error.Code);
+    }
+
+    [Fact]
+    public async Task LocalRecall_WaitingForRoom_LetsOtherRequestsThrough()
+    {
+        SiloHost host = await StartAsync();
+        RawClient client = ConnectUnix(host, Sequences.Namespace);
+        Sequences.Store(client, "a", 70);
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        Action<FrameBuffer> gather = Sequences.Body(Sequences.Head(client, RecallMode.Gather), queries);
+
+        // Slots without a block may take a quarter of the 8 MiB; one gather of 1.1 MiB leaves no room for another.
+        RecallSlot first = SlotOf(client.Ask(Opcode.LocalRecall, gather, queries));
+        ulong waiting = client.Post(Opcode.LocalRecall, gather, queries);
+        client.Post(Opcode.Ping, EmptyBody.Write);
+        Reply ping = client.Receive();
+        Assert.Equal(Opcode.Ping, ping.Header.Opcode);
+        client.Post(Opcode.LocalRelease, buffer => NumbersNotice.Write(buffer, [first.Lease]));
+        Reply second = client.Receive();
+        Assert.Equal(waiting, second.Header.RequestId);
+        RecallSlot slot = SlotOf(second);
+        Assert.Equal((1L, 1L), (host.Engine.Stats.ScratchSlots, host.Engine.Stats.LeasedSlots));
+        client.Post(Opcode.LocalRelease, buffer => NumbersNotice.Write(buffer, [slot.Lease]));
+    }
+
+    [Fact]
+    public async Task LocalRecall_OfAClientThatIsKilled_LeavesNoLease()
+    {
+        SiloHost host = await StartAsync();
+        using (RawClient setup = RawClient.Open(host.Endpoints.Native!, Sequences.Namespace)) Sequences.Store(setup, "a", 30);
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        for (int i = 0; i < 20; i++)
+        {
+            using RawClient client = RawClient.Open(
+                new System.Net.Sockets.UnixDomainSocketEndPoint(host.Endpoints.UnixSocket!), Sequences.Namespace);
+            Action<FrameBuffer> body = Sequences.Body(Sequences.Head(client, RecallMode.Gather), queries);
+            for (int pending = 0; pending <= i % 4; pending++) client.Post(Opcode.LocalRecall, body, queries);
+        }
+
+        await UntilAsync(() => host.Connections.Count == 0, "the killed clients' connections to end");
+        Assert.Equal((0L, 0L), (host.Engine.Stats.LeasedSlots, host.Engine.Stats.ScratchSlots));
+    }
+
+    [Fact]
+    public async Task Stat_AfterARecall_ShowsSequencesAndWhatWasRead()
+    {
+        SiloHost host = await StartAsync();
+        RawClient client = Connect(host, Sequences.Namespace);
+        Sequences.Store(client, "a", 3);
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        client.Ask(Opcode.Recall, Sequences.Body(Sequences.Head(client, RecallMode.Attend), queries), queries).Ok();
+        using JsonDocument stat = JsonDocument.Parse(StatResponse.Read(client.Ask(Opcode.Stat, EmptyBody.Write).Ok()).Value);
+        JsonElement recall = stat.RootElement.GetProperty("recall");
+        Assert.Equal(1, recall.GetProperty("sequences").GetInt64());
+        Assert.Equal(1, recall.GetProperty("recalls").GetInt64());
+        Assert.Equal(48 * 2 * 2 * 64 * 4, recall.GetProperty("kvBytes").GetInt64());
+        Assert.True(recall.GetProperty("digestBytes").GetInt64() > 0);
+        JsonElement own = Assert.Single(stat.RootElement.GetProperty("namespaces").EnumerateArray());
+        Assert.Equal("acme/tiny", own.GetProperty("name").GetString());
+    }
+
+    private static RecallSlot SlotOf(Reply reply)
+    {
+        Assert.Null(LocalRecallResponse.TryRead(
+            reply.Ok(), Sequences.Shape(RecallMode.Gather), long.MaxValue, out RecallSlot slot, out _));
+        Assert.NotEqual(0UL, slot.Lease);
+        return slot;
+    }
+}
