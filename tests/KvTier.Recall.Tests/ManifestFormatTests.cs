@@ -35,7 +35,8 @@ public class ManifestFormatTests
     public void Head_FirstBytes_ArePinned()
     {
         byte[] record = ManifestFormat.WriteHead(manifest);
-        Assert.Equal("4B56533101" + "01020304050607081112131415161718" + "0700" + "636861742DC3A4" + "01", Convert.ToHexString(record)[..62]);
+        const string expected = "4B56533101" + "01020304050607081112131415161718" + "0700" + "636861742DC3A4" + "01";
+        Assert.Equal(expected, Convert.ToHexString(record)[..expected.Length]);
         Assert.Equal(4 + 1 + 16 + 2 + 7 + 30 + 1 + (4 * 28) + 16 + (2 * 16) + (2 * 20), record.Length);
     }
 

@@ -10,8 +10,8 @@ public class SlotTests : LeakGated
         for (int round = 0; round < 500; round++)
         {
             int slots = random.Next(1, 12);
-            int[] held = [.. Enumerable.Range(0, 20).OrderBy(_ => random.Next()).Take(slots).Select(unit => random.Next(3) == 0 ? -1 : unit)];
-            int[] units = [.. Enumerable.Range(0, 20).OrderBy(_ => random.Next()).Take(random.Next(slots + 1)).Order()];
+            int[] held = [.. Some(random, slots).Select(unit => random.Next(3) == 0 ? -1 : unit)];
+            int[] units = [.. Some(random, random.Next(slots + 1)).Order()];
             var now = new int[slots];
             var sent = new List<int>();
 
@@ -60,6 +60,9 @@ public class SlotTests : LeakGated
         KvError error = (await silo.Recall.RecallAsync(WithHeld(request, [-1, -1, -1, -1], 9), RecallHarness.Guard)).Error!;
         Assert.Equal((ErrorCode.LimitExceeded, "items[0].held"), (error.Code, error.Field));
     }
+
+    private static IEnumerable<int> Some(Random random, int count) =>
+        Enumerable.Range(0, 20).OrderBy(_ => random.Next()).Take(count);
 
     private static RecallRequest WithHeld(RecallRequest request, int[] held, int seed) => request with
     {
