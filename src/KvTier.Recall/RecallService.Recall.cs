@@ -37,7 +37,7 @@ public sealed partial class RecallService
         }
         finally
         {
-            run.End(engine, hot);
+            run.End(engine, hot, device);
             for (int i = 0; i < entered; i++) run.Grains[i].Turns.Leave();
             run.Grains.Clear();
             runs.Add(run);
@@ -72,19 +72,32 @@ public sealed partial class RecallService
         if (BeginItems(run) is { } wrong) return wrong;
         pool.Run(new SelectWork(run), run.ItemCount);
         for (int i = 0; i < run.ItemCount; i++) run[i].Remember(run.Request.Selector);
+        foreach (SequenceGrain grain in run.Grains) grain.Memory.Picks.Begin(grain.State!.Blocks.Count);
         if (run.Request.Mode == RecallMode.Ids)
         {
             Planner.Touch(run);
         }
         else
         {
-            planner.Plan(run);
+            Plan(run);
             if (await fetcher.FetchAsync(run, deadline) is { } late) return late;
             for (int i = 0; i < run.ItemCount; i++) PieceResolver.Resolve(run, run[i]);
         }
 
         feedback.Give(run);
-        return await AnswerAsync(run, deadline);
+        Result<RecallAnswer> answer = await AnswerAsync(run, deadline);
+        if (answer.IsOk) deviceStep.MoveUp(run);
+        return answer;
+    }
+
+    /// <summary>Plans a run, and has the device attend to what it has. When it fails, the host does all.</summary>
+    private void Plan(RecallRun run)
+    {
+        planner.Plan(run, mayUseDevice: run.Request.Mode == RecallMode.Attend);
+        if (deviceStep.TryAttend(run)) return;
+        run.ClearPlan(engine, hot, device);
+        for (int i = 0; i < run.ItemCount; i++) run[i].ClearPlan();
+        planner.Plan(run, mayUseDevice: false);
     }
 
     private static KvError? BeginItems(RecallRun run)

@@ -22,6 +22,8 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly Planner planner;
     private readonly Fetcher fetcher;
     private readonly Feedback feedback;
+    private readonly DeviceTier device;
+    private readonly DeviceStep deviceStep;
     private readonly RecallCounters counters = new();
     private readonly CallGate calls = new();
     private long blockNumbers;
@@ -30,15 +32,17 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     /// <param name="options">Limits and budgets.</param>
     /// <param name="engine">Where the blocks are; it is not owned.</param>
     /// <param name="time">The clock of deadlines.</param>
+    /// <param name="device">The device of the device tier; null for none. It is not owned.</param>
     /// <exception cref="KvException">An option has a value it can't have, or the system has no room for the hot set.</exception>
-    public RecallService(RecallOptions options, BlockEngine engine, TimeProvider time)
-        : this(options, engine, time, DigestIndex.Create)
+    public RecallService(RecallOptions options, BlockEngine engine, TimeProvider time, IRecallDevice? device = null)
+        : this(options, engine, time, device, DigestIndex.Create)
     {
     }
 
     /// <summary>Makes the service with digests of the caller's.</summary>
     internal RecallService(
-        RecallOptions options, BlockEngine engine, TimeProvider time, Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex> digests)
+        RecallOptions options, BlockEngine engine, TimeProvider time, IRecallDevice? device,
+        Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex> digests)
     {
         if (options.Validate() is { } invalid) throw new KvException(invalid);
         this.options = options;
@@ -50,7 +54,9 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         loader = new DigestLoader(engine);
         hot = new HotSet(options.HotSetBytes);
         pool = new WorkerPool(options.Workers);
-        planner = new Planner(engine);
+        this.device = new DeviceTier(device, options.DeviceBytes, engine);
+        deviceStep = new DeviceStep(this.device);
+        planner = new Planner(engine, this.device);
         fetcher = new Fetcher(engine, hot, pool, planner, counters);
         feedback = new Feedback(engine);
     }
@@ -73,8 +79,21 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
                 DigestBytes = grains.Sum(grain => grain.Info?.DigestBytes ?? 0),
                 HotBytes = hot.Bytes,
                 HotEvictions = hot.Evictions,
+                DeviceBytes = device.Bytes,
+                DeviceBlocks = device.Count,
+                DeviceEvictions = device.Evictions,
+                DeviceFallbacks = device.Fallbacks,
+                DeviceFault = device.Fault,
             };
         }
+    }
+
+    /// <summary>Called once, from any thread, when the device has failed; it must not throw. From then on the host does its work. Default
+    /// none.</summary>
+    public Action<KvError>? OnDeviceFault
+    {
+        get => device.OnFault;
+        set => device.OnFault = value;
     }
 
     /// <summary>The hot set, for tests.</summary>
@@ -122,6 +141,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         if (!await new Deadline(time, StopTimeout).WaitAsync(calls.Empty)) return;
         pool.Dispose();
         hot.Dispose();
+        device.Dispose();
         foreach (SequenceGrain grain in table.All()) grain.State?.Dispose();
     }
 

@@ -42,6 +42,21 @@ public sealed record RecallStats
     /// <summary>Granules that left the hot set for others.</summary>
     public long HotEvictions { get; init; }
 
+    /// <summary>Bytes of blocks on the device now.</summary>
+    public long DeviceBytes { get; init; }
+
+    /// <summary>Blocks on the device now.</summary>
+    public long DeviceBlocks { get; init; }
+
+    /// <summary>Blocks that left the device for others.</summary>
+    public long DeviceEvictions { get; init; }
+
+    /// <summary>Requests that the device failed or refused and the host answered.</summary>
+    public long DeviceFallbacks { get; init; }
+
+    /// <summary>Why the device is not used any more; null while it is, or when there is none.</summary>
+    public KvError? DeviceFault { get; init; }
+
     /// <summary>Tokens that were chosen and could not be read.</summary>
     public long MissingTokens { get; init; }
 

@@ -30,6 +30,13 @@ internal sealed class AttendWork(RecallRun run) : ParallelWork
         }
 
         attention.Finish(output, lse);
+        if (run.UsesDevice)
+        {
+            AttentionMerge.Into(
+                output, lse, run.DeviceOutputs.Slice(part * output.Length, output.Length),
+                run.DeviceLses.Slice(part * lse.Length, lse.Length));
+        }
+
         if (!item.IsReused && item.Choice.Estimate(head) is { } estimate) MergeEstimate(estimate, output, lse);
         Write(item, head, group, output, lse);
         ArrayPool<float>.Shared.Return(room);
@@ -38,11 +45,8 @@ internal sealed class AttendWork(RecallRun run) : ParallelWork
     /// <summary>The queries of a KV head, <c>[W · G, D]</c>.</summary>
     private ReadOnlySpan<float> QueriesOf(ItemRun item, int head, int group, int dim, Span<float> own)
     {
-        ReadOnlySpan<float> all = item.Item.Queries.Span;
-        int length = group * dim;
-        if (run.Request.Window == 1) return all.Slice(head * length, length);
-        for (int w = 0; w < run.Request.Window; w++)
-            all.Slice(((w * run.KvHeads) + head) * length, length).CopyTo(own[(w * length)..]);
+        if (run.Request.Window == 1) return item.Item.Queries.Span.Slice(head * group * dim, group * dim);
+        run.CopyQueries(item, head, own);
         return own;
     }
 

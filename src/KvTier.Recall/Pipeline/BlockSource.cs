@@ -20,6 +20,9 @@ internal struct BlockSource
     /// <summary>Its payload, when leased.</summary>
     internal Memory<byte> Payload;
 
+    /// <summary>The copy in device memory that is used; null when it is read from elsewhere.</summary>
+    internal DeviceBlock? OnDevice;
+
     /// <summary>Why nothing of it can be read; none when something can.</summary>
     internal MissReason Reason;
 

@@ -25,6 +25,9 @@ internal sealed class ItemRun
     /// <summary>True when an earlier choice serves.</summary>
     internal bool IsReused { get; private set; }
 
+    /// <summary>True when rows on the device may stay there.</summary>
+    internal bool MayUseDevice { get; set; }
+
     /// <summary>Rows to read, by KV head.</summary>
     internal RunList<Piece>[] Pieces { get; private set; } = [];
 
@@ -88,6 +91,13 @@ internal sealed class ItemRun
 
         foreach (RunList<Piece> pieces in Pieces) pieces.Clear();
         SentCounts.AsSpan().Clear();
+    }
+
+    /// <summary>Forgets where rows are, to plan anew.</summary>
+    internal void ClearPlan()
+    {
+        foreach (RunList<Piece> pieces in Pieces) pieces.Clear();
+        KvBytes = 0;
     }
 
     /// <summary>Takes an earlier choice, or makes a new one.</summary>

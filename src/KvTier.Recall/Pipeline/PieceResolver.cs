@@ -23,6 +23,7 @@ internal static class PieceResolver
     private static MissReason ResolveWhole(RecallRun run, ItemRun item, int head, ref Piece piece)
     {
         ref BlockSource source = ref run.Sources[piece.Source];
+        if (source.OnDevice is not null) return MissReason.None;
         if (!source.IsLeased) return source.Reason;
         BlockLayout layout = item.State.Layout;
         int token = (int)(piece.FirstToken - ((long)source.Block * layout.BlockTokens));

@@ -4,16 +4,21 @@ namespace KvTier.Recall;
 
 /// <summary>Says where the rows of the chosen units are: in leased blocks, or in granules that are to be read.</summary>
 /// <param name="engine">Where the blocks are.</param>
-internal sealed class Planner(BlockEngine engine)
+/// <param name="device">Blocks that are on the device.</param>
+internal sealed class Planner(BlockEngine engine, DeviceTier device)
 {
     /// <summary>Plans all items of a run.</summary>
-    internal void Plan(RecallRun run)
+    /// <param name="run">The run.</param>
+    /// <param name="mayUseDevice">True to leave rows on the device where they are.</param>
+    internal void Plan(RecallRun run, bool mayUseDevice)
     {
-        Begin(run);
+        if (mayUseDevice) device.Begin();
+        foreach (SequenceGrain grain in run.Grains) grain.Memory.Sources.Begin(grain.State!.Blocks.Count);
         for (int i = 0; i < run.ItemCount; i++)
         {
             ItemRun item = run[i];
             int unitTokens = item.Choice.UnitTokens;
+            item.MayUseDevice = mayUseDevice && device.Serves(item.State, run.QueriesPerHead);
             for (int head = 0; head < run.KvHeads; head++)
             {
                 foreach (int unit in item.Choice.Units(head))
@@ -29,7 +34,7 @@ internal sealed class Planner(BlockEngine engine)
     /// <summary>Notes picks alone, for answers without rows.</summary>
     internal static void Touch(RecallRun run)
     {
-        Begin(run);
+        foreach (SequenceGrain grain in run.Grains) grain.Memory.Sources.Begin(grain.State!.Blocks.Count);
         for (int i = 0; i < run.ItemCount; i++)
         {
             ItemRun item = run[i];
@@ -44,25 +49,15 @@ internal sealed class Planner(BlockEngine engine)
         }
     }
 
-    private static void Begin(RecallRun run)
-    {
-        foreach (SequenceGrain grain in run.Grains)
-        {
-            int blocks = grain.State!.Blocks.Count;
-            grain.Memory.Sources.Begin(blocks);
-            grain.Memory.Picks.Begin(blocks);
-        }
-    }
-
     private void Add(RecallRun run, int itemIndex, ItemRun item, int head, long first, int tokens)
     {
         BlockLayout layout = item.State.Layout;
         int block = (int)(first / layout.BlockTokens);
-        int source = FindSource(run, item.Grain, block);
+        int source = FindSource(run, item, block);
         item.KvBytes += (long)tokens * layout.RowBytes * (layout.SharedRows ? 1 : 2);
         RunList<Piece> pieces = item.Pieces[head];
         ref BlockSource where = ref run.Sources[source];
-        if (where.IsLeased || where.IsWhole || where.Reason != MissReason.None)
+        if (where.IsLeased || where.IsWhole || where.OnDevice is not null || where.Reason != MissReason.None)
         {
             AddPiece(pieces, first, tokens, source, read: -1);
             return;
@@ -102,13 +97,21 @@ internal sealed class Planner(BlockEngine engine)
         piece.Read = read;
     }
 
-    private int FindSource(RecallRun run, SequenceGrain grain, int block)
+    private int FindSource(RecallRun run, ItemRun item, int block)
     {
+        SequenceGrain grain = item.Grain;
         int known = grain.Memory.Sources.Find(block);
         if (known >= 0) return known;
         int number = AddSource(run, grain, block);
         ref BlockSource source = ref run.Sources[number];
         SequenceBlock wanted = grain.State![block];
+        if (item.MayUseDevice && device.TryUse(grain.Namespace, wanted) is { } onDevice)
+        {
+            source.OnDevice = onDevice;
+            run.UsesDevice = true;
+            return number;
+        }
+
         MissReason reason = engine.TryLease(grain.Namespace, wanted.Id, out BlockLease lease);
         if (reason == MissReason.None) SetLease(ref source, wanted, lease);
         else if (reason != MissReason.Deadline) source.Reason = reason;

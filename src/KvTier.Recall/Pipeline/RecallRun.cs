@@ -8,6 +8,10 @@ internal sealed class RecallRun
 {
     private readonly List<ItemRun> items = [];
     private byte[]? borrowed;
+    private float[] deviceOutputs = [];
+    private float[] deviceLses = [];
+    private int deviceQueries;
+    private int deviceDim;
 
     /// <summary>What was asked.</summary>
     internal RecallRequest Request { get; private set; } = null!;
@@ -29,6 +33,18 @@ internal sealed class RecallRun
 
     /// <summary>Sequences whose turn it has.</summary>
     internal List<SequenceGrain> Grains { get; } = [];
+
+    /// <summary>Queries of a KV head: window times group.</summary>
+    internal int QueriesPerHead => Request.Window * Request.QueryHeads / KvHeads;
+
+    /// <summary>True when some rows are attended to on the device.</summary>
+    internal bool UsesDevice { get; set; }
+
+    /// <summary>o of the device's parts, <c>[items, Hkv, W · G, D]</c>.</summary>
+    internal Span<float> DeviceOutputs => deviceOutputs.AsSpan(0, deviceQueries * deviceDim);
+
+    /// <summary>lse of the device's parts, <c>[items, Hkv, W · G]</c>.</summary>
+    internal Span<float> DeviceLses => deviceLses.AsSpan(0, deviceQueries);
 
     /// <summary>The payload that is written.</summary>
     internal Memory<byte> Payload { get; set; }
@@ -53,18 +69,44 @@ internal sealed class RecallRun
         return borrowed.AsMemory(0, bytes);
     }
 
-    /// <summary>Ends: gives leases and memory back.</summary>
-    internal void End(BlockEngine engine, HotSet hot)
+    /// <summary>Makes room for the device's parts.</summary>
+    internal void BeginDevice(int queries, int dim)
+    {
+        deviceQueries = queries;
+        deviceDim = dim;
+        if (deviceOutputs.Length < queries * dim) deviceOutputs = new float[queries * dim];
+        if (deviceLses.Length < queries) deviceLses = new float[queries];
+    }
+
+    /// <summary>Copies the queries of a KV head, <c>[W · G, D]</c>: window outside, group inside.</summary>
+    internal void CopyQueries(ItemRun item, int head, Span<float> destination)
+    {
+        int length = destination.Length / Request.Window;
+        ReadOnlySpan<float> all = item.Item.Queries.Span;
+        for (int w = 0; w < Request.Window; w++)
+            all.Slice(((w * KvHeads) + head) * length, length).CopyTo(destination[(w * length)..]);
+    }
+
+    /// <summary>Gives back what was planned to be read from, to plan anew or at the end.</summary>
+    internal void ClearPlan(BlockEngine engine, HotSet hot, DeviceTier device)
     {
         hot.Release(Reads.Span);
         foreach (ref BlockSource source in Sources.Span)
         {
             if (source.IsLeased) engine.Release(source.Lease);
+            if (source.OnDevice is not null) device.EndUse(source.OnDevice);
         }
 
-        for (int i = 0; i < ItemCount; i++) items[i].End();
         Sources.Clear();
         Reads.Clear();
+        UsesDevice = false;
+    }
+
+    /// <summary>Ends: gives everything back.</summary>
+    internal void End(BlockEngine engine, HotSet hot, DeviceTier device)
+    {
+        ClearPlan(engine, hot, device);
+        for (int i = 0; i < ItemCount; i++) items[i].End();
         Payload = default;
         Request = null!;
         if (borrowed is null) return;

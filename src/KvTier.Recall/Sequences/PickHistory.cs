@@ -9,8 +9,12 @@ internal sealed class PickHistory
     /// <summary>Recalls without a pick after which a block is cold. A decode step of one layer is one recall.</summary>
     internal const int CoolAfter = 512;
 
+    /// <summary>Recalls after which all heat halves.</summary>
+    private const int HalveAfter = 256;
+
     private const long Cooled = -1;
     private long[] pickedAt = [];
+    private int[] heat = [];
 
     /// <summary>Recalls so far.</summary>
     internal long Recalls { get; private set; }
@@ -20,14 +24,27 @@ internal sealed class PickHistory
     internal void Begin(int blocks)
     {
         Recalls++;
+        if (Recalls % HalveAfter == 0)
+        {
+            foreach (ref int value in heat.AsSpan()) value /= 2;
+        }
+
         int known = pickedAt.Length;
         if (known >= blocks) return;
         Array.Resize(ref pickedAt, Math.Max(blocks, 2 * known));
+        Array.Resize(ref heat, pickedAt.Length);
         pickedAt.AsSpan(known).Fill(Recalls);
     }
 
     /// <summary>A block is picked.</summary>
-    internal void Pick(int block) => pickedAt[block] = Recalls;
+    internal void Pick(int block)
+    {
+        if (pickedAt[block] != Recalls || heat[block] == 0) heat[block]++;
+        pickedAt[block] = Recalls;
+    }
+
+    /// <summary>How often a block was picked, older picks counting less.</summary>
+    internal int HeatOf(int block) => heat[block];
 
     /// <summary>True when the next call of <see cref="TakeCold"/> may name blocks.</summary>
     internal bool IsDue => Recalls % CoolAfter == 0;

@@ -4,6 +4,7 @@ namespace KvTier.Recall;
 internal sealed class RecallMemory
 {
     private long hotBytes;
+    private long deviceBytes;
 
     /// <summary>Native bytes of what it brought into the hot set.</summary>
     internal long HotBytes => Interlocked.Read(ref hotBytes);
@@ -16,6 +17,12 @@ internal sealed class RecallMemory
 
     /// <summary>Where the run that has the turn finds a block's source.</summary>
     internal SourceMap Sources { get; } = new();
+
+    /// <summary>Bytes of what it brought to the device.</summary>
+    internal long DeviceBytes => Interlocked.Read(ref deviceBytes);
+
+    /// <summary>Changes the figure of device bytes; from any thread.</summary>
+    internal void AddDeviceBytes(long change) => Interlocked.Add(ref deviceBytes, change);
 
     /// <summary>Changes the figure of hot bytes; from any thread.</summary>
     internal void AddHotBytes(long change) => Interlocked.Add(ref hotBytes, change);

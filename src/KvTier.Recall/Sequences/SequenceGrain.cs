@@ -33,8 +33,8 @@ internal sealed class SequenceGrain(long number, ushort ns, string name, int mai
     /// <summary>What is shown of it, from any thread; null while it is not open.</summary>
     internal SequenceInfo? Info => info;
 
-    /// <summary>What is shown of it, with what it holds in the hot set now.</summary>
-    internal SequenceInfo? Fresh => info is { } shown ? shown with { HotBytes = Memory.HotBytes } : null;
+    /// <summary>What is shown of it, with what it holds in the hot set and on the device now.</summary>
+    internal SequenceInfo? Fresh => info is { } shown ? shown with { HotBytes = Memory.HotBytes, DeviceBytes = Memory.DeviceBytes } : null;
 
     /// <summary>Opens or closes it.</summary>
     internal void Set(SequenceState? state)
@@ -53,7 +53,6 @@ internal sealed class SequenceGrain(long number, ushort ns, string name, int mai
         Digests = state.Specs,
         Rotation = state.Rotation,
         DigestBytes = state.DigestBytes,
-        HotBytes = Memory.HotBytes,
         QuarantinedChunks = state.Digests.Sum(index => index.QuarantinedChunks),
     };
 }

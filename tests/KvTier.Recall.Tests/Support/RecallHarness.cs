@@ -34,6 +34,8 @@ internal sealed class RecallHarness : IAsyncDisposable
 
     internal BlockLayout Layout { get; }
 
+    internal IRecallDevice? Device { get; private init; }
+
     internal BlockEngine Engine { get; private set; } = null!;
 
     internal RecallService Recall { get; private set; } = null!;
@@ -46,11 +48,14 @@ internal sealed class RecallHarness : IAsyncDisposable
 
     internal static async Task<RecallHarness> StartAsync(
         ModelProfile? profile = null, RecallOptions? options = null, EngineOptions? engine = null, long hostBytes = 32 << 20,
-        bool durable = true, TimeProvider? time = null)
+        bool durable = true, TimeProvider? time = null, IRecallDevice? device = null)
     {
         var harness = new RecallHarness(
             profile ?? Shapes.Gqa(), options ?? new RecallOptions { HotSetBytes = 1 << 20, Workers = 2 },
-            engine ?? new EngineOptions { MissLedgerEntries = 4096 }, hostBytes, durable, time ?? TimeProvider.System);
+            engine ?? new EngineOptions { MissLedgerEntries = 4096 }, hostBytes, durable, time ?? TimeProvider.System)
+        {
+            Device = device,
+        };
         await harness.BeginAsync();
         return harness;
     }
@@ -154,7 +159,7 @@ internal sealed class RecallHarness : IAsyncDisposable
         }
 
         Engine = new BlockEngine(engineOptions, arena, log, TimeProvider.System);
-        Recall = new RecallService(options, Engine, time);
+        Recall = new RecallService(options, Engine, time, Device);
         Engine.Recover([Descriptor, RecallService.ManifestNamespace]);
         Namespace = Engine.OpenNamespace(Descriptor).Value;
         Engine.Start();
