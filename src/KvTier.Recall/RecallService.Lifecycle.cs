@@ -43,7 +43,7 @@ public sealed partial class RecallService
             if (specs.Take(i).Contains(specs[i])) return KvError.InvalidArgument($"digests[{i}]", specs[i].Kind, "each digest once");
         }
 
-        if (rotation is { } given && Rope.Validate(given, profile.HeadDim) is { } wrongRotation) return wrongRotation;
+        if (rotation is { } given && KeyRotation.Validate(given, profile.HeadDim) is { } wrongRotation) return wrongRotation;
         return profile.Rope.PreRotation == rotation.HasValue
             ? null
             : KvError.InvalidArgument(

@@ -14,7 +14,7 @@ internal sealed class SequenceState : IDisposable
         Layout = layout;
         Specs = specs;
         Rotation = rotation;
-        Rope = rotation is { } given ? new Rope(given, layout.HeadDim) : null;
+        Rope = rotation is { } given ? new KeyRotation(given, layout.HeadDim) : null;
         Checks = new GranuleChecks(layout, specs.Min(spec => spec.ChunkTokens));
         this.digests = digests;
     }
@@ -29,7 +29,7 @@ internal sealed class SequenceState : IDisposable
     internal RopeRotation? Rotation { get; }
 
     /// <summary>Rotates stored keys; null when they are stored rotated.</summary>
-    internal Rope? Rope { get; }
+    internal KeyRotation? Rope { get; }
 
     /// <summary>Checks of parts of its blocks.</summary>
     internal GranuleChecks Checks { get; }

@@ -1,7 +1,7 @@
 namespace KvTier.Recall;
 
 /// <summary>Rotates keys that are stored before rotation (RoFormer, linear position scaling).</summary>
-internal sealed class Rope
+internal sealed class KeyRotation
 {
     private readonly double[] turns;
     private readonly long firstPosition;
@@ -10,7 +10,7 @@ internal sealed class Rope
     /// <summary>Makes the rotation of a sequence.</summary>
     /// <param name="rotation">Its parameters, checked.</param>
     /// <param name="headDim">Elements of a row (D).</param>
-    internal Rope(RopeRotation rotation, int headDim)
+    internal KeyRotation(RopeRotation rotation, int headDim)
     {
         int dim = rotation.RotaryDim == 0 ? headDim : rotation.RotaryDim;
         turns = new double[dim / 2];
