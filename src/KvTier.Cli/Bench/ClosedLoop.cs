@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace KvTier.Cli;
 
-/// <summary>Workers that each do one operation after the other for a time.</summary>
+/// <summary>Workers that each do one operation after the other for a time, and one at least.</summary>
 internal static class ClosedLoop
 {
     /// <summary>Runs asynchronous workers.</summary>
@@ -16,7 +16,7 @@ internal static class ClosedLoop
         long[] counts = await Task.WhenAll(Enumerable.Range(0, workers).Select(worker => Task.Run(async () =>
         {
             long count = 0;
-            for (; Stopwatch.GetElapsedTime(start) < time; count++) await operation(worker, count);
+            for (; count == 0 || Stopwatch.GetElapsedTime(start) < time; count++) await operation(worker, count);
             return count;
         })));
         return counts.Sum() / Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -30,7 +30,7 @@ internal static class ClosedLoop
             () =>
             {
                 long count = 0;
-                for (; Stopwatch.GetElapsedTime(start) < time; count++) operation(worker, count);
+                for (; count == 0 || Stopwatch.GetElapsedTime(start) < time; count++) operation(worker, count);
                 return count;
             },
             CancellationToken.None,
