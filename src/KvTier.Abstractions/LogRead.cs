@@ -22,7 +22,7 @@ public readonly record struct LogRead
     public ILogRangeSink? Sink { get; init; }
 
     /// <summary>
-    /// Ranges within the payload, which go to <see cref="Sink"/>. Ascending ones that are close are read with one call of the device.
+    /// Ranges within the payload, which go to <see cref="Sink"/>, in any order. Those that are close are read with one call of the device.
     /// </summary>
     public ReadOnlyMemory<BlockRange> Ranges { get; init; }
 
@@ -45,7 +45,7 @@ public readonly record struct LogReadResult(LogReadStatus Status, long DeviceByt
 public interface ILogRangeSink
 {
     /// <summary>
-    /// Takes a piece of what was asked for; called on a thread of the log, one piece after another, none after the read has completed.
+    /// Takes a piece of one range; called on a thread of the log, one piece after another in any order, none after the read has completed.
     /// It must not wait.
     /// </summary>
     /// <param name="offset">Place of the piece's first byte among the bytes of all ranges, packed one after the other.</param>

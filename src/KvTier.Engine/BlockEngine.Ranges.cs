@@ -82,6 +82,7 @@ public sealed partial class BlockEngine
     {
         Span<RangeLookup> found = stackalloc RangeLookup[RangeStep];
         Span<RangeReadResult> own = results.Span[start..];
+        RangeRead? last = null;
         bool isAdded = false;
         int leases = 0;
         lock (state.Gate)
@@ -95,7 +96,8 @@ public sealed partial class BlockEngine
 
                 // Before the read can report what became of it.
                 own[i] = found[i].ToResult(end);
-                ranges!.Add(batch ??= new RangeBatch(results), start + i, blocks[i], found[i].Entry);
+                if (!RangeReader.TryExtend(last, start + i, blocks[i]))
+                    last = ranges!.Add(batch ??= new RangeBatch(results), start + i, blocks[i], found[i].Entry);
                 isAdded = true;
             }
         }

@@ -101,6 +101,30 @@ public sealed class RangeTests
         Assert.Equal(10, log.Reads);
     }
 
+    [Fact]
+    public async Task ReadRangesAsync_ItemsOfOneBlock_AreReadTogetherAndReportedEach()
+    {
+        var log = new FakeLog();
+        await using EngineHarness harness = await WithOnSsdAsync(log, 2);
+        int[] numbers = [.. Enumerable.Repeat(0, 20), 1, 0];
+        (RangeReadResult[] results, byte[][] bytes) = await ReadManyAsync(harness, numbers);
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            Assert.True(results[i].IsOk);
+            Assert.Equal(CrcOf(numbers[i]), results[i].PayloadCrc);
+            Assert.Equal(Expected(numbers[i]), bytes[i]);
+        }
+
+        // Three for the run of twenty, and one each for what follows.
+        Assert.Equal(5, log.Reads);
+        Assert.Equal([0, 8, 16, 20, 21], Enumerable.Range(0, 22).Where(i => results[i].DeviceBytes > 0));
+        Assert.Equal((22, 22L * total), (harness.Engine.Stats.RangeReadsSsd, results.Sum(result => result.DeviceBytes)));
+        log.OnRead = () => LogReadStatus.IoError;
+        (results, _) = await ReadManyAsync(harness, numbers);
+        Assert.All(results, result => Assert.Equal(MissReason.Deadline, result.Reason));
+        Assert.Equal(22, harness.Engine.Stats.Misses[(int)MissReason.Deadline]);
+    }
+
     [Theory]
     [InlineData(LogReadStatus.Corrupt, MissReason.Corrupt)]
     [InlineData(LogReadStatus.Gone, MissReason.Evicted)]

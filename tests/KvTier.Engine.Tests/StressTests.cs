@@ -74,7 +74,7 @@ public sealed class StressTests
         BlockRange[] ranges = [new(0, 16), new(random.Next(512), 500)];
         var bytes = new byte[RangeBlocks * 516];
         BlockRanges[] blocks = [.. Enumerable.Range(0, RangeBlocks).Select(i => new BlockRanges(
-            harness.Namespace, EngineHarness.IdOf((first + i) % 150), ranges, bytes.AsMemory(i * 516, 516)))];
+            harness.Namespace, EngineHarness.IdOf((first + (i / 2)) % 150), ranges, bytes.AsMemory(i * 516, 516)))];
         var results = new RangeReadResult[RangeBlocks];
         await harness.Engine.ReadRangesAsync(blocks, results, EngineHarness.Guard);
         var expected = new byte[Length];

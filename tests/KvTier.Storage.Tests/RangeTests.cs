@@ -53,15 +53,18 @@ public sealed class RangeTests : IDisposable
         BlockRange[] close = [new(Far, 10), new(Far + RangeReader.GapBytes, 100), new(Far + RangeReader.GapBytes + 50, 1000)];
         Assert.Equal(new LogReadResult(LogReadStatus.Ok, RangeReader.GapBytes + 1536), (await ReadAsync(fixture, stored, close)).Result);
         Assert.Equal(2, calls);
+        BlockRange[] shuffled = [close[2], close[0], close[1]];
+        Assert.Equal(new LogReadResult(LogReadStatus.Ok, RangeReader.GapBytes + 1536), (await ReadAsync(fixture, stored, shuffled)).Result);
+        Assert.Equal(3, calls);
         BlockRange[] apart = [new(Far, 512), new(Far + 512 + RangeReader.GapBytes + 512, 512)];
         Assert.Equal(new LogReadResult(LogReadStatus.Ok, 1024), (await ReadAsync(fixture, stored, apart)).Result);
-        Assert.Equal(4, calls);
+        Assert.Equal(5, calls);
 
         // Close to the header, so that it is read and checked too.
         Assert.Equal(new LogReadResult(LogReadStatus.Ok, 1024), (await ReadAsync(fixture, stored, [new(100, 300)])).Result);
-        Assert.Equal(5, calls);
+        Assert.Equal(6, calls);
         Assert.Equal(new LogReadResult(LogReadStatus.Ok, 0), (await ReadAsync(fixture, stored, [new(100, 0)])).Result);
-        Assert.Equal(5, calls);
+        Assert.Equal(6, calls);
     }
 
     [Fact]

@@ -12,7 +12,7 @@ internal sealed class RangeBatch(Memory<RangeReadResult> results)
     private readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int writers;
 
-    /// <summary>Reads that have not ended, and one while reads are added. Guarded by the engine's lock.</summary>
+    /// <summary>Items whose reads have not ended, and one while reads are added. Guarded by the engine's lock.</summary>
     internal int Left { get; set; } = 1;
 
     /// <summary>True when the caller has given up.</summary>
@@ -51,9 +51,10 @@ internal sealed class RangeBatch(Memory<RangeReadResult> results)
         Exit();
     }
 
-    /// <summary>A read has ended, or the adding of reads. Needs the engine's lock.</summary>
-    internal void End()
+    /// <summary>Reads have ended, or the adding of reads. Needs the engine's lock.</summary>
+    internal void End(int items = 1)
     {
-        if (--Left == 0) done.TrySetResult();
+        Left -= items;
+        if (Left == 0) done.TrySetResult();
     }
 }

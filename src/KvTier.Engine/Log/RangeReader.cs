@@ -30,21 +30,34 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
     /// <summary>Queues a read. <see cref="Launch"/> has to follow, without the lock.</summary>
     /// <param name="batch">The call that waits for it.</param>
     /// <param name="index">Place of the result, which says <see cref="MissReason.Deadline"/> as long as there is none.</param>
-    /// <param name="wanted">What is read.</param>
+    /// <param name="item">What is read.</param>
     /// <param name="number">The block's entry.</param>
-    internal void Add(RangeBatch batch, int index, in BlockRanges wanted, uint number)
+    /// <returns>The read, which <see cref="TryExtend"/> takes until the lock is let go; null when too many wait.</returns>
+    internal RangeRead? Add(RangeBatch batch, int index, in BlockRanges item, uint number)
     {
         if (closed || queue.Count >= QueueMax)
         {
             state.Ledger.Count(MissReason.Deadline);
-            return;
+            return null;
         }
 
         if (!spare.TryPop(out RangeRead? read)) read = new RangeRead(OnCompleted);
-        read.Begin(batch, index, wanted);
+        read.Begin(batch, index);
+        read.Add(item);
         read.Aim(state.Index[number]);
         batch.Left++;
         queue.Enqueue(read);
+        return read;
+    }
+
+    /// <summary>Lets a read that was just queued read the next item of the call too, when that is of the same block.</summary>
+    internal static bool TryExtend(RangeRead? read, int index, in BlockRanges item)
+    {
+        if (read is null || read.Count == RangeRead.ItemsMax || read.Index + read.Count != index) return false;
+        if (read.Id != item.Id || read.Namespace != item.Namespace) return false;
+        read.Add(item);
+        read.Batch.Left++;
+        return true;
     }
 
     /// <summary>Starts what may be read now. Needs no lock.</summary>
@@ -86,8 +99,7 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
             closed = true;
             while (queue.TryDequeue(out RangeRead? read))
             {
-                state.Ledger.Count(MissReason.ShuttingDown);
-                read.Batch.Report(read.Index, new RangeReadResult(MissReason.ShuttingDown, TierSet.None, read.DeviceBytes));
+                ReportMiss(read, MissReason.ShuttingDown);
                 Leave(read);
             }
 
@@ -179,8 +191,8 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
         switch (status)
         {
             case LogReadStatus.Ok:
-                state.Counters.RangeReadsSsd++;
-                read.Batch.Report(read.Index, new RangeReadResult(MissReason.None, TierSet.Ssd, read.DeviceBytes, read.PayloadCrc));
+                state.Counters.RangeReadsSsd += read.Count;
+                read.Report(new RangeReadResult(MissReason.None, TierSet.Ssd, read.DeviceBytes, read.PayloadCrc));
                 return true;
             case LogReadStatus.IoError:
                 state.Counters.LogFaults++;
@@ -196,7 +208,7 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
     // The record went with its segment, or is not what it should be. A block that has another record by now is left alone.
     private void PutAway(RangeRead read, LogReadStatus status)
     {
-        uint number = state.Closed ? 0 : state.Index.Find(read.Wanted.Namespace, read.Wanted.Id);
+        uint number = state.Closed ? 0 : state.Index.Find(read.Namespace, read.Id);
         if (number == 0 || state.Index[number].Address != read.Address) return;
         bool isCorrupt = status == LogReadStatus.Corrupt;
         if (isCorrupt) state.Counters.CorruptBlocks++;
@@ -206,9 +218,8 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
     // The block may be elsewhere now, or have other content.
     private bool Retry(RangeRead read, ref RangeLookup again)
     {
-        ref readonly BlockRanges wanted = ref read.Wanted;
-        long rangesEnd = RangeBounds.Of(wanted.Ranges.Span).End;
-        again = RangeLookup.Find(state, wanted.Namespace, wanted.Id, rangesEnd);
+        long rangesEnd = RangeBounds.Of(read.Ranges).End;
+        again = RangeLookup.Find(state, read.Namespace, read.Id, rangesEnd);
         if (again.Place == RangePlace.Log && !closed)
         {
             read.Aim(state.Index[again.Entry]);
@@ -219,14 +230,14 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
 
         if (again.Place == RangePlace.Host) return false;
         if (again.Place == RangePlace.Log) state.Ledger.Count(MissReason.Deadline);
-        read.Batch.Report(read.Index, again.ToResult(rangesEnd) with { DeviceBytes = read.DeviceBytes });
+        read.Report(again.ToResult(rangesEnd) with { DeviceBytes = read.DeviceBytes });
         return true;
     }
 
     private void CopyFromHost(RangeRead read, in BlockLease lease)
     {
         if (lease.Length > 0) read.CopyFrom(state.Arena.Slice(lease.Offset, lease.Length).Span);
-        read.Batch.Report(read.Index, new RangeReadResult(MissReason.None, lease.Source, read.DeviceBytes, lease.PayloadCrc));
+        read.Report(new RangeReadResult(MissReason.None, lease.Source, read.DeviceBytes, lease.PayloadCrc));
         lock (state.Gate)
         {
             state.EndLease(lease);
@@ -237,8 +248,8 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
     private void ReportMiss(RangeRead read, MissReason reason)
     {
         if (read.Batch.IsClosed) return;
-        state.Ledger.Count(reason);
-        read.Batch.Report(read.Index, new RangeReadResult(reason, TierSet.None, read.DeviceBytes));
+        for (int i = 0; i < read.Count; i++) state.Ledger.Count(reason);
+        read.Report(new RangeReadResult(reason, TierSet.None, read.DeviceBytes));
     }
 
     private void Finish(RangeRead read)
@@ -249,7 +260,7 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
 
     private void Leave(RangeRead read)
     {
-        read.Batch.End();
+        read.Batch.End(read.Count);
         GiveBack(read);
     }
 

@@ -5,8 +5,8 @@ using KvTier.Storage.Format;
 namespace KvTier.Storage.Log;
 
 /// <summary>
-/// Reads ranges of one record at a time into its own memory and hands them on from there: whole sectors, as O_DIRECT asks for, and
-/// neighbours with one call. A header that lies in what is read anyway is checked.
+/// Reads ranges of one record at a time into its own memory and hands them on from there: whole sectors, as O_DIRECT asks for, in the order
+/// of their addresses, and neighbours with one call. A header that lies in what is read anyway is checked.
 /// </summary>
 internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geometry) : IDisposable
 {
@@ -23,6 +23,7 @@ internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geom
     private readonly Part[] parts = new Part[PartsMax];
     private byte* scratch;
     private int count;
+    private bool isSorted;
     private long start;
     private long end;
     private Fragment first;
@@ -35,6 +36,7 @@ internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geom
         if (scratch is null) scratch = (byte*)NativeMemory.AlignedAlloc(ScratchBytes, 4096);
         first = geometry.First(operation.Address, headerBytes, operation.Length);
         count = 0;
+        isSorted = true;
         int packed = 0;
         foreach (BlockRange range in operation.Ranges)
         {
@@ -43,7 +45,7 @@ internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geom
             packed += range.Length;
         }
 
-        return Flush(operation);
+        return ReadParts(operation);
     }
 
     public void Dispose() => NativeMemory.AlignedFree(scratch);
@@ -58,26 +60,43 @@ internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geom
 
             // Whole sectors of it have to fit the scratch memory.
             length = (int)Math.Min(length, ScratchBytes - (address % LogGeometry.Align));
-            var part = new Part(fragment, index, address, packed + (offset - range.Offset), length);
-            if (!TryJoin(part))
+            if (count == PartsMax)
             {
-                LogReadStatus status = Flush(operation);
+                LogReadStatus status = ReadParts(operation);
                 if (status != LogReadStatus.Ok) return status;
-                Begin(part);
             }
 
-            parts[count++] = part;
+            if (count > 0 && address < parts[count - 1].Address) isSorted = false;
+            parts[count++] = new Part(fragment, index, address, packed + (offset - range.Offset), length);
             offset += length;
         }
 
         return LogReadStatus.Ok;
     }
 
-    /// <summary>Makes a part a piece of what is read next, if it is close to the rest, behind its beginning and in the same file.</summary>
+    private LogReadStatus ReadParts(ReadOperation operation)
+    {
+        if (!isSorted) parts.AsSpan(0, count).Sort(static (left, right) => left.Address.CompareTo(right.Address));
+        for (int from = 0; from < count;)
+        {
+            Begin(parts[from]);
+            int to = from + 1;
+            while (to < count && TryJoin(parts[to])) to++;
+            LogReadStatus status = ReadRun(operation, parts.AsSpan(from, to - from));
+            if (status != LogReadStatus.Ok) return status;
+            from = to;
+        }
+
+        count = 0;
+        isSorted = true;
+        return LogReadStatus.Ok;
+    }
+
+    /// <summary>Makes a part a piece of what is read next, if it is close to the rest and in the same file.</summary>
     private bool TryJoin(in Part part)
     {
-        if (count is 0 or PartsMax || part.SectorStart < start || part.SectorStart > end + GapBytes) return false;
-        if (geometry.SegmentOf(part.Address) != geometry.SegmentOf(start) || part.SectorEnd - start > ScratchBytes) return false;
+        if (part.SectorStart > end + GapBytes || part.SectorEnd - start > ScratchBytes) return false;
+        if (geometry.SegmentOf(part.Address) != geometry.SegmentOf(start)) return false;
         end = Math.Max(end, part.SectorEnd);
         return true;
     }
@@ -89,9 +108,8 @@ internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geom
         end = part.SectorEnd;
     }
 
-    private LogReadStatus Flush(ReadOperation operation)
+    private LogReadStatus ReadRun(ReadOperation operation, ReadOnlySpan<Part> run)
     {
-        if (count == 0) return LogReadStatus.Ok;
         Segment? segment = segments.Acquire(geometry.SegmentOf(start));
         if (segment is null) return LogReadStatus.Gone;
         var vector = new IoVector((nint)scratch, (nint)(end - start));
@@ -99,22 +117,20 @@ internal sealed unsafe class RangeReader(SegmentTable segments, LogGeometry geom
         segments.Release(segment);
         operation.DeviceBytes += read;
         if (error != 0) return LogReadStatus.IoError;
-        if (read != end - start || !CheckHeaders(operation)) return LogReadStatus.Corrupt;
-        for (int i = 0; i < count; i++)
+        if (read != end - start || !CheckHeaders(operation, run)) return LogReadStatus.Corrupt;
+        foreach (ref readonly Part part in run)
         {
-            operation.Sink!.OnBytes(parts[i].Packed, new ReadOnlySpan<byte>(scratch + (parts[i].Address - start), parts[i].Length));
+            operation.Sink!.OnBytes(part.Packed, new ReadOnlySpan<byte>(scratch + (part.Address - start), part.Length));
         }
 
-        count = 0;
         return LogReadStatus.Ok;
     }
 
-    private bool CheckHeaders(ReadOperation operation)
+    private bool CheckHeaders(ReadOperation operation, ReadOnlySpan<Part> run)
     {
         long seen = -1;
-        for (int i = 0; i < count; i++)
+        foreach (ref readonly Part part in run)
         {
-            ref Part part = ref parts[i];
             long address = part.Fragment.Address;
             if (address == seen || address < start || part.Fragment.PayloadAddress > end) continue;
             seen = address;
