@@ -86,6 +86,7 @@ public sealed partial class RecallService
             }
             finally
             {
+                RetireIfNotOpen(grain);
                 grain.Turns.Leave();
             }
         }
@@ -110,7 +111,6 @@ public sealed partial class RecallService
         KvError? error = await store.SaveAsync(ManifestOf(grain, state), before: null, deadline);
         if (error is null) return Show(grain, state);
         state.Dispose();
-        Retire(grain);
         return error;
     }
 
