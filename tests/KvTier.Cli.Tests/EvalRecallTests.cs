@@ -123,7 +123,7 @@ public class EvalRecallTests : IDisposable
         string[] presets = ["moments", "shadowkv", "quest", "lserve", "leoam", "arkvale", "triforce", "actqkv"];
         string[] only = ["--presets", string.Join(',', presets)];
         CliRun run = await CliRun.Async(
-            ["eval", "recall", "--synthetic", .. shape, "--compare", "--budgets", "128,256", "--svg", folder["p.svg"], "--json", .. only]);
+            ["eval", "recall", "--synthetic", .. shape, "--compare", "--budgets", "192,256", "--svg", folder["p.svg"], "--json", .. only]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         JsonElement[] rows = [.. run.Json().GetProperty("rows").EnumerateArray()];
         string[] names = [.. presets, "oracle", "oracle-chunks", "streaming"];

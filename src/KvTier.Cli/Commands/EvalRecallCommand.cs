@@ -1,4 +1,5 @@
 using System.CommandLine;
+using KvTier.Client;
 
 namespace KvTier.Cli;
 
@@ -64,11 +65,12 @@ internal static class EvalRecallCommand
         RecallTensors tensors, Selector selector, RecallTier tier, TempFolder work, CancellationToken cancel)
     {
         await using RecallSilo silo = await RecallSilo.StartAsync(tensors, tier, work, cancel);
-        IRecallSource source = await silo.OpenAsync(selector, cancel);
+        KvSequence sequence = await silo.OpenAsync(selector, cancel);
+        var source = new ServiceRecall(tensors, selector, sequence);
         int budget = (int)selector.Budget.Value;
         ExactAttention exact = ExactAttention.Compute(tensors, budget, cancel).OrFail();
         RecallFigures figures = await RecallRunner.RunAsync(exact, source, budget, selector.Estimate, cancel);
-        figures = figures with { QuarantinedChunks = await silo.QuarantinedChunksAsync(selector, cancel) };
+        figures = figures with { QuarantinedChunks = sequence.Latest.QuarantinedChunks };
         return new RecallRow(selector.Name, selector.Digest.ChunkTokens, budget, figures);
     }
 

@@ -33,7 +33,7 @@ internal sealed class RecallComparison
             foreach (int budget in budgets)
             {
                 Selector selector = preset with { Budget = RecallBudget.OfTokens(budget) };
-                IRecallSource source = await silo.OpenAsync(selector, cancel);
+                var source = new ServiceRecall(exact.Tensors, selector, await silo.OpenAsync(selector, cancel));
                 RecallFigures figures = await RecallRunner.RunAsync(exact, source, budget, selector.Estimate, cancel);
                 rows.Add(new RecallRow(preset.Name, preset.Digest.ChunkTokens, budget, figures));
             }

@@ -1,113 +1,129 @@
 using KvTier.Client;
-using KvTier.Recall;
 using KvTier.Silo;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Cli;
 
-/// <summary>An embedded silo that holds the keys and values of an evaluation as blocks, and recalls from them.</summary>
+/// <summary>An embedded silo that holds the keys and values of an evaluation as blocks, and recalls from them over the local path.</summary>
 internal sealed class RecallSilo : IAsyncDisposable
 {
     private const long SmallestHost = 64L << 20;
-    private static readonly TimeSpan deadline = TimeSpan.FromMinutes(10);
-    private readonly RecallTensors tensors;
+    private const int AppendBlocksMax = 1024;
+    private static readonly TimeSpan deadline = TimeSpan.FromMinutes(5);
     private readonly TensorBlocks blocks;
     private readonly ILoggerFactory logs;
     private readonly SiloRunner silo;
-    private readonly RecallService sequences;
-    private readonly ushort ns;
+    private readonly KvTierClient client;
+    private readonly KvNamespace ns;
     private readonly BlockId[] ids;
-    private readonly RecallTier tier;
-    private readonly List<DigestSpec> open = [];
+    private readonly Dictionary<DigestSpec, KvSequence> open = [];
+    private readonly bool demotes;
 
     private RecallSilo(
-        RecallTensors tensors, TensorBlocks blocks, ILoggerFactory logs, SiloRunner silo, RecallService sequences, ushort ns,
-        BlockId[] ids, RecallTier tier)
+        TensorBlocks blocks, ILoggerFactory logs, SiloRunner silo, KvTierClient client, KvNamespace ns, BlockId[] ids, bool demotes)
     {
-        this.tier = tier;
-        this.tensors = tensors;
         this.blocks = blocks;
         this.logs = logs;
         this.silo = silo;
-        this.sequences = sequences;
+        this.client = client;
         this.ns = ns;
         this.ids = ids;
+        this.demotes = demotes;
     }
 
-    /// <summary>Starts a silo and stores the tensors.</summary>
+    /// <summary>Where recalls are sent to.</summary>
+    public KvNamespace Namespace => ns;
+
+    /// <summary>Starts a silo for tensors and stores them.</summary>
     /// <param name="tensors">Keys and values of one layer.</param>
     /// <param name="tier">Where they are to lie when the first recall comes.</param>
     /// <param name="folder">Has the socket and the log.</param>
     /// <param name="cancel">Ends it early.</param>
-    public static async Task<RecallSilo> StartAsync(RecallTensors tensors, RecallTier tier, TempFolder folder, CancellationToken cancel)
+    public static Task<RecallSilo> StartAsync(RecallTensors tensors, RecallTier tier, TempFolder folder, CancellationToken cancel)
     {
         var content = new TensorBlocks("eval", [tensors]);
+        SiloOptions options = SiloOptions.Default with
+        {
+            HostBytes = tier == RecallTier.Ssd ? SmallestHost : Math.Max(SmallestHost, (content.Bytes * 5 / 4) + (16 << 20)),
+            DataDirectory = tier == RecallTier.Ssd ? folder.File("data") : null,
+            SsdBytes = Math.Max(1L << 30, content.Bytes * 2),
+            Recall = new RecallSettings { HotSetBytes = tier == RecallTier.Ssd ? 1 << 20 : 0 },
+        };
+        return StartAsync(content, options, tier == RecallTier.Ssd, folder, cancel);
+    }
+
+    /// <summary>Starts a silo with given options and stores blocks.</summary>
+    /// <param name="content">The blocks.</param>
+    /// <param name="options">Sizes of the tiers; the rest is set here.</param>
+    /// <param name="demotes">True to have every block leave host memory for the log once its digests are built.</param>
+    /// <param name="folder">Has the socket.</param>
+    /// <param name="cancel">Ends it early.</param>
+    public static async Task<RecallSilo> StartAsync(
+        TensorBlocks content, SiloOptions options, bool demotes, TempFolder folder, CancellationToken cancel)
+    {
+        options = options with { Name = "eval", Tcp = false, UnixSocket = folder.File("s"), Http = new HttpOptions { Enabled = false } };
         ILoggerFactory errors = SiloRunner.Logs(LogLevel.Error);
-        SiloRunner runner = await SiloRunner.StartAsync(OptionsOf(content, tier, folder), errors, cancel);
-        var descriptor = new NamespaceDescriptor("eval", content.Profile);
-        ushort handle = runner.Engine.OpenNamespace(descriptor).OrFail();
-        var options = new RecallOptions { HotSetBytes = tier == RecallTier.Ssd ? 1 << 20 : 0 };
-        var service = new RecallService(options, runner.Engine, TimeProvider.System);
-        await using KvTierClient client = await runner.ConnectAsync(TransportMode.Auto, cancel);
-        KvNamespace space = (await client.OpenNamespaceAsync(descriptor, cancel)).OrFail();
-        BlockId[] stored = await content.StoreAsync(space, tier == RecallTier.Ssd ? AckLevel.Ssd : AckLevel.Memory, cancel);
-        return new RecallSilo(tensors, content, errors, runner, service, handle, stored, tier);
+        SiloRunner runner = await SiloRunner.StartAsync(options, errors, cancel);
+        try
+        {
+            KvTierClient connected = await runner.ConnectAsync(TransportMode.Local, cancel);
+            var descriptor = new NamespaceDescriptor("eval", content.Profile);
+            KvNamespace space = (await connected.OpenNamespaceAsync(descriptor, cancel)).OrFail();
+            BlockId[] stored = await content.StoreAsync(space, demotes ? AckLevel.Ssd : AckLevel.Memory, cancel);
+            return new RecallSilo(content, errors, runner, connected, space, stored, demotes);
+        }
+        catch
+        {
+            await runner.DisposeAsync();
+            errors.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Opens a sequence with the digests of a selector, unless one is open.</summary>
-    /// <returns>Recalls from it.</returns>
-    public async Task<IRecallSource> OpenAsync(Selector selector, CancellationToken cancel)
+    public async Task<KvSequence> OpenAsync(Selector selector, CancellationToken cancel)
     {
         selector.Validate(blocks.Profile).OrFail();
-        string name = NameOf(selector.Digest);
-        if (!open.Contains(selector.Digest))
+        if (open.TryGetValue(selector.Digest, out KvSequence? found)) return found;
+        var options = new SequenceOptions { Digests = [selector.Digest] };
+        string name = $"{selector.Digest.Kind}-{open.Count}-{Guid.NewGuid():n}";
+        KvSequence sequence = (await ns.OpenSequenceAsync(name, options, deadline, cancel)).OrFail();
+        open[selector.Digest] = sequence;
+        for (int at = 0; at < ids.Length; at += AppendBlocksMax)
         {
-            var request = new SequenceOpen { Namespace = ns, Name = name, Digests = [selector.Digest] };
-            (await sequences.OpenAsync(request, deadline)).OrFail();
-            open.Add(selector.Digest);
-            (await sequences.AppendAsync(ns, name, ids, blocks.Tokens, replaceLast: false, deadline)).OrFail();
-            // Digests were built from the blocks, which brought them to host memory.
-            if (tier == RecallTier.Ssd) DemoteAll();
+            int count = Math.Min(AppendBlocksMax, ids.Length - at);
+            long tokens = Math.Min((long)count * TensorBlocks.BlockTokens, blocks.Tokens - ((long)at * TensorBlocks.BlockTokens));
+            (await sequence.AppendAsync(ids.AsMemory(at, count), tokens, timeout: deadline, cancellationToken: cancel)).OrFail();
         }
 
-        return new ServiceRecall(tensors, selector, request => sequences.RecallAsync(request with { Namespace = ns }, deadline), name);
+        // Digests were built from the blocks, which brought them to host memory.
+        if (demotes) DemoteAll();
+        return sequence;
     }
 
     /// <summary>Closes the sequence with some digests, which frees them.</summary>
     public async Task CloseAsync(DigestSpec digest, CancellationToken cancel)
     {
-        if (open.Remove(digest)) (await sequences.CloseAsync(ns, NameOf(digest), deadline)).OrFail();
+        if (open.Remove(digest, out KvSequence? sequence)) (await sequence.CloseAsync(deadline, cancel)).OrFail();
     }
 
-    /// <summary>Chunks with a key that is no finite number.</summary>
-    public Task<long> QuarantinedChunksAsync(Selector selector, CancellationToken cancel) =>
-        Task.FromResult(sequences.Describe(ns, NameOf(selector.Digest)).OrFail().QuarantinedChunks);
+    /// <summary>The tiers of a block now.</summary>
+    public TierSet TiersOf(int block) => silo.Engine.Describe(Handle, ids[block]).Tiers;
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await sequences.DisposeAsync();
+        await client.DisposeAsync();
         await silo.DisposeAsync();
         logs.Dispose();
     }
 
+    private ushort Handle => silo.Engine.OpenNamespace(ns.Descriptor).OrFail();
+
     private void DemoteAll()
     {
-        foreach (BlockId id in ids) silo.Engine.Demote(ns, id);
-        int left = ids.Count(id => silo.Engine.Describe(ns, id).Tiers != TierSet.Ssd);
-        if (left > 0) throw new CliException(ExitCodes.Fault, $"eval: {left} blocks did not leave host memory");
+        foreach (BlockId id in ids) silo.Engine.Demote(Handle, id);
+        int left = Enumerable.Range(0, ids.Length).Count(block => TiersOf(block) != TierSet.Ssd);
+        if (left > 0) throw new CliException(ExitCodes.Fault, $"eval: {left} of {ids.Length} blocks did not leave host memory");
     }
-
-    private static SiloOptions OptionsOf(TensorBlocks blocks, RecallTier tier, TempFolder folder) => SiloOptions.Default with
-    {
-        Name = "eval",
-        Tcp = false,
-        UnixSocket = folder.File("s"),
-        Http = new HttpOptions { Enabled = false },
-        HostBytes = tier == RecallTier.Ssd ? SmallestHost : Math.Max(SmallestHost, (blocks.Bytes * 5 / 4) + (16 << 20)),
-        DataDirectory = tier == RecallTier.Ssd ? folder.File("data") : null,
-        SsdBytes = Math.Max(1L << 30, blocks.Bytes * 2),
-    };
-
-    private static string NameOf(DigestSpec digest) => $"{digest.Kind}-{digest.GetHashCode():x8}";
 }

@@ -1,68 +1,65 @@
-using System.Runtime.InteropServices;
-using KvTier.Recall;
+using KvTier.Client;
 
 namespace KvTier.Cli;
 
 /// <summary>A selector of the service: one recall a step, which says what was chosen and brings the attention over it.</summary>
 internal sealed class ServiceRecall : IRecallSource
 {
+    private static readonly TimeSpan deadline = TimeSpan.FromMinutes(2);
     private readonly RecallTensors tensors;
     private readonly Selector selector;
-    private readonly Func<RecallRequest, ValueTask<Result<RecallAnswer>>> recall;
-    private readonly string sequence;
+    private readonly KvSequence sequence;
 
     /// <summary>A selector over an open sequence.</summary>
-    public ServiceRecall(
-        RecallTensors tensors, Selector selector, Func<RecallRequest, ValueTask<Result<RecallAnswer>>> recall, string sequence)
+    public ServiceRecall(RecallTensors tensors, Selector selector, KvSequence sequence)
     {
         this.tensors = tensors;
         this.selector = selector;
-        this.recall = recall;
         this.sequence = sequence;
     }
 
     /// <inheritdoc/>
     public async Task<StepChoice> RecallAsync(int step, CancellationToken cancel)
     {
-        var request = new RecallRequest
+        float[] output = new float[tensors.QueryHeads * tensors.HeadDim];
+        var query = new RecallQuery
         {
-            Namespace = 0,
             Mode = RecallMode.Attend,
             Selector = selector,
             QueryHeads = tensors.QueryHeads,
-            Items = [new RecallItem { Sequence = sequence, Layer = 0, Queries = tensors.QueriesOf(step) }],
+            Items =
+            [
+                new RecallQueryItem
+                {
+                    Sequence = sequence.Name,
+                    Layer = 0,
+                    Queries = tensors.QueriesOf(step),
+                    Output = output,
+                    Lse = new float[tensors.QueryHeads],
+                },
+            ],
         };
-        using RecallAnswer answer = (await recall(request)).OrFail();
-        RecallItemAnswer item = answer.Items[0];
-        if (item.Missing.Count > 0)
+        RecallItemResult result = (await sequence.Namespace.RecallAsync(query, deadline, cancel)).OrFail()[0];
+        if (result.Missing.Count > 0)
         {
-            string reason = item.Missing[0].Reason.Name();
-            throw new CliException(ExitCodes.Fault, $"eval: {item.Missing.Sum(run => run.Tokens)} tokens are missing: {reason}");
+            string reason = result.Missing[0].Reason.Name();
+            throw new CliException(ExitCodes.Fault, $"eval: {result.Missing.Sum(run => run.Tokens)} tokens are missing: {reason}");
         }
 
-        ReadOnlySpan<float> payload = MemoryMarshal.Cast<byte, float>(
-            answer.Payload.Span.Slice((int)item.PayloadOffset, (int)item.PayloadLength));
-        return new StepChoice(TokensOf(item), payload[..(tensors.QueryHeads * tensors.HeadDim)].ToArray(), item.Cost);
+        int[][] tokens = [.. Enumerable.Range(0, tensors.KvHeads).Select(head => TokensOf(result, head))];
+        return new StepChoice(tokens, output, result.Cost);
     }
 
-    /// <summary>The tokens of the units chosen, by KV head.</summary>
-    private int[][] TokensOf(RecallItemAnswer item)
+    /// <summary>The tokens of the units chosen for a KV head.</summary>
+    private int[] TokensOf(RecallItemResult result, int kvHead)
     {
-        int[][] tokens = new int[tensors.KvHeads][];
-        int at = 0;
-        for (int head = 0; head < tokens.Length; head++)
+        var chosen = new List<int>();
+        foreach (int unit in result.UnitsOf(kvHead))
         {
-            var chosen = new List<int>();
-            foreach (int unit in item.Units.Span.Slice(at, item.Counts.Span[head]))
-            {
-                int first = unit * item.UnitTokens;
-                for (int t = first; t < Math.Min(first + item.UnitTokens, tensors.Tokens); t++) chosen.Add(t);
-            }
-
-            at += item.Counts.Span[head];
-            tokens[head] = [.. chosen];
+            int first = unit * result.UnitTokens;
+            for (int t = first; t < Math.Min(first + result.UnitTokens, tensors.Tokens); t++) chosen.Add(t);
         }
 
-        return tokens;
+        return [.. chosen];
     }
 }
