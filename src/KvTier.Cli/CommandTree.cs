@@ -18,6 +18,7 @@ internal static class CommandTree
         root.Subcommands.Add(StatCommand.Create(output));
         root.Subcommands.Add(BlockCommand.Create(output));
         root.Subcommands.Add(NamespaceCommand.Create(output));
+        root.Subcommands.Add(SequenceCommand.Create(output));
         return root;
     }
 

@@ -7,20 +7,22 @@ namespace KvTier.Client.Tests.Docs;
 /// <summary>What docs/how-to/dotnet-client.md shows is compiled, runs, and is what it shows.</summary>
 public sealed partial class DocTests
 {
-    [Fact]
-    public void HowTo_ForTheClient_ShowsTheSamplesThatAreCompiledHere()
+    [Theory]
+    [InlineData("Quickstart.cs", "dotnet-client.md", 5)]
+    [InlineData("RecallQuickstart.cs", "recall.md", 2)]
+    public void HowTo_ForTheClient_ShowsTheSamplesThatAreCompiledHere(string file, string howTo, int count)
     {
         string root = Root();
-        string source = File.ReadAllText(Path.Combine(root, "tests", "KvTier.Client.Tests", "Docs", "Quickstart.cs"));
-        string page = File.ReadAllText(Path.Combine(root, "docs", "how-to", "dotnet-client.md"));
+        string source = File.ReadAllText(Path.Combine(root, "tests", "KvTier.Client.Tests", "Docs", file));
+        string page = File.ReadAllText(Path.Combine(root, "docs", "how-to", howTo));
         MatchCollection regions = Region().Matches(source);
-        Assert.Equal(5, regions.Count);
+        Assert.Equal(count, regions.Count);
         foreach (Match region in regions)
         {
             string[] lines = region.Groups["code"].Value.TrimEnd().Split('\n');
             string code = string.Join('\n', lines.Select(line => line.StartsWith("    ", StringComparison.Ordinal) ? line[4..] : line));
             Assert.True(page.Contains(code, StringComparison.Ordinal),
-                $"docs/how-to/dotnet-client.md does not show region {region.Groups["name"].Value} as it is:\n{code}");
+                $"docs/how-to/{howTo} does not show region {region.Groups["name"].Value} as it is:\n{code}");
         }
     }
 
@@ -37,6 +39,26 @@ public sealed partial class DocTests
             byte[] key = [9, 9];
             Assert.Equal(1, (await Quickstart.WriteInPlaceAsync(ns, key, 5000)).Stored);
             Assert.Equal(35_000, await Quickstart.SumInPlaceAsync(ns, ns.IdOf(key)));
+        }
+    }
+
+    [Fact]
+    public async Task RecallSamples_OfTheHowTo_Run()
+    {
+        await using LiveSilo silo = await LiveSilo.StartAsync();
+        (KvTierClient client, KvNamespace ns) = await RecallTests.ConnectAsync(silo, Way.Local);
+        await using (client)
+        {
+            var text = new KvText("a", 100, 1);
+            KvSequence stored = await text.StoreAsync(ns);
+            float[] queries = [.. KvText.Queries(1), .. KvText.Queries(2)];
+            float[] output = await RecallQuickstart.AttendAsync(ns, text.Ids(ns), 100, queries, KvText.QueryHeads);
+            (double[] expected, _) = text.Attend(1, 1, [.. Enumerable.Range(0, 100)], queries.AsSpan(7 * 8, 8));
+            for (int d = 0; d < 8; d++) Assert.Equal(expected[d], output[(7 * 8) + d], 1e-4);
+            Selector moments = Selectors.Moments with { Budget = RecallBudget.OfTokens(100) };
+            RecallQuery gather = RecallTests.Query(RecallMode.Gather, [RecallTests.Item(0, 0)], moments);
+            Assert.True(await RecallQuickstart.GatherInPlaceAsync(ns, gather) > 0);
+            Assert.True((await stored.CloseAsync()).IsOk);
         }
     }
 
