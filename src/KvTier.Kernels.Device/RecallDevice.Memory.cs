@@ -25,7 +25,7 @@ public sealed partial class RecallDevice
     public DeviceAllocation TryAllocate(int lengthBytes, out DeviceSlot slot)
     {
         slot = default;
-        if (Fault is not null) return DeviceAllocation.Unavailable;
+        if (Fault is not null || Volatile.Read(ref closing)) return DeviceAllocation.Unavailable;
         return session.Memory.TryAllocate(lengthBytes, out slot) ? DeviceAllocation.Allocated : DeviceAllocation.DeviceFull;
     }
 
@@ -89,6 +89,22 @@ public sealed partial class RecallDevice
             return KvError.InvalidArgument("device.copy", $"{host.Length} bytes at {at}", $"1 byte or more inside {slot.Capacity}");
         if (!session.Memory.Holds(slot.Offset, slot.Capacity, 1))
             return KvError.InvalidArgument("device.slot", slot.Offset, $"inside {CapacityBytes} bytes");
+        if (!starting.TryEnter(session.Options.OperationTimeout))
+            return DeviceErrors.TimedOut("start of a device copy", session.Options.OperationTimeout);
+        try
+        {
+            // After the lock: a device that closes waits for copies that were started before, and for none after.
+            if (Volatile.Read(ref closing)) return new KvError(ErrorCode.Unavailable, "device", "closing", "an open device");
+            return StartCopyInTurn(host, slot.Offset + at, toDevice);
+        }
+        finally
+        {
+            starting.Exit();
+        }
+    }
+
+    private Result<DeviceCopyTicket> StartCopyInTurn(ReadOnlyMemory<byte> host, long offset, bool toDevice)
+    {
         int index = copies.TryTake();
         if (index < 0) return new KvError(ErrorCode.Busy, "device.copiesMax", "all in flight", $"{session.Options.CopiesMax}");
         MemoryHandle pin = host.Pin();
@@ -96,7 +112,7 @@ public sealed partial class RecallDevice
         unsafe
         {
             copy = new DeviceCopy(
-                session.Memory.Buffer, slot.Offset + at, (nint)pin.Pointer, host.Length, toDevice, DeviceQueue.Copy, WantsToken: true);
+                session.Memory.Buffer, offset, (nint)pin.Pointer, host.Length, toDevice, DeviceQueue.Copy, WantsToken: true);
         }
 
         if (session.Driver.Copy(copy).TryGet(out DeviceToken token, out KvError? error))

@@ -13,7 +13,10 @@ public sealed partial class RecallDevice : IDisposable
 {
     private readonly DeviceSession session;
     private readonly CopyTable copies;
-    private int disposed;
+
+    /// <summary>Copies start one at a time, and none after closing has begun.</summary>
+    private readonly Lock starting = new();
+    private bool closing;
 
     private RecallDevice(DeviceSession session)
     {
@@ -82,27 +85,29 @@ public sealed partial class RecallDevice : IDisposable
     /// again and stays with the process.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref disposed, 1) != 0) return;
+        if (Interlocked.Exchange(ref closing, true)) return;
+        // Whoever is inside has a deadline; what starts later sees that the device is closing.
+        bool idle = starting.TryEnter(session.Options.OperationTimeout);
+        if (idle) starting.Exit();
         foreach (DeviceCopyTicket copy in copies.List()) _ = Wait(copy);
         session.Fail(new KvError(ErrorCode.ShuttingDown, "device", "closed"));
-        // A request that runs now ends by its own deadline.
-        bool idle = session.TryEnterForClose();
-        if (idle && !session.HasAbandonedWork)
-        {
-            session.Driver.Free(session.Memory.Buffer);
-            session.Driver.Free(session.Scratch.Buffer);
-            session.Driver.Dispose();
-            session.Scratch.Dispose();
-            session.Memory.Dispose();
-            return;
-        }
-
-        // Closing waits inside the driver for work in flight, perhaps forever; so it is done elsewhere and not for long. Scratch on the
-        // host may still be written to unless the driver has closed.
-        Task closing = Task.Factory.StartNew(
-            session.Driver.Dispose, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        idle &= session.TryDrain();
         session.Memory.Dispose();
-        if (closing.Wait(session.Options.CloseTimeout)) session.Scratch.Dispose();
+        if (idle && !session.HasAbandonedWork) session.Driver.Dispose();
+        else if (!TryCloseElsewhere()) return;
+        foreach (DeviceCopyTicket copy in copies.List()) copies.End(copy);
+        session.Scratch.Dispose();
+    }
+
+    /// <summary>
+    /// Closes the driver on a thread of its own: it waits inside for work in flight, perhaps forever.
+    /// </summary>
+    /// <returns>False when it takes too long; then the device may still write to scratch and to the destinations of copies.</returns>
+    private bool TryCloseElsewhere()
+    {
+        Task closed = Task.Factory.StartNew(
+            session.Driver.Dispose, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return closed.Wait(session.Options.CloseTimeout);
     }
 
     private static KvError? FitsBuffers(DeviceOptions options, DeviceInfo info) =>

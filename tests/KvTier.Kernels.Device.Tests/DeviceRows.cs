@@ -26,6 +26,9 @@ internal sealed class DeviceRows : IDisposable
     /// <summary>The rows' scales; empty when there are none.</summary>
     public float[] Scales { get; private set; } = [];
 
+    /// <summary>The rows as they are stored, without their scales.</summary>
+    public byte[] Bytes { get; private set; } = [];
+
     public DeviceSlot Slot { get; private set; }
 
     /// <summary>First byte of a row.</summary>
@@ -63,6 +66,7 @@ internal sealed class DeviceRows : IDisposable
             }
         }
 
+        made.Bytes = bytes[..(rows * length * dtype.SizeBytes())];
         if (scale is not null)
         {
             made.Scales = [.. Enumerable.Range(0, rows).Select(scale)];

@@ -77,16 +77,26 @@ internal sealed class DeviceSession
     public KvError? Enter()
     {
         if (!turn.TryEnter(Options.OperationTimeout)) return DeviceErrors.TimedOut("device turn", Options.OperationTimeout);
-        Scratch.Reset();
         // Looked at inside the turn: the request before may have failed the device.
-        if (Refusal is not { } refused) return null;
-        turn.Exit();
-        return refused;
+        if (Refusal is { } refused)
+        {
+            turn.Exit();
+            return refused;
+        }
+
+        Scratch.Reset();
+        return null;
     }
 
-    /// <summary>Takes the turn for good, to close.</summary>
-    /// <returns>False when the request that runs does not end.</returns>
-    public bool TryEnterForClose() => turn.TryEnter(Options.OperationTimeout);
+    /// <summary>Waits for the request that runs; those that wait for their turn are refused then, as the device has failed or closed.
+    /// </summary>
+    /// <returns>False when it does not end.</returns>
+    public bool TryDrain()
+    {
+        if (!turn.TryEnter(Options.OperationTimeout)) return false;
+        turn.Exit();
+        return true;
+    }
 
     /// <summary>Ends a request.</summary>
     public void Exit() => turn.Exit();

@@ -21,6 +21,7 @@ internal sealed unsafe class CudaApi
     public readonly delegate* unmanaged<void*, ulong, nuint, nint, int> MemcpyDtoHAsync;
     public readonly delegate* unmanaged<nint*, uint, int> StreamCreate;
     public readonly delegate* unmanaged<nint, int> StreamDestroy;
+    public readonly delegate* unmanaged<nint, int> StreamSynchronize;
     public readonly delegate* unmanaged<nint*, uint, int> EventCreate;
     public readonly delegate* unmanaged<nint, nint, int> EventRecord;
     public readonly delegate* unmanaged<nint, int> EventQuery;
@@ -38,7 +39,7 @@ internal sealed unsafe class CudaApi
         "cuDeviceTotalMem_v2", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuMemAlloc_v2",
         "cuMemFree_v2", "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuStreamCreate", "cuStreamDestroy_v2", "cuEventCreate",
         "cuEventRecord", "cuEventQuery", "cuEventDestroy_v2", "cuModuleLoadData", "cuModuleUnload", "cuModuleGetFunction",
-        "cuLaunchKernel", "cuGetErrorName",
+        "cuLaunchKernel", "cuGetErrorName", "cuStreamSynchronize",
     ];
 
     private CudaApi(ReadOnlySpan<nint> at)
@@ -67,6 +68,7 @@ internal sealed unsafe class CudaApi
         ModuleUnload = (delegate* unmanaged<nint, int>)at[21];
         ModuleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)at[22];
         LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)at[23];
+        StreamSynchronize = (delegate* unmanaged<nint, int>)at[25];
         GetErrorName = (delegate* unmanaged<int, byte**, int>)at[24];
     }
 

@@ -114,6 +114,9 @@ internal sealed unsafe class CudaDriver : IDeviceDriver
     {
         if (context == 0) return;
         _ = Enter();
+        // Work in flight reads and writes memory of the host, which its owner frees after this.
+        if (computeStream != 0) _ = api.StreamSynchronize(computeStream);
+        if (copyStream != 0) _ = api.StreamSynchronize(copyStream);
         foreach (nint handle in events.Clear()) _ = api.EventDestroy(handle);
         lock (launching)
         {

@@ -5,6 +5,7 @@ namespace KvTier.Kernels.Device;
 /// for what a device or its driver does.
 /// </summary>
 /// <remarks>
+/// <c>Dispose</c> waits for work in flight, however long that takes: afterwards nothing touches memory of the host any more.
 /// Work runs on two queues, each in its order: what is started on <see cref="DeviceQueue.Copy"/> overlaps with
 /// <see cref="DeviceQueue.Compute"/>. Nothing orders the two but a wait.
 /// </remarks>

@@ -9,6 +9,7 @@ namespace KvTier.Kernels.Device;
 internal sealed class DeviceMemory : IDisposable
 {
     private readonly DetachedArena slots;
+    private bool disposed;
 
     /// <summary>Makes the bookkeeping of a buffer.</summary>
     public DeviceMemory(DeviceBuffer buffer)
@@ -37,16 +38,20 @@ internal sealed class DeviceMemory : IDisposable
     {
         lock (slots)
         {
-            bool found = slots.TryAllocate(lengthBytes, out ArenaSlot inside);
+            slot = default;
+            if (disposed || !slots.TryAllocate(lengthBytes, out ArenaSlot inside)) return false;
             slot = new DeviceSlot(inside.Offset, inside.Capacity);
-            return found;
+            return true;
         }
     }
 
-    /// <summary>Gives a slot back.</summary>
+    /// <summary>Gives a slot back; after the end of the arena there is nothing to do.</summary>
     public void Free(DeviceSlot slot)
     {
-        lock (slots) slots.Free(new ArenaSlot(slot.Offset, slot.Capacity));
+        lock (slots)
+        {
+            if (!disposed) slots.Free(new ArenaSlot(slot.Offset, slot.Capacity));
+        }
     }
 
     /// <summary>Says whether a run of bytes lies in the arena, at a multiple of the alignment.</summary>
@@ -56,6 +61,10 @@ internal sealed class DeviceMemory : IDisposable
     /// <summary>Frees the bookkeeping; the buffer is the driver's.</summary>
     public void Dispose()
     {
-        lock (slots) slots.Dispose();
+        lock (slots)
+        {
+            disposed = true;
+            slots.Dispose();
+        }
     }
 }

@@ -33,6 +33,7 @@ internal sealed unsafe class OpenClApi
     public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetEventInfo;
     public readonly delegate* unmanaged<nint, int> ReleaseEvent;
     public readonly delegate* unmanaged<nint, int> Flush;
+    public readonly delegate* unmanaged<nint, int> Finish;
     public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetProgramInfo;
     public readonly delegate* unmanaged<nint, uint, nint*, nuint*, byte**, int*, int*, nint> CreateProgramWithBinary;
 
@@ -42,7 +43,7 @@ internal sealed unsafe class OpenClApi
         "clCreateCommandQueue", "clReleaseCommandQueue", "clCreateBuffer", "clReleaseMemObject", "clCreateProgramWithSource",
         "clBuildProgram", "clGetProgramBuildInfo", "clReleaseProgram", "clCreateKernel", "clReleaseKernel", "clSetKernelArg",
         "clEnqueueNDRangeKernel", "clEnqueueReadBuffer", "clEnqueueWriteBuffer", "clGetEventInfo", "clReleaseEvent", "clFlush",
-        "clGetProgramInfo", "clCreateProgramWithBinary",
+        "clGetProgramInfo", "clCreateProgramWithBinary", "clFinish",
     ];
 
     private OpenClApi(ReadOnlySpan<nint> at)
@@ -71,6 +72,7 @@ internal sealed unsafe class OpenClApi
         ReleaseEvent = (delegate* unmanaged<nint, int>)at[21];
         Flush = (delegate* unmanaged<nint, int>)at[22];
         GetProgramInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)at[23];
+        Finish = (delegate* unmanaged<nint, int>)at[25];
         CreateProgramWithBinary = (delegate* unmanaged<nint, uint, nint*, nuint*, byte**, int*, int*, nint>)at[24];
     }
 

@@ -100,6 +100,9 @@ internal sealed unsafe class OpenClDriver : IDeviceDriver
     /// <inheritdoc/>
     public void Dispose()
     {
+        // Work in flight reads and writes memory of the host, which its owner frees after this.
+        if (computeQueue != 0) _ = api.Finish(computeQueue);
+        if (copyQueue != 0) _ = api.Finish(copyQueue);
         foreach (nint handle in events.Clear()) _ = api.ReleaseEvent(handle);
         lock (launching)
         {
