@@ -11,7 +11,10 @@ public class ManifestFormatTests
         [
             Selectors.Moments.Digest,
             new DigestSpec { Kind = DigestKind.MinMax, ChunkTokens = 64, Fanout = 8, SubChunks = 4, Form = DigestForm.Int8 },
-            new DigestSpec { Kind = DigestKind.Moments, ChunkTokens = 8, Rank = 1, ValueMap = true, Bounds = true, OutlierChunks = 3 },
+            new DigestSpec
+            {
+                Kind = DigestKind.Moments, ChunkTokens = 8, Rank = 1, Peaks = 1, ValueMap = true, Bounds = true, OutlierChunks = 3,
+            },
             new DigestSpec { Kind = DigestKind.Vq, CodebookSize = 256 },
         ],
         Rotation = new RopeRotation(500_000, 8, 64, RopePairing.Interleaved, 12),
@@ -37,7 +40,7 @@ public class ManifestFormatTests
         byte[] record = ManifestFormat.WriteHead(manifest);
         const string expected = "4B56533101" + "01020304050607081112131415161718" + "0700" + "636861742DC3A4" + "01";
         Assert.Equal(expected, Convert.ToHexString(record)[..expected.Length]);
-        Assert.Equal(4 + 1 + 16 + 2 + 7 + 30 + 1 + (4 * 28) + 16 + (2 * 16) + (2 * 20), record.Length);
+        Assert.Equal(4 + 1 + 16 + 2 + 7 + 30 + 1 + (4 * 32) + 16 + (2 * 16) + (2 * 20), record.Length);
     }
 
     [Fact]

@@ -47,8 +47,8 @@ LIMITS = {
 }
 REFUSED = [2, "put.items[1].key.length", "600", "512"]
 HELLO, WORLD = b"hello", b"world!"
-MOMENTS = [4, 16, 2, 0, 1, 0, False, False, 0, 0]
-LANDMARK = [1, 8, 2, 0, 1, 0, False, False, 48, 0]
+MOMENTS = [4, 16, 2, 0, 1, 0, 0, False, False, 0, 0]
+LANDMARK = [1, 8, 2, 0, 1, 0, 0, False, False, 48, 0]
 ROTATION = [500000.0, 8.0, 128, 1, 0]
 SEQUENCE = ["chat-1", 3, 40, [MOMENTS], None, 4096, 0, 0, 0]
 FORKED = ["chat-2", 2, 32, [MOMENTS, LANDMARK], ROTATION, 8192, 512, 1, 1 << 20]

@@ -26,8 +26,9 @@ internal sealed class SelectorFlags
     private readonly Option<int?> least = Number("--min-chunks", "Fewest chunks, whatever the budget.");
     private readonly Option<int?> fanout = Number("--fanout", "Chunks below a node of an upper level; 0 for a flat digest.");
     private readonly Option<int?> subChunks = Number("--sub-chunks", "Parts of a chunk that are judged one by one: 1, 2, 4 or 8.");
-    private readonly Option<int?> rank = Number("--rank", "Main directions that moments keep: 0 or 1.");
-    private readonly Option<bool?> tilt = new("--tilt") { Description = "Keep how values move along the main direction (moments)." };
+    private readonly Option<int?> rank = Number("--rank", "Main directions that moments keep: 0 to 4.");
+    private readonly Option<int?> peaks = Number("--peaks", "Tokens of a chunk that moments keep as they are: 0 to 2.");
+    private readonly Option<bool?> valueMap = new("--value-map") { Description = "Learn how values follow keys (moments)." };
     private readonly Option<bool?> bounds = new("--bounds") { Description = "Keep min/max bounds too (moments)." };
     private readonly Option<int?> codebook = Number("--codebook", "Entries of the codebook of vq, 16 to 4096.");
     private readonly Option<string?> reuse = Word("--reuse", "none, every:STEPS, cosine:THRESHOLD or probe.");
@@ -38,7 +39,7 @@ internal sealed class SelectorFlags
         Option[] all =
         [
             selector, budget, digest, form, chunk, reduce, softmax, estimate, estimateShare, sinks, recent, outliers, least, fanout,
-            subChunks, rank, tilt, bounds, codebook, reuse,
+            subChunks, rank, peaks, valueMap, bounds, codebook, reuse,
         ];
         foreach (Option option in all) command.Options.Add(option);
     }
@@ -93,7 +94,8 @@ internal sealed class SelectorFlags
         Fanout = parsed.GetValue(fanout) ?? spec.Fanout,
         SubChunks = parsed.GetValue(subChunks) ?? spec.SubChunks,
         Rank = parsed.GetValue(rank) ?? spec.Rank,
-        ValueMap = parsed.GetValue(tilt) ?? spec.ValueMap,
+        Peaks = parsed.GetValue(peaks) ?? spec.Peaks,
+        ValueMap = parsed.GetValue(valueMap) ?? spec.ValueMap,
         Bounds = parsed.GetValue(bounds) ?? spec.Bounds,
         OutlierChunks = parsed.GetValue(outliers) ?? spec.OutlierChunks,
         CodebookSize = parsed.GetValue(codebook) ?? spec.CodebookSize,

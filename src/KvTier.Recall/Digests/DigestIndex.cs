@@ -14,7 +14,7 @@ internal abstract class DigestIndex : IDisposable
     internal static DigestIndex Create(DigestSpec spec, BlockLayout layout, RopeRotation? rotation) => spec.Kind switch
     {
         DigestKind.Mean or DigestKind.MinMax or DigestKind.Cuboid or DigestKind.Moments => new ChunkIndex(spec, layout, rotation),
-        _ => throw new NotSupportedException($"digests of kind {spec.Kind}"),
+        _ => new ClusterIndex(spec, layout, rotation),
     };
 
     /// <summary>What it keeps.</summary>

@@ -11,7 +11,7 @@ internal static class ManifestFormat
 {
     private const byte Head = 1;
     private const byte Segment = 2;
-    private const int SpecBytes = 28;
+    private const int SpecBytes = 32;
     private const int DigestsMax = 8;
 
     private static ReadOnlySpan<byte> Magic => "KVS1"u8;
@@ -147,6 +147,7 @@ internal static class ManifestFormat
         writer.Int(spec.CodebookSize);
         writer.Int(spec.SubChunks);
         writer.Int(spec.Rank);
+        writer.Int(spec.Peaks);
         writer.Byte((byte)(spec.ValueMap ? 1 : 0));
         writer.Byte((byte)(spec.Bounds ? 1 : 0));
     }
@@ -161,6 +162,7 @@ internal static class ManifestFormat
         CodebookSize = reader.Int(),
         SubChunks = reader.Int(),
         Rank = reader.Int(),
+        Peaks = reader.Int(),
         ValueMap = reader.Byte() == 1,
         Bounds = reader.Byte() == 1,
     };

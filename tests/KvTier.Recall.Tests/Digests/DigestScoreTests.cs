@@ -80,8 +80,8 @@ public class DigestScoreTests
             var sample = new KvSample(seed, tokens: 300, clustered: seed % 2 == 0);
             float[] queries = sample.Queries(QueryHeads, size: 6);
             using DigestIndex moments =
-                sample.Build(new DigestSpec { Kind = DigestKind.Moments, Form = form, Rank = rank, Bounds = true });
-            using DigestIndex free = sample.Build(new DigestSpec { Kind = DigestKind.Moments, Form = form, Rank = rank });
+                sample.Build(new DigestSpec { Kind = DigestKind.Moments, Form = form, Rank = rank, Peaks = rank, Bounds = true });
+            using DigestIndex free = sample.Build(new DigestSpec { Kind = DigestKind.Moments, Form = form, Rank = rank, Peaks = rank });
             using DigestIndex bounds = sample.Build(new DigestSpec { Kind = DigestKind.MinMax, Form = form });
             float[] capped = [.. Scores.Of(moments, sample, queries, QueryHeads, 0, 1).SelectMany(line => line)];
             float[] uncapped = [.. Scores.Of(free, sample, queries, QueryHeads, 0, 1).SelectMany(line => line)];
@@ -91,6 +91,6 @@ public class DigestScoreTests
     }
 
     private static DigestSpec Variant(DigestSpec spec, int variant) => spec.Kind == DigestKind.Moments
-        ? spec with { Rank = variant, ValueMap = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16 }
+        ? spec with { Rank = variant, Peaks = variant == 0 ? 2 : variant % 2, ValueMap = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16 }
         : spec with { ChunkTokens = 8 << variant, SubChunks = 1 << variant };
 }

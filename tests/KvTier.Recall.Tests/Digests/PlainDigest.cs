@@ -38,13 +38,14 @@ internal static class PlainDigest
         List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
         double[] variance = Variances(centred, directions);
         double[] alongs = [.. directions.Select(d => Dot(q, d.Direction))];
-        double x = q.Select((v, j) => v * v * variance[j]).Sum() + alongs.Skip(1).Sum(t => t * t);
+        int alone = spec.Peaks == 0 ? Math.Min(1, spec.Rank) : 0;
+        double x = q.Select((v, j) => v * v * variance[j]).Sum() + alongs.Skip(alone).Sum(t => t * t);
         double damping = 1 / (1 + (x / 8));
         double[] move = [.. q.Select((v, j) => damping * variance[j] * v)];
         for (int r = 0; r < directions.Count; r++)
         {
             const double Step = 1e-4;
-            double slope = r > 0
+            double slope = r >= alone
                 ? damping * alongs[r]
                 : (TwoPoint(directions[0].Weights, alongs[0] + Step) - TwoPoint(directions[0].Weights, alongs[0] - Step)) / (2 * Step);
             for (int j = 0; j < move.Length; j++) move[j] += slope * directions[r].Direction[j];
@@ -80,19 +81,44 @@ internal static class PlainDigest
     }).Sum();
 
     // In units of the dot product: the caller divides by the root of D.
+    /// <summary>The rest of a chunk, and the tokens that were taken out, the farthest first.</summary>
+    internal static (int[] Kept, int[] Taken) Split(DigestSpec spec, double[][] keys)
+    {
+        List<int> rest = [.. Enumerable.Range(0, keys.Length)];
+        List<int> peaks = [];
+        while (peaks.Count < Math.Min(spec.Peaks, keys.Length - 2))
+        {
+            double[] mean = Mean([.. rest.Select(t => keys[t])]);
+            int farthest = rest.MaxBy(t => keys[t].Zip(mean, (x, m) => (x - m) * (x - m)).Sum());
+            rest.Remove(farthest);
+            peaks.Add(farthest);
+        }
+
+        return ([.. rest], [.. peaks]);
+    }
+
+    /// <summary>ln of the mass of the rest; q is scaled.</summary>
+    internal static double RestMass(DigestSpec spec, double[][] rest, double[] q)
+    {
+        int n = rest.Length;
+        double[][] centred = Centred(rest);
+        List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
+        int alone = spec.Peaks == 0 ? Math.Min(1, spec.Rank) : 0;
+        double[] variance = Variances(centred, directions);
+        double x = q.Select((v, j) => v * v * variance[j]).Sum() + directions.Skip(alone).Sum(d => Math.Pow(Dot(q, d.Direction), 2));
+        double f = n < 2 ? 0 : x / (1 + Math.Sqrt(1 + (2.0 / 3 * x / Math.Log(n))));
+        if (alone > 0) f += TwoPoint(directions[0].Weights, Dot(q, directions[0].Direction));
+        return Dot(q, Mean(rest)) + f + Math.Log(n);
+    }
+
+    // In units of the dot product: the caller divides by the root of D.
     private static double Moments(DigestSpec spec, double[][] keys, double[] q)
     {
-        int n = keys.Length;
         double root = Math.Sqrt(q.Length);
-        double[] mean = Mean(keys);
-        double[][] centred = Centred(keys);
-        List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
-        double[] variance = Variances(centred, directions);
-        double x = q.Select((v, j) => v * v * variance[j] / q.Length).Sum()
-            + directions.Skip(1).Sum(d => Math.Pow(Dot(q, d.Direction) / root, 2));
-        double f = n < 2 ? 0 : x / (1 + Math.Sqrt(1 + (2.0 / 3 * x / Math.Log(n))));
-        if (directions.Count > 0) f += TwoPoint(directions[0].Weights, Dot(q, directions[0].Direction) / root);
-        double score = (Dot(q, mean) / root) + f;
+        double[] scaled = [.. q.Select(x => x / root)];
+        (int[] rest, int[] peaks) = Split(spec, keys);
+        double mass = Math.Exp(RestMass(spec, [.. rest.Select(t => keys[t])], scaled)) + peaks.Sum(t => Math.Exp(Dot(scaled, keys[t])));
+        double score = Math.Log(mass / keys.Length);
         return root * (spec.Bounds ? Math.Min(score, Bound(keys, q) / root) : score);
     }
 

@@ -8,7 +8,7 @@ internal static class PlainEstimate
     {
         int dim = query.Length;
         double[] q = [.. query.ToArray().Select(x => x / Math.Sqrt(dim))];
-        double[,] map = spec.ValueMap ? Map(sample, kvHead) : new double[dim, dim];
+        double[,] map = spec.ValueMap ? Map(spec, sample, kvHead) : new double[dim, dim];
         double[] sums = new double[dim];
         double[] moves = new double[dim];
         double total = 0;
@@ -16,10 +16,21 @@ internal static class PlainEstimate
         {
             if (chosen.Contains(chunk)) continue;
             int n = Math.Min(16, sample.Tokens - (chunk * 16));
-            double mass = n * Math.Exp(PlainDigest.Score(spec, sample, query, 0, kvHead, chunk));
+            double[][] keys = PlainDigest.Keys(sample, 0, kvHead, chunk * 16, n);
+            double[][] values = Values(sample, kvHead, chunk * 16, n);
+            (int[] rest, int[] peaks) = PlainDigest.Split(spec, keys);
+            foreach (int peak in peaks)
+            {
+                double weight = Math.Exp(q.Zip(keys[peak], (a, b) => a * b).Sum());
+                total += weight;
+                for (int j = 0; j < dim; j++) sums[j] += weight * values[peak][j];
+            }
+
+            double[][] restKeys = [.. rest.Select(t => keys[t])];
+            double mass = Math.Exp(PlainDigest.RestMass(spec, restKeys, q));
             total += mass;
-            double[] value = PlainDigest.Mean(Values(sample, kvHead, chunk * 16, n));
-            double[] move = PlainDigest.Move(spec, PlainDigest.Keys(sample, 0, kvHead, chunk * 16, n), q);
+            double[] value = PlainDigest.Mean([.. rest.Select(t => values[t])]);
+            double[] move = PlainDigest.Move(spec, restKeys, q);
             for (int j = 0; j < dim; j++)
             {
                 sums[j] += mass * value[j];
@@ -36,15 +47,18 @@ internal static class PlainEstimate
         [.. Enumerable.Range(start, count).Select(t => sample.Value(0, kvHead, t).ToArray().Select(x => (double)x).ToArray())];
 
     // (S + λ I) W = P by Gauss-Jordan elimination, over the full chunks up to the block at which 8 D tokens were there.
-    private static double[,] Map(KvSample sample, int kvHead)
+    private static double[,] Map(DigestSpec spec, KvSample sample, int kvHead)
     {
         int dim = sample.Layout.HeadDim;
         double[,] system = new double[dim, 2 * dim];
         for (int start = 0; start < 8 * dim; start += 16)
         {
-            double[][] keys = PlainDigest.Centred(PlainDigest.Keys(sample, 0, kvHead, start, 16));
-            double[][] values = PlainDigest.Centred(Values(sample, kvHead, start, 16));
-            for (int t = 0; t < 16; t++)
+            double[][] all = PlainDigest.Keys(sample, 0, kvHead, start, 16);
+            int[] rest = PlainDigest.Split(spec, all).Kept;
+            double[][] keys = PlainDigest.Centred([.. rest.Select(t => all[t])]);
+            double[][] allValues = Values(sample, kvHead, start, 16);
+            double[][] values = PlainDigest.Centred([.. rest.Select(t => allValues[t])]);
+            for (int t = 0; t < rest.Length; t++)
             {
                 for (int i = 0; i < dim; i++)
                 {

@@ -4,7 +4,7 @@ public class SelectionTests
 {
     private const int QueryHeads = 4;
 
-    public static TheoryData<string> Presets() => [.. Selectors.BuiltIn.Where(Built).Select(s => s.Name)];
+    public static TheoryData<string> Presets() => [.. Selectors.BuiltIn.Select(s => s.Name)];
 
     [Theory]
     [MemberData(nameof(Presets))]
@@ -165,8 +165,6 @@ public class SelectionTests
     }
 
     private static Selector Plain(DigestIndex index) => new() { Name = "test", Digest = index.Spec, SinkChunks = 0, RecentChunks = 0 };
-
-    private static bool Built(Selector selector) => selector.Digest.Kind is not (DigestKind.Centroids or DigestKind.Vq);
 
     private static int Units(Selection selection, int tokens) => (tokens + selection.UnitTokens - 1) / selection.UnitTokens;
 

@@ -3,7 +3,7 @@ namespace KvTier.Protocol;
 /// <summary>Digests, rotations and selectors on the wire: arrays of all their fields.</summary>
 internal static class SelectorCodec
 {
-    private const int DigestFields = 10;
+    private const int DigestFields = 11;
     private const int RotationFields = 5;
     private const int SelectorFields = 14;
 
@@ -16,6 +16,7 @@ internal static class SelectorCodec
         writer.Write(digest.Fanout);
         writer.Write(digest.SubChunks);
         writer.Write(digest.Rank);
+        writer.Write(digest.Peaks);
         writer.Write(digest.ValueMap);
         writer.Write(digest.Bounds);
         writer.Write(digest.OutlierChunks);
@@ -33,6 +34,7 @@ internal static class SelectorCodec
             Fanout = reader.Int("digest.fanout", int.MaxValue),
             SubChunks = reader.Int("digest.subChunks", int.MaxValue),
             Rank = reader.Int("digest.rank", int.MaxValue),
+            Peaks = reader.Int("digest.peaks", int.MaxValue),
             ValueMap = reader.Bool("digest.valueMap"),
             Bounds = reader.Bool("digest.bounds"),
             OutlierChunks = reader.Int("digest.outlierChunks", int.MaxValue),

@@ -5,6 +5,7 @@ internal sealed class ChoiceRoom
 {
     private int[] order = [];
     private int[] chosen = [];
+    private byte[] marks = [];
     private float[] numbers = [];
     private float[] queries = [];
 
@@ -29,6 +30,14 @@ internal sealed class ChoiceRoom
     {
         if (order.Length < length) order = new int[Math.Max(length, 2 * order.Length)];
         return order.AsSpan(0, length);
+    }
+
+    /// <summary>A mark for each token, none set.</summary>
+    internal Span<byte> Marks(int tokens)
+    {
+        if (marks.Length < tokens) marks = new byte[Math.Max(tokens, 2 * marks.Length)];
+        marks.AsSpan(0, tokens).Clear();
+        return marks.AsSpan(0, tokens);
     }
 
     /// <summary>Room for numbers that are void at the next call.</summary>

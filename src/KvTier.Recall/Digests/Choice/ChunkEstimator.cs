@@ -24,7 +24,8 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
         Span<float> room = table.Room.Queries(3 * size);
         Span<float> sums = room[..size];
         room.Clear();
-        AddRows(RowPart.Value, table.Masses, squares: false, sums);
+        AddPeaks(sums);
+        AddRows(RowPart.Value, table.Plane(MomentScorer.RestPlane(shape.Spec)), squares: false, sums);
         ReadOnlySpan<float> map = view.Maps is null ? [] : view.Maps.Map(head);
         if (!map.IsEmpty) MoveValues(map, sums, room.Slice(size, size), room.Slice(2 * size, size));
 
@@ -38,7 +39,19 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
             part.AddRow(q, table.Maxima[q], weight, value);
         }
 
-        selection.DigestBytes += estimated * shape.RowBytes(RowPart.Value);
+        selection.DigestBytes += estimated * (shape.RowBytes(RowPart.Value) + (shape.Spec.Peaks * shape.RowBytes(RowPart.PeakValue)));
+    }
+
+    // Peaks are tokens as they are; what is left of a chunk's mass is its rest's.
+    private void AddPeaks(Span<float> sums)
+    {
+        RowMath.Multiply(table.Plane(MomentScorer.RestPlane(shape.Spec)), table.Masses);
+        for (int p = 0; p < shape.Spec.Peaks; p++)
+        {
+            Span<float> peaks = table.Plane(MomentScorer.PeakPlane(shape.Spec, p));
+            RowMath.Multiply(peaks, table.Masses);
+            AddRows(RowPart.PeakValue + p, peaks, squares: false, sums);
+        }
     }
 
     // num += Wᵀ (z + q o s): z along the directions, s the variances, each weighted by mass.
@@ -46,7 +59,7 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
     {
         for (int r = 0; r <= shape.Spec.Rank; r++)
         {
-            RowMath.Multiply(table.Plane(r), table.Masses);
+            RowMath.Multiply(table.Plane(r), table.Plane(MomentScorer.RestPlane(shape.Spec)));
             if (r == 0) AddRows(RowPart.Sigma, table.Plane(0), squares: true, across);
             else AddRows(RowPart.Direction + (r - 1), table.Plane(r), squares: false, along);
         }

@@ -17,8 +17,8 @@ internal sealed class ChunkBuilder(ChunkShape shape)
     /// <param name="segment">Where they go.</param>
     /// <param name="head">Layer · Hkv + KV head.</param>
     /// <param name="chunk">Chunk in the segment.</param>
-    /// <returns>What is odd about it; the rows of a quarantined chunk are zero. With a value map the scratch is left with the keys and
-    /// values without their means.</returns>
+    /// <returns>What is odd about it; the rows of a quarantined chunk are zero. With a value map the scratch is left with the keys
+    /// and values without their means, those of peaks behind them.</returns>
     internal ChunkFlags Build(int tokens, DigestSegment segment, int head, int chunk)
     {
         Span<float> keys = Scratch.Keys[..(tokens * dim)];
@@ -61,13 +61,31 @@ internal sealed class ChunkBuilder(ChunkShape shape)
 
     private ChunkFlags BuildMoments(int tokens, DigestSegment segment, int head, int chunk)
     {
-        Span<float> keys = Scratch.Keys[..(tokens * dim)];
-        Span<float> row = Scratch.Row[..dim];
         if (shape.Spec.Bounds)
         {
-            KeyStatistics.Bounds(keys, tokens, Scratch.Row);
+            KeyStatistics.Bounds(Scratch.Keys, tokens, Scratch.Row);
             Put(segment, head, RowPart.Bounds, chunk, Scratch.Row);
         }
+
+        bool holds = Holds(Scratch.Values[..(tokens * dim)]);
+        if (!holds) Scratch.Values.Clear();
+        int peaks = Peaks.Of(shape.Spec, tokens);
+        for (int p = 0; p < peaks; p++)
+        {
+            Peaks.MoveFarthestToEnd(Scratch, tokens - p);
+            int last = (tokens - p - 1) * dim;
+            Put(segment, head, RowPart.PeakKey + p, chunk, Scratch.Keys.Slice(last, dim));
+            Put(segment, head, RowPart.PeakValue + p, chunk, Scratch.Values.Slice(last, dim));
+        }
+
+        BuildRest(tokens - peaks, segment, head, chunk);
+        return holds ? ChunkFlags.None : ChunkFlags.NoEstimate;
+    }
+
+    private void BuildRest(int tokens, DigestSegment segment, int head, int chunk)
+    {
+        Span<float> keys = Scratch.Keys[..(tokens * dim)];
+        Span<float> row = Scratch.Row[..dim];
 
         KeyStatistics.Mean(keys, tokens, Scratch.Mean);
         Put(segment, head, RowPart.Main, chunk, Scratch.Mean);
@@ -83,25 +101,16 @@ internal sealed class ChunkBuilder(ChunkShape shape)
             MainDirection.Project(keys, weights, row);
             Put(segment, head, RowPart.Direction + r, chunk, row);
             RowMath.AddSquares(sigma, row, -1);
-            if (r == 0) segment.Skews(head)[chunk] = MainDirection.Skew(weights);
+            if (r == 0 && shape.HasSkew) segment.Skews(head)[chunk] = MainDirection.Skew(weights);
         }
 
         for (int j = 0; j < dim; j++) sigma[j] = MathF.Sqrt(MathF.Max(0, sigma[j]));
         Put(segment, head, RowPart.Sigma, chunk, sigma);
-        return BuildValues(tokens, segment, head, chunk);
-    }
-
-    private ChunkFlags BuildValues(int tokens, DigestSegment segment, int head, int chunk)
-    {
         Span<float> values = Scratch.Values[..(tokens * dim)];
-        Span<float> row = Scratch.Row[..dim];
-        bool holds = Holds(values);
-        if (!holds) values.Clear();
         KeyStatistics.Mean(values, tokens, row);
         Put(segment, head, RowPart.Value, chunk, row);
         if (shape.Spec.ValueMap)
             for (int t = 0; t < tokens; t++) RowMath.Subtract(values.Slice(t * dim, dim), row);
-        return holds ? ChunkFlags.None : ChunkFlags.NoEstimate;
     }
 
     private void Put(DigestSegment segment, int head, RowPart part, int row, ReadOnlySpan<float> numbers)

@@ -112,7 +112,8 @@ internal sealed class ChunkIndex : DigestIndex
         if (Spec.Kind == DigestKind.Moments) rows.Values(payload, layer, head % layout.KvHeads, start, count, builder.Scratch.Values);
         ChunkFlags flags = builder.Build(count, segment, head, target);
         if (flags != ChunkFlags.None || !IsSampled(start, count)) return;
-        maps!.Add(head, builder.Scratch.Keys[..(count * layout.HeadDim)], builder.Scratch.Values[..(count * layout.HeadDim)]);
+        int size = (count - Peaks.Of(Spec, count)) * layout.HeadDim;
+        maps!.Add(head, builder.Scratch.Keys[..size], builder.Scratch.Values[..size]);
     }
 
     // Full chunks, once each: a block that is set anew brings those again that it had.

@@ -57,7 +57,8 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
 
     private int ChunkBytes =>
         (shape.RowBytes(RowPart.Main) * shape.Spec.SubChunks) + shape.RowBytes(RowPart.Sigma) + shape.RowBytes(RowPart.Bounds)
-        + (shape.Spec.Rank * shape.RowBytes(RowPart.Direction)) + (shape.Spec.Rank > 0 ? sizeof(float) : 0);
+        + (shape.Spec.Rank * shape.RowBytes(RowPart.Direction)) + (shape.HasSkew ? sizeof(float) : 0)
+        + (shape.Spec.Peaks * shape.RowBytes(RowPart.PeakKey));
 
     private void Dot(RowPart part, int first, int count, ReadOnlySpan<float> queries, Span<float> scores, int stride)
     {

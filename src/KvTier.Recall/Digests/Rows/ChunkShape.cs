@@ -3,10 +3,11 @@ namespace KvTier.Recall;
 /// <summary>Which rows stand for a chunk under a digest spec, and how long they are.</summary>
 internal sealed class ChunkShape
 {
-    /// <summary>Count of <see cref="RowPart"/>s, with four directions.</summary>
-    internal const int Parts = (int)RowPart.Direction + RankMax;
+    /// <summary>Count of <see cref="RowPart"/>s, with four directions and two peaks.</summary>
+    internal const int Parts = (int)RowPart.PeakValue + PeaksMax;
 
     private const int RankMax = 4;
+    private const int PeaksMax = 2;
 
     /// <summary>Tokens of a segment, if a block is not longer: enough that its rows stream, few enough that a fork copies little.</summary>
     private const int SegmentTokensGoal = 1024;
@@ -29,8 +30,13 @@ internal sealed class ChunkShape
         int dim = layout.HeadDim;
         SetLength(RowPart.Main, spec.Kind is DigestKind.MinMax or DigestKind.Cuboid ? 2 * dim : dim);
         SetLength(RowPart.Sigma, moments ? dim : 0);
-        SetLength(RowPart.Value, moments ? dim : 0);
+        SetLength(RowPart.Value, moments || spec.Kind == DigestKind.Centroids ? dim : 0);
         for (int r = 0; r < RankMax; r++) SetLength(RowPart.Direction + r, r < spec.Rank ? dim : 0);
+        for (int p = 0; p < PeaksMax; p++)
+        {
+            SetLength(RowPart.PeakKey + p, p < spec.Peaks ? dim : 0);
+            SetLength(RowPart.PeakValue + p, p < spec.Peaks ? dim : 0);
+        }
         SetLength(RowPart.Bounds, spec.Bounds ? 2 * dim : 0);
         SetLength(RowPart.Nodes, spec.Fanout > 0 ? 2 * dim : 0);
     }
@@ -52,6 +58,9 @@ internal sealed class ChunkShape
 
     /// <summary>Chunks of a full segment.</summary>
     internal int ChunksPerSegment => ChunksPerBlock * BlocksPerSegment;
+
+    /// <summary>True when a chunk has the skew of its main direction: a peak takes the skew away.</summary>
+    internal bool HasSkew => Spec.Rank > 0 && Spec.Peaks == 0;
 
     /// <summary>True when every row has a scale.</summary>
     internal bool HasScales => Dtype == Dtype.Int8;

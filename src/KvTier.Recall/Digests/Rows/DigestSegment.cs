@@ -76,7 +76,7 @@ internal sealed unsafe class DigestSegment
             }
 
             if (shape.Spec.OutlierChunks > 0) Cosines(head).CopyTo(copy.Cosines(head));
-            if (shape.Spec.Rank > 0) Skews(head).CopyTo(copy.Skews(head));
+            if (shape.HasSkew) Skews(head).CopyTo(copy.Skews(head));
             Flags(head).CopyTo(copy.Flags(head));
         }
 

@@ -29,6 +29,14 @@ internal static class RowMath
         for (; j < row.Length; j++) row[j] *= other[j];
     }
 
+    /// <summary>Adds a number to every channel.</summary>
+    internal static void AddConstant(Span<float> row, float number)
+    {
+        int j = 0;
+        for (; j <= row.Length - Width; j += Width) Store(Load(row, j) + Vector256.Create(number), row, j);
+        for (; j < row.Length; j++) row[j] += number;
+    }
+
     /// <summary>Multiplies a row.</summary>
     internal static void Scale(Span<float> row, float factor)
     {

@@ -22,4 +22,10 @@ internal enum RowPart
     /// <summary>The keys' main direction, as long as their deviation along it, <c>[D]</c>. Up to three more directions follow it, each a
     /// part of its own.</summary>
     Direction,
+
+    /// <summary>The key farthest from the mean, <c>[D]</c>; the next one may follow it.</summary>
+    PeakKey = Direction + 4,
+
+    /// <summary>Its value, <c>[D]</c>; the next one's may follow it.</summary>
+    PeakValue = PeakKey + 2,
 }

@@ -34,7 +34,7 @@ internal sealed class SegmentLayout
         Cosines = at;
         if (shape.Spec.OutlierChunks > 0) at = Align(at + ((long)chunks * sizeof(float)));
         Skews = at;
-        if (shape.Spec.Rank > 0) at = Align(at + ((long)chunks * sizeof(float)));
+        if (shape.HasSkew) at = Align(at + ((long)chunks * sizeof(float)));
         Flags = at;
         HeadBytes = Align(at + chunks);
     }

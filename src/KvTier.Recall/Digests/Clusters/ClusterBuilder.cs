@@ -1,0 +1,128 @@
+using System.Runtime.InteropServices;
+
+namespace KvTier.Recall;
+
+/// <summary>Builds segments of clusters: provisional ones of a block's chunks, and k-means ones of a run of blocks.</summary>
+internal sealed class ClusterBuilder
+{
+    private const float LargestNumber = 1e15f;
+    private readonly BlockLayout layout;
+    private readonly ChunkShape shape;
+    private readonly BlockRows rows;
+    private readonly KMeans kmeans;
+    private readonly float limit;
+    private readonly int dim;
+
+    /// <summary>Makes a builder.</summary>
+    internal ClusterBuilder(ChunkShape shape, BlockLayout layout, RopeRotation? rotation)
+    {
+        this.shape = shape;
+        this.layout = layout;
+        dim = layout.HeadDim;
+        rows = new BlockRows(layout, rotation);
+        kmeans = new KMeans(dim, spherical: shape.Spec.Kind == DigestKind.Centroids);
+        limit = shape.Dtype == Dtype.Float16 ? (float)Half.MaxValue : LargestNumber;
+    }
+
+    /// <summary>Makes every chunk of a block a cluster (LouisKV: what is generated stays in runs), and keeps the payload.</summary>
+    internal ClusterSegment BuildBlock(int block, int tokens, ReadOnlySpan<byte> payload)
+    {
+        var kept = new SharedNumbers((layout.BlockBytes + sizeof(float) - 1) / sizeof(float));
+        payload.CopyTo(Bytes(kept));
+        int clusters = (tokens + shape.Spec.ChunkTokens - 1) / shape.Spec.ChunkTokens;
+        var segment = new ClusterSegment(NewRows(clusters), (long)block * layout.BlockTokens, tokens, clusters, kept);
+        Fill(segment, [segment], provisional: true);
+        return segment;
+    }
+
+    /// <summary>Clusters the tokens of full blocks.</summary>
+    /// <param name="blocks">Their provisional segments, in order; they stay the caller's.</param>
+    /// <param name="clusters">Clusters of each head (K).</param>
+    internal ClusterSegment Cluster(ReadOnlySpan<ClusterSegment> blocks, int clusters)
+    {
+        var segment = new ClusterSegment(
+            NewRows(clusters), blocks[0].FirstToken, blocks.Length * layout.BlockTokens, clusters, payload: null);
+        Fill(segment, blocks, provisional: false);
+        return segment;
+    }
+
+    private DigestSegment NewRows(int clusters) => new(new SegmentLayout(shape, layout.Layers * layout.KvHeads, clusters));
+
+    private static Span<byte> Bytes(SharedNumbers numbers) => MemoryMarshal.AsBytes(numbers.Slice(0, (int)(numbers.Bytes / sizeof(float))));
+
+    private void Fill(ClusterSegment segment, ReadOnlySpan<ClusterSegment> blocks, bool provisional)
+    {
+        int tokens = segment.Tokens;
+        int heads = layout.Layers * layout.KvHeads;
+        float[] keys = new float[heads == 0 ? 0 : tokens * dim];
+        float[] good = new float[tokens * dim];
+        float[] values = new float[tokens * dim];
+        int[] clusterOf = new int[tokens];
+        int[] goodOf = new int[tokens];
+        for (int head = 0; head < heads; head++)
+        {
+            Read(blocks, head, keys, values);
+            int count = 0;
+            for (int t = 0; t < tokens; t++)
+            {
+                bool holds = RowMath.MaxAbs(keys.AsSpan(t * dim, dim)) <= limit;
+                clusterOf[t] = holds ? t / shape.Spec.ChunkTokens : segment.Clusters;
+                if (!holds) continue;
+                keys.AsSpan(t * dim, dim).CopyTo(good.AsSpan(count++ * dim));
+            }
+
+            if (!provisional && count > 0)
+            {
+                kmeans.Run(good.AsSpan(0, count * dim), Math.Min(segment.Clusters, count), goodOf.AsSpan(0, count));
+                for (int t = 0, next = 0; t < tokens; t++)
+                    if (clusterOf[t] != segment.Clusters) clusterOf[t] = goodOf[next++];
+            }
+
+            segment.SetMembers(head, clusterOf);
+            PutRows(segment, head, keys, values);
+        }
+    }
+
+    private void Read(ReadOnlySpan<ClusterSegment> blocks, int head, Span<float> keys, Span<float> values)
+    {
+        int at = 0;
+        foreach (ClusterSegment block in blocks)
+        {
+            ReadOnlySpan<byte> payload = Bytes(block.Payload!);
+            rows.MoveTo((int)(block.FirstToken / layout.BlockTokens));
+            rows.Keys(payload, head / layout.KvHeads, head % layout.KvHeads, 0, block.Tokens, keys[at..]);
+            rows.Values(payload, head / layout.KvHeads, head % layout.KvHeads, 0, block.Tokens, values[at..]);
+            at += block.Tokens * dim;
+        }
+    }
+
+    private void PutRows(ClusterSegment segment, int head, ReadOnlySpan<float> keys, ReadOnlySpan<float> values)
+    {
+        float[] sum = new float[dim];
+        for (int cluster = 0; cluster < segment.Clusters; cluster++)
+        {
+            ReadOnlySpan<ushort> members = segment.Members(head, cluster);
+            if (members.IsEmpty) continue;
+            Mean(members, keys, sum);
+            Put(segment, head, RowPart.Main, cluster, sum);
+            if (shape.RowLength(RowPart.Value) == 0) continue;
+            Mean(members, values, sum);
+            bool holds = RowMath.MaxAbs(sum) <= limit;
+            segment.Rows.Flags(head)[cluster] = holds ? ChunkFlags.None : ChunkFlags.NoEstimate;
+            if (holds) Put(segment, head, RowPart.Value, cluster, sum);
+        }
+    }
+
+    private void Mean(ReadOnlySpan<ushort> members, ReadOnlySpan<float> numbers, Span<float> mean)
+    {
+        mean.Clear();
+        foreach (ushort token in members) RowMath.Add(mean, numbers.Slice(token * dim, dim));
+        RowMath.Scale(mean, 1f / members.Length);
+    }
+
+    private void Put(ClusterSegment segment, int head, RowPart part, int cluster, ReadOnlySpan<float> row)
+    {
+        float scale = RowForm.Nearest(shape.Dtype, row, segment.Rows.Rows(head, part, cluster, 1));
+        if (shape.HasScales) segment.Rows.Scales(head, part, cluster, 1)[0] = scale;
+    }
+}
