@@ -91,6 +91,10 @@ public class DigestScoreTests
     }
 
     private static DigestSpec Variant(DigestSpec spec, int variant) => spec.Kind == DigestKind.Moments
-        ? spec with { Rank = variant, Peaks = variant == 0 ? 2 : variant % 2, ValueMap = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16 }
+        ? spec with
+        {
+            Rank = variant, Peaks = variant == 0 ? 2 : variant % 2, ValueMap = variant == 2, Bounds = variant == 3,
+            ChunkTokens = variant == 1 ? 64 : 16,
+        }
         : spec with { ChunkTokens = 8 << variant, SubChunks = 1 << variant };
 }

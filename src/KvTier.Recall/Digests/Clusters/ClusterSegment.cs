@@ -16,7 +16,14 @@ internal sealed class ClusterSegment
     /// <param name="clusters">Clusters of each head (K).</param>
     /// <param name="payload">Payload of its one block while the clusters are provisional; null afterwards.</param>
     internal ClusterSegment(DigestSegment rows, long firstToken, int tokens, int clusters, SharedNumbers? payload)
-        : this(rows, firstToken, tokens, clusters, payload, new ushort[rows.Layout.Heads * tokens], new ushort[rows.Layout.Heads * (clusters + 1)])
+        : this(
+            rows,
+            firstToken,
+            tokens,
+            clusters,
+            payload,
+            new ushort[rows.Layout.Heads * tokens],
+            new ushort[rows.Layout.Heads * (clusters + 1)])
     {
     }
 

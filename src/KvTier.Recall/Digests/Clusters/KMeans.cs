@@ -4,8 +4,8 @@ using KvTier.Kernels;
 namespace KvTier.Recall;
 
 /// <summary>
-/// k-means of keys, from evenly spaced keys on, so that it always ends the same. Spherical (RetroInfer): keys without their mean, centres of
-/// length one, the largest inner product; or Euclidean (vector quantisation).
+/// k-means of keys, from evenly spaced keys on, so that it always ends the same. Spherical (RetroInfer): keys without their mean, centres
+/// of length one, the largest inner product; or Euclidean (vector quantisation).
 /// </summary>
 internal sealed class KMeans(int dim, bool spherical)
 {
