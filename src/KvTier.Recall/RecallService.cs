@@ -77,6 +77,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
             {
                 Sequences = grains.Count(grain => grain.Info is not null),
                 DigestBytes = grains.Sum(grain => grain.Info?.DigestBytes ?? 0),
+                QuarantinedChunks = grains.Sum(grain => grain.Info?.QuarantinedChunks ?? 0),
                 HotBytes = hot.Bytes,
                 HotEvictions = hot.Evictions,
                 DeviceBytes = device.Bytes,

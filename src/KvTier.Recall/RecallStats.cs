@@ -9,6 +9,9 @@ public sealed record RecallStats
     /// <summary>Native bytes of their digests now; what forks share is counted in each.</summary>
     public long DigestBytes { get; init; }
 
+    /// <summary>Chunks of all sequences with a NaN or an infinity in a key: always read, never scored.</summary>
+    public long QuarantinedChunks { get; init; }
+
     /// <summary>Bytes of the hot set now.</summary>
     public long HotBytes { get; init; }
 

@@ -116,6 +116,45 @@ public sealed class RecallRequestTests : SiloTest
     }
 
     [Fact]
+    public async Task Recall_CutAnywhere_LeavesNothingBehind()
+    {
+        SiloHost host = await StartAsync();
+        ushort ns;
+        using (RawClient setup = RawClient.Open(host.Endpoints.Native!, Sequences.Namespace))
+        {
+            Sequences.Store(setup, "a", 3);
+            ns = setup.Namespace;
+        }
+
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        byte[]? frame = null;
+        for (int cut = 1; frame is null || cut < frame.Length; cut += 23)
+        {
+            using RawClient client = RawClient.Open(host.Endpoints.Native!, Sequences.Namespace);
+            Assert.Equal(ns, client.Namespace);
+            RecallHead head = Sequences.Head(client, RecallMode.Attend);
+            frame ??= [.. RawClient.Encode(Opcode.Recall, 99, Sequences.Body(head, queries), queries.Length), .. queries];
+            client.Send(frame.AsSpan(0, cut));
+        }
+
+        await UntilAsync(() => host.Connections.Count == 0, "the cut connections to end");
+        Assert.Equal(0, host.Connections.QueryBytes);
+        RawClient after = Connect(host, Sequences.Namespace);
+        after.Ask(Opcode.Recall, Sequences.Body(Sequences.Head(after, RecallMode.Attend), queries), queries).Ok();
+    }
+
+    [Fact]
+    public async Task Recall_WithoutAHello_IsUnauthorized()
+    {
+        SiloHost host = await StartAsync(Small with { Token = "secret" });
+        RawClient client = Dial(host.Endpoints.Native!);
+        byte[] queries = Sequences.Bytes(Sequences.Queries());
+        Action<FrameBuffer> body = Sequences.Body(Sequences.Head(client, RecallMode.Ids), queries);
+        Assert.Equal(ErrorCode.Unauthorized, client.Ask(Opcode.Recall, body, queries).Error.Code);
+        Assert.True(client.IsClosedBySilo());
+    }
+
+    [Fact]
     public async Task Stat_AfterARecall_ShowsSequencesAndWhatWasRead()
     {
         SiloHost host = await StartAsync();

@@ -9,6 +9,8 @@ internal sealed partial class MetricCatalog
     {
         yield return RecallGauge("kvtier.recall.sequences", "{sequence}", "Sequences open now.", s => s.Sequences);
         yield return RecallGauge("kvtier.recall.digests", "By", "Bytes of the digests of all sequences.", s => s.DigestBytes);
+        yield return RecallGauge("kvtier.recall.quarantined_chunks", "{chunk}",
+            "Chunks with a NaN or an infinity in a key: always read, never scored.", s => s.QuarantinedChunks);
         yield return RecallGauge("kvtier.recall.hot_set", "By", "Bytes of the hot set.", s => s.HotBytes);
         yield return new MetricDefinition("kvtier.recall.requests", MetricKind.Counter, "{recall}", "Recalls answered, by mode.", "mode",
             () => SiloMetrics.RecallModes.Select((name, i) => new MetricSample("mode", name, metrics.RecallCount(i))));

@@ -34,6 +34,9 @@ internal sealed class NativeConnections : IAsyncDisposable
     /// <summary>Connections open now.</summary>
     public int Count => Volatile.Read(ref count);
 
+    /// <summary>Bytes of queries that recalls hold now; tests look at it.</summary>
+    public long QueryBytes => context.QueryBytes.Taken;
+
     /// <summary>True once the silo takes no new work.</summary>
     public bool IsDraining => draining;
 
