@@ -116,6 +116,27 @@ public sealed class RecallRequestTests : SiloTest
     }
 
     [Fact]
+    public async Task LocalRecall_WaitingForRoomThatItsKilledClientHolds_EndsWithTheConnection()
+    {
+        SiloHost host = await StartAsync();
+        using (RawClient client = RawClient.Open(
+            new System.Net.Sockets.UnixDomainSocketEndPoint(host.Endpoints.UnixSocket!), Sequences.Namespace))
+        {
+            Sequences.Store(client, "a", 70);
+            byte[] queries = Sequences.Bytes(Sequences.Queries());
+
+            // Both last longer than the guard of this test waits.
+            RecallHead head = Sequences.Head(client, RecallMode.Gather) with { LeaseMs = 60_000, DeadlineMs = 120_000 };
+            SlotOf(client.Ask(Opcode.LocalRecall, Sequences.Body(head, queries), queries));
+            client.Post(Opcode.LocalRecall, Sequences.Body(head, queries), queries);
+            client.Ask(Opcode.Ping, EmptyBody.Write);
+        }
+
+        await UntilAsync(() => host.Connections.Count == 0, "the killed client's connection to end");
+        Assert.Equal((0L, 0L), (host.Engine.Stats.LeasedSlots, host.Engine.Stats.ScratchSlots));
+    }
+
+    [Fact]
     public async Task Recall_CutAnywhere_LeavesNothingBehind()
     {
         SiloHost host = await StartAsync();

@@ -242,9 +242,11 @@ internal sealed partial class NativeConnection
         if (!clientEnded && Volatile.Read(ref aborted) == 0 && local.HoldsWritable) await WaitForEndAsync();
         Abort();
 
+        // First, because late answers may wait for the very room that these leases hold. What they are still granted goes back at once.
+        local.Close();
+
         // Late answers fail on the closed socket or meet their deadline; each gives back what it holds itself.
         for (int i = 0; i < limits.InflightRequestsMax; i++) await lateSlots.WaitAsync();
-        local.Close();
         context.Metrics.Transferred(input.BytesReceived - reportedReceived, output.BytesSent - reportedSent);
         output.Dispose();
         ArrayPool<byte>.Shared.Return(bodyBytes);
