@@ -96,7 +96,8 @@ public class ModelTests : LeakGated
             : Shapes.All(digest);
         if (random.Next(3) == 0) selector = selector with { Reuse = new ReuseRule(ReuseKind.EverySteps, 2) };
         RecallMode mode = random.Next(3) == 0 ? RecallMode.Gather : RecallMode.Attend;
-        RecallRequest request = Requests.Attend(silo, selector, layer: random.Next(2), seed: random.Next(), name: name) with { Mode = mode };
+        RecallRequest request =
+            Requests.Attend(silo, selector, layer: random.Next(2), seed: random.Next(), name: name) with { Mode = mode };
         Result<RecallAnswer> result = await silo.Recall.RecallAsync(request, RecallHarness.Guard);
         Assert.Equal(known, result.IsOk);
         if (!known) return;
