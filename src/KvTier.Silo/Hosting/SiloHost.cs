@@ -53,6 +53,9 @@ public sealed partial class SiloHost : IAsyncDisposable
     /// <summary>The store; of use to programs that embed a silo.</summary>
     public BlockEngine Engine => store?.Engine ?? throw new InvalidOperationException("the silo is not started");
 
+    /// <summary>Figures of recall.</summary>
+    public RecallStats RecallStats => store?.RecallStats ?? new RecallStats();
+
     /// <summary>What recovery found; null without a data directory.</summary>
     public RecoverySummary? Recovery => store?.Recovery;
 

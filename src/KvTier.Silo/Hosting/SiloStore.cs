@@ -18,6 +18,7 @@ internal sealed class SiloStore : IAsyncDisposable
     private readonly Arena arena;
     private readonly NamespaceDescriptor[] known;
     private readonly TimeProvider time;
+    private SiloDevice? device;
     private RecallService? recall;
 
     private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known,
@@ -97,7 +98,11 @@ internal sealed class SiloStore : IAsyncDisposable
         try
         {
             // It registers the namespace of its manifests, which must be known when their records are found.
-            recall = new RecallService(options.Recall.ToRecallOptions(options.Limits), Engine, time);
+            device = SiloDevice.Open(options.Recall, logger);
+            recall = new RecallService(options.Recall.ToRecallOptions(options.Limits), Engine, time, device)
+            {
+                OnDeviceFault = error => logger.DeviceFailed(error.Message),
+            };
         }
         catch (KvException noRoom)
         {
@@ -131,11 +136,12 @@ internal sealed class SiloStore : IAsyncDisposable
         if (lost > 0) logger.SequencesLost(lost);
     }
 
-    /// <summary>Closes recall, engine, log, memory and folder. Behind a device that hangs, all but the engine is left to the end of the
+    /// <summary>Closes recall, its device, engine, log, memory and folder. Behind a device that hangs, all but the engine is left to the end of the
     /// process: the kernel may still write into the memory.</summary>
     public async ValueTask DisposeAsync()
     {
         if (recall is not null) await recall.DisposeAsync();
+        device?.Dispose();
         await Engine.DisposeAsync();
         if (Engine.IsAbandoned) return;
         if (log is not null) await log.DisposeAsync();
