@@ -23,7 +23,8 @@ public sealed class RecallDeviceTests : SiloTest
                 AssertSame(onHost, client.Ask(Opcode.Recall, body, queries).Payload);
                 return host.RecallStats.DeviceBlocks == 20 || host.RecallStats.DeviceFault is not null;
             },
-            "the kernels are built and all blocks are on the device");
+            "the kernels are built, which takes long on a busy machine, and all blocks are on the device",
+            seconds: 300);
         Assert.Null(host.RecallStats.DeviceFault);
         AssertSame(onHost, client.Ask(Opcode.Recall, body, queries).Payload);
         Assert.Equal(20 * Sequences.Profile.BlockBytes, host.RecallStats.DeviceBytes);

@@ -136,8 +136,8 @@ internal sealed class SiloStore : IAsyncDisposable
         if (lost > 0) logger.SequencesLost(lost);
     }
 
-    /// <summary>Closes recall, its device, engine, log, memory and folder. Behind a device that hangs, all but the engine is left to the end of the
-    /// process: the kernel may still write into the memory.</summary>
+    /// <summary>Closes recall, its device, engine, log, memory and folder. Behind an SSD that hangs, log, memory and folder are left to the
+    /// end of the process: the kernel may still write into the memory.</summary>
     public async ValueTask DisposeAsync()
     {
         if (recall is not null) await recall.DisposeAsync();

@@ -41,12 +41,12 @@ public abstract class SiloTest : IAsyncLifetime
     internal RawClient Dial(EndPoint endPoint) => Keep(new RawClient(endPoint));
 
     /// <summary>Waits until something holds; the time is only a guard.</summary>
-    internal static async Task UntilAsync(Func<bool> condition, string what)
+    internal static async Task UntilAsync(Func<bool> condition, string what, int seconds = 30)
     {
         var watch = Stopwatch.StartNew();
         while (!condition())
         {
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), $"waited 30 s for: {what}");
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(seconds), $"waited {seconds} s for: {what}");
             await Task.Delay(5);
         }
     }
