@@ -59,6 +59,14 @@ internal sealed class RecallSetup : IAsyncDisposable
     public async Task<PeerTimes?> TimesAsync(string work, TimeSpan time, CancellationToken cancel) =>
         peer is null ? null : await peer.RunAsync(work, time, cancel);
 
+    /// <summary>The libraries of the baseline, and what PyTorch takes where it is there.</summary>
+    public async Task<string> TorchNoteAsync(string work, BenchContext context)
+    {
+        if (peer is not { HasTorch: true }) return peer?.Versions ?? "";
+        PeerTimes times = await peer.RunAsync($"torch_{work}", context.Settings.Slice, context.Cancel);
+        return $"{peer.Versions}: torch takes {1e6 * times.P50:0} us";
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

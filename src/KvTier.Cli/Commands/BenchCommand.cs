@@ -26,6 +26,7 @@ internal static class BenchCommand
         var list = new Option<bool>("--list") { Description = "List the names of the rows." };
         Option<bool> json = JsonOption.AddTo(command);
         command.Arguments.Add(names);
+        command.Subcommands.Add(BenchDecodeCommand.Create(output));
         foreach (Option option in (Option[])[quick, folder, list]) command.Options.Add(option);
         command.Run(output, async (parsed, cancel) =>
         {

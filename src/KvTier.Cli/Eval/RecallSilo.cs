@@ -41,7 +41,7 @@ internal sealed class RecallSilo : IAsyncDisposable
     /// <param name="cancel">Ends it early.</param>
     public static Task<RecallSilo> StartAsync(RecallTensors tensors, RecallTier tier, TempFolder folder, CancellationToken cancel)
     {
-        var content = new TensorBlocks("eval", [tensors]);
+        var content = new TensorBlocks("eval", tensors);
         SiloOptions options = SiloOptions.Default with
         {
             HostBytes = tier == RecallTier.Ssd ? SmallestHost : Math.Max(SmallestHost, (content.Bytes * 5 / 4) + (16 << 20)),

@@ -5,35 +5,34 @@ using KvTier.Kernels;
 namespace KvTier.Cli;
 
 /// <summary>Tensors as the blocks of one sequence, <c>[layer][K,V][kv head][token][dim]</c>; the last block may be partly filled, with
-/// zeros behind its tokens.</summary>
+/// zeros behind its tokens. With several layers, KV head h of layer l has the tensors of head (h + l) mod Hkv.</summary>
 internal sealed class TensorBlocks
 {
     /// <summary>Tokens of a block: a multiple of every chunk size.</summary>
     public const int BlockTokens = 64;
 
     private const int PutBytesMax = 16 << 20;
-    private readonly IReadOnlyList<RecallTensors> layers;
+    private readonly RecallTensors tensors;
     private readonly BlockLayout layout;
 
-    /// <summary>Blocks of some layers, all of one shape.</summary>
-    public TensorBlocks(string profileName, IReadOnlyList<RecallTensors> layers)
+    /// <summary>Blocks of some layers.</summary>
+    public TensorBlocks(string profileName, RecallTensors tensors, int layers = 1)
     {
-        this.layers = layers;
-        RecallTensors first = layers[0];
+        this.tensors = tensors;
         Profile = new ModelProfile
         {
             Name = profileName,
             Kind = AttentionKind.Gqa,
-            Layers = layers.Count,
-            KvHeads = first.KvHeads,
-            HeadDim = first.HeadDim,
-            Dtype = first.Dtype,
+            Layers = layers,
+            KvHeads = tensors.KvHeads,
+            HeadDim = tensors.HeadDim,
+            Dtype = tensors.Dtype,
             BlockTokens = BlockTokens,
             Rope = new RopeParameters(0),
         };
         Profile.Validate().OrFail();
         layout = new BlockLayout(Profile);
-        Count = (first.Tokens + BlockTokens - 1) / BlockTokens;
+        Count = (tensors.Tokens + BlockTokens - 1) / BlockTokens;
     }
 
     /// <summary>The shape of the blocks.</summary>
@@ -43,7 +42,7 @@ internal sealed class TensorBlocks
     public int Count { get; }
 
     /// <summary>Tokens of them all.</summary>
-    public int Tokens => layers[0].Tokens;
+    public int Tokens => tensors.Tokens;
 
     /// <summary>Bytes of them all.</summary>
     public long Bytes => Count * Profile.BlockBytes;
@@ -62,19 +61,33 @@ internal sealed class TensorBlocks
         payload.Clear();
         int first = block * BlockTokens;
         int tokens = Math.Min(BlockTokens, Tokens - first);
-        for (int layer = 0; layer < layers.Count; layer++)
+        int elements = tokens * tensors.HeadDim;
+        for (int layer = 0; layer < Profile.Layers; layer++)
         {
-            RecallTensors tensors = layers[layer];
-            int elements = tokens * tensors.HeadDim;
             for (int head = 0; head < tensors.KvHeads; head++)
             {
-                ReadOnlySpan<float> keys = tensors.Rows(tensors.Keys, head).Slice(first * tensors.HeadDim, elements);
-                ReadOnlySpan<float> values = tensors.Rows(tensors.Values, head).Slice(first * tensors.HeadDim, elements);
+                int source = (head + layer) % tensors.KvHeads;
+                ReadOnlySpan<float> keys = tensors.Rows(tensors.Keys, source).Slice(first * tensors.HeadDim, elements);
+                ReadOnlySpan<float> values = tensors.Rows(tensors.Values, source).Slice(first * tensors.HeadDim, elements);
                 int bytes = tokens * layout.RowBytes;
                 RowConvert.FromSingle(layout.Dtype, keys, payload.Slice((int)layout.KeyOffset(layer, head, 0), bytes));
                 RowConvert.FromSingle(layout.Dtype, values, payload.Slice((int)layout.ValueOffset(layer, head, 0), bytes));
             }
         }
+    }
+
+    /// <summary>The queries of a layer at a step, <c>[Hq, D]</c>: each group asks the KV head that has its tensors.</summary>
+    public float[] QueriesOf(int step, int layer)
+    {
+        float[] queries = new float[tensors.QueryHeads * tensors.HeadDim];
+        int group = tensors.Group * tensors.HeadDim;
+        for (int head = 0; head < tensors.KvHeads; head++)
+        {
+            int source = (head + layer) % tensors.KvHeads;
+            tensors.QueriesOf(step).Span.Slice(source * group, group).CopyTo(queries.AsSpan(head * group));
+        }
+
+        return queries;
     }
 
     /// <summary>Stores every block.</summary>
