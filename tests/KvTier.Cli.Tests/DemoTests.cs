@@ -21,6 +21,8 @@ public class DemoTests
         Assert.Equal(report.GetProperty("hostHits").GetInt64() + report.GetProperty("ssdHits").GetInt64(),
             report.GetProperty("blocksRead").GetInt64());
         Assert.Equal(24, report.GetProperty("misses").GetProperty("deleted").GetInt64());
+        Assert.True(report.GetProperty("needleFound").GetBoolean());
+        Assert.Equal("ssd", report.GetProperty("needleTier").GetString());
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
     }
 
@@ -29,7 +31,7 @@ public class DemoTests
     {
         CliRun run = await CliRun.Async("demo", "--chats", "1", "--turns", "1", "--host-mib", "256");
         Assert.Equal(ExitCodes.Ok, run.ExitCode);
-        foreach (string word in (string[])["host", "ssd", "never_stored", "wrong blocks", "get rate", "p99"])
+        foreach (string word in (string[])["host", "ssd", "never_stored", "wrong blocks", "get rate", "p99", "needle", "found in"])
             Assert.Contains(word, run.Out, StringComparison.Ordinal);
     }
 

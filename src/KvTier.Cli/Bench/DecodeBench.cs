@@ -13,7 +13,6 @@ internal sealed record DecodeReport(
 /// </summary>
 internal sealed class DecodeBench
 {
-    private const long SmallestHost = 16L << 20;
     private readonly DecodeOptions options;
     private readonly TempFolder folder;
     private readonly CliProgress progress;
@@ -32,6 +31,9 @@ internal sealed class DecodeBench
 
     /// <summary>Steps that a run reports.</summary>
     public static int StepsOf(DecodeOptions options) => options.FullSteps + (4 * options.Steps);
+
+    /// <summary>Host memory that the answers of gathers have room in, however small the sequence.</summary>
+    private long SmallestHost => Math.Max(16L << 20, (long)(4 * options.Budget * options.KvBytes / options.Layers));
 
     /// <summary>Runs every row.</summary>
     public async Task<DecodeReport> RunAsync()

@@ -33,8 +33,8 @@ internal sealed record DecodeOptions
     /// <summary>Bytes of host memory for blocks and hot set together, as a share of all K and V. Default 10 %.</summary>
     public double HostShare { get; init; } = 0.10;
 
-    /// <summary>Part of the host memory that is the hot set, where there is one. Default 80 %.</summary>
-    public double HotPart { get; init; } = 0.8;
+    /// <summary>Part of the host memory that is the hot set, where there is one. Default 60 %.</summary>
+    public double HotPart { get; init; } = 0.6;
 
     /// <summary>How alike queries must be for an earlier choice to serve, in the rows with reuse. Default 0.8.</summary>
     public double ReuseCosine { get; init; } = 0.8;

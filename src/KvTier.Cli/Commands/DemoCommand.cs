@@ -12,7 +12,7 @@ internal static class DemoCommand
     public static Command Create(CliOutput output)
     {
         var command = new Command(
-            "demo", "Run chats of a Llama-3.1-8B against an embedded silo and check every byte. Exit code 1 on a wrong or lost block.");
+            "demo", "Run chats of a Llama-3.1-8B against an embedded silo and check every byte. Exit code 1 on a wrong or lost block or needle.");
         var chats = new Option<int>("--chats")
         {
             Description = "Conversations.",
@@ -48,7 +48,7 @@ internal static class DemoCommand
             DemoReport report = await RunAsync(output, options, parsed.GetValue(folder), cancel);
             if (parsed.GetValue(json)) output.Json(report);
             else DemoTables.Show(output, report);
-            return report is { WrongBlocks: 0, LostBlocks: 0 } ? ExitCodes.Ok : ExitCodes.Found;
+            return report is { WrongBlocks: 0, LostBlocks: 0, NeedleFound: true } ? ExitCodes.Ok : ExitCodes.Found;
         });
         return command;
     }
@@ -63,13 +63,15 @@ internal static class DemoCommand
         await using SiloRunner silo = await SiloRunner.StartAsync(options.ToSiloOptions(folder.Path), logs, cancel);
         await using KvTierClient client = await silo.ConnectAsync(TransportMode.Auto, cancel);
         KvNamespace blocks = (await client.OpenNamespaceAsync(new NamespaceDescriptor("demo", options.Profile), cancel)).OrFail();
+        NeedleStep needle = await NeedleStep.PlantAsync(silo, client, cancel);
         var runner = new DemoRunner(blocks, options);
         await CliProgress.RunAsync(output, "chats", runner.Steps, async progress =>
         {
             await runner.RunAsync(progress, cancel);
             return 0;
         });
-        return runner.Report(TierFigures.Parse((await client.StatAsync(cancel)).OrFail()), Stopwatch.GetElapsedTime(start));
+        NeedleReport found = await needle.FindAsync(cancel);
+        return runner.Report(TierFigures.Parse((await client.StatAsync(cancel)).OrFail()), found, Stopwatch.GetElapsedTime(start));
     }
 
     private static void CheckRoom(string folder, long needed)

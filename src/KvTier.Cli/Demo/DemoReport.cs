@@ -45,6 +45,15 @@ internal sealed record DemoReport
     /// <summary>Bytes of them.</summary>
     public required long SsdBytes { get; init; }
 
+    /// <summary>True when recall found the needle that was planted at the start of a long context. Must be so.</summary>
+    public required bool NeedleFound { get; init; }
+
+    /// <summary>Where the needle's block lay before: <c>ssd</c>.</summary>
+    public required string NeedleTier { get; init; }
+
+    /// <summary>More of the needle.</summary>
+    public required NeedleReport Needle { get; init; }
+
     /// <summary>Wall time in s, from the silo's start to the last check.</summary>
     public required double Seconds { get; init; }
 

@@ -64,7 +64,7 @@ internal sealed class DemoRunner
     }
 
     /// <summary>What was done, with the silo's own figures of its tiers.</summary>
-    public DemoReport Report(TierFigures tiers, TimeSpan elapsed) => new()
+    public DemoReport Report(TierFigures tiers, NeedleReport needle, TimeSpan elapsed) => new()
     {
         BlocksWritten = written,
         BlocksRead = hostGet.Count + ssdGet.Count,
@@ -80,6 +80,9 @@ internal sealed class DemoRunner
         HostBytes = tiers.HostBytes,
         SsdBlocks = tiers.SsdBlocks,
         SsdBytes = tiers.SsdBytes,
+        NeedleFound = needle.Found,
+        NeedleTier = needle.Tier,
+        Needle = needle,
         Seconds = Math.Round(elapsed.TotalSeconds, 2),
         PutGBs = Rate(written, putTime),
         GetGBs = Rate(hostGet.Count + ssdGet.Count, getTime),

@@ -31,6 +31,9 @@ internal static class DemoTables
             .AddRow("get rate, comparison included", $"{report.GetGBs:0.00} GB/s")
             .AddRow("put of a turn, p50", Units.Duration(report.Put.P50Us * 1e3))
             .AddRow("put of a turn, p99", Units.Duration(report.Put.P99Us * 1e3))
+            .AddRow(
+                $"needle in {Units.Count(report.Needle.Tokens)} tokens, its block on {report.NeedleTier}",
+                $"{(report.NeedleFound ? "found" : "not found")} in {report.Needle.RecallMs:0.0} ms, {Units.Bytes(report.Needle.ReadBytes)} read")
             .AddRow("time", $"{report.Seconds:0.0} s"));
     }
 }

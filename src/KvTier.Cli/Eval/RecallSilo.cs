@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace KvTier.Cli;
 
-/// <summary>An embedded silo that holds the keys and values of an evaluation as blocks, and recalls from them over the local path.</summary>
+/// <summary>An embedded silo that holds keys and values as blocks, and recalls from them over the local path.</summary>
 internal sealed class RecallSilo : IAsyncDisposable
 {
     private const long SmallestHost = 64L << 20;
