@@ -38,7 +38,8 @@ public class AttentionPartTests
     {
         Random random = new(3);
         const int dim = 64, heads = 2, tokens = 32768;
-        float[] keys = Rows.Normal(random, tokens * dim), values = Rows.Normal(random, tokens * dim), queries = Rows.Normal(random, heads * dim);
+        float[] keys = Rows.Normal(random, tokens * dim), values = Rows.Normal(random, tokens * dim);
+        float[] queries = Rows.Normal(random, heads * dim);
         (double[] output, double[] lse) = AttentionReference.Compute(keys, values, queries, dim, 0.125f);
         AttentionPart part = new(heads, dim);
         part.Add(Dtype.Float32, Bytes(keys), Bytes(values), tokens, queries, 0.125f);

@@ -22,7 +22,8 @@ public class LimitedHardwareTests
         };
         Type[] suites =
         [
-            typeof(LanesTests), typeof(ConversionTests), typeof(RowDotTests), typeof(TopKTests), typeof(AttentionPartTests), typeof(DigestTests),
+            typeof(LanesTests), typeof(ConversionTests), typeof(RowDotTests), typeof(TopKTests), typeof(AttentionPartTests),
+            typeof(DigestTests),
         ];
         foreach (string argument in (string[])["-noLogo", "-noColor", .. suites.SelectMany(suite => (string[])["-class", suite.FullName!])])
             start.ArgumentList.Add(argument);

@@ -44,7 +44,8 @@ public class RowDotTests
             (byte[] rows, _) = Rows.Of(dtype, random, rowCount * length);
             int size = dtype.SizeBytes();
             RowConvert.FromSingle(dtype, [float.NaN], rows.AsSpan(((7 * length) + 5) * size));
-            if (dtype != Dtype.Float8E4M3) RowConvert.FromSingle(dtype, [float.PositiveInfinity], rows.AsSpan(((98 * length) + 127) * size));
+            if (dtype != Dtype.Float8E4M3)
+                RowConvert.FromSingle(dtype, [float.PositiveInfinity], rows.AsSpan(((98 * length) + 127) * size));
             float[] queries = Rows.Normal(random, 4 * length);
             queries.AsSpan().Slice(127, 1)[0] = 1;
             foreach (int width in Widths.Available())

@@ -9,13 +9,18 @@ public class TopKTests
 {
     // Few different values, so that ties are common, and all the odd ones.
     private static readonly float[] Odd =
-        [0f, -0f, 1f, -1f, 1.0000001f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, float.MaxValue, float.MinValue];
+    [
+        0f, -0f, 1f, -1f, 1.0000001f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, float.MaxValue,
+        float.MinValue,
+    ];
 
     [Fact]
     public void Select_AnyScores_EqualsASort()
     {
         Gen<float> score = Gen.Frequency(
-            (3, Gen.Elements(Odd)), (2, Gen.Choose(-3, 3).Select(i => i * 0.5f)), (2, Gen.Choose(int.MinValue, int.MaxValue).Select(BitConverter.Int32BitsToSingle)));
+            (3, Gen.Elements(Odd)),
+            (2, Gen.Choose(-3, 3).Select(i => i * 0.5f)),
+            (2, Gen.Choose(int.MinValue, int.MaxValue).Select(BitConverter.Int32BitsToSingle)));
         Gen<(float[] Scores, int K)> cases =
             from scores in score.ArrayOf()
             from k in Gen.Choose(0, scores.Length + 2)

@@ -23,6 +23,7 @@ internal static class SoftmaxKernel
         return ScalarAttention.Weights(logits, rowWeights, max);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static float Scale<TLanes, TVector>(Span<float> logits, float scale)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
@@ -46,6 +47,7 @@ internal static class SoftmaxKernel
         return MathF.Max(max, ScalarAttention.Scale(logits[i..], scale));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static double Weights<TLanes, TVector>(Span<float> logits, ReadOnlySpan<float> rowWeights, float max)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct

@@ -48,6 +48,7 @@ internal static class ValueSumKernel<TLanes, TVector, TElement>
     }
 
     /// <summary>One vector of columns for up to eight queries; where there are fewer, the last one fills the places, stored once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Eight<TRange>(ref byte value, ref float weight, ref float sum, int used, ValueShape shape)
         where TRange : struct, IRange
     {
@@ -89,6 +90,7 @@ internal static class ValueSumKernel<TLanes, TVector, TElement>
     }
 
     /// <summary>Two vectors of columns for two to four queries.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Four<TRange>(ref byte value, ref float weight, ref float sum, int used, ValueShape shape)
         where TRange : struct, IRange
     {
@@ -126,6 +128,7 @@ internal static class ValueSumKernel<TLanes, TVector, TElement>
     }
 
     /// <summary>Two vectors of columns for one query; two sums for each, as one would wait for itself.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void One<TRange>(ref byte value, ref float weight, ref float sum, ValueShape shape)
         where TRange : struct, IRange
     {

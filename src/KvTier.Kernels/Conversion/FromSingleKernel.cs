@@ -26,6 +26,7 @@ internal static class FromSingleKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Run<TLanes, TVector, TNarrowing>(ReadOnlySpan<float> source, Span<byte> destination)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct

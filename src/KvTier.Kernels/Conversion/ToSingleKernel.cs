@@ -12,6 +12,7 @@ internal static class ToSingleKernel
         else RunScalar<TElement>(source, destination, 0);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void Run<TLanes, TVector, TElement>(ReadOnlySpan<byte> source, Span<float> destination)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct

@@ -21,6 +21,7 @@ internal static class ElementScan<TLanes, TVector, TElement>
     }
 
     /// <summary>True when there is an infinity or a NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static bool AnySpecial(ref byte source, nint bytes)
     {
         if (!TElement.HasSpecials) return false;

@@ -2,7 +2,8 @@ namespace KvTier.Kernels;
 
 /// <summary>Scoring for one vector width and one dtype. Rows are taken in blocks that stay in the first-level cache while all queries pass
 /// over them, so that memory is read once however many queries there are. Within a block four rows meet four, two or one queries at once:
-/// each piece of a row is widened once for these queries, and the sums of four rows leave in one vector.</summary>
+/// each piece of a row is widened once for these queries, and the sums of four rows leave in one vector. The loops are compiled in full at
+/// once, here as in the other kernels: unoptimised, such code is a hundred times slower, and a first recall would wait for it.</summary>
 internal static class RowDotKernel<TLanes, TVector, TElement>
     where TLanes : struct, ILanes<TVector>
     where TVector : struct
@@ -61,6 +62,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
     }
 
     /// <summary>Four rows at once against four queries: 16 sums in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int FourQueries<TRange>(
         ref byte row, int rowCount, ref float query, ref float factor, ref float score, DotShape shape)
         where TRange : struct, IRange
@@ -121,6 +123,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
     }
 
     /// <summary>Four rows at once against two queries.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int TwoQueries<TRange>(
         ref byte row, int rowCount, ref float query, ref float factor, ref float score, DotShape shape)
         where TRange : struct, IRange
@@ -166,6 +169,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
     }
 
     /// <summary>Four rows at once against one query.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int OneQuery<TRange>(
         ref byte row, int rowCount, ref float query, ref float factor, ref float score, DotShape shape)
         where TRange : struct, IRange

@@ -28,6 +28,7 @@ internal static class RadixSelect
     }
 
     /// <summary>Counts in two tables by turns, as equal digits in a row would wait for each other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void CountTopDigit(ReadOnlySpan<float> scores, Span<int> counts)
     {
         ref int first = ref MemoryMarshal.GetReference(counts);
@@ -44,6 +45,7 @@ internal static class RadixSelect
     }
 
     /// <summary>The keys whose top digit is this one. NaN has key 0 and may be among them; it is the last to be ranked.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int Gather(ReadOnlySpan<float> scores, uint digit, Span<uint> keys)
     {
         int count = 0;

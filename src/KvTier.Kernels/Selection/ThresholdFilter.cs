@@ -13,6 +13,7 @@ internal static class ThresholdFilter
         return count;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static int Collect<TLanes, TVector>(ReadOnlySpan<float> scores, Threshold threshold, Span<int> indexes)
         where TLanes : struct, ILanes<TVector>
         where TVector : struct
