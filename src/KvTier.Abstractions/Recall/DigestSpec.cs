@@ -56,7 +56,8 @@ public sealed record DigestSpec
     /// For mean, minmax and cuboid. Default 1.</summary>
     public int SubChunks { get; init; } = 1;
 
-    /// <summary>Tokens of a chunk, farthest from its mean, that <see cref="DigestKind.Moments"/> keeps as they are, key and value, and leaves
+    /// <summary>Tokens of a chunk, farthest from its mean, that <see cref="DigestKind.Moments"/> keeps as they are, key and
+    /// value, and leaves
     /// out of the moments of the rest: 0 to 2. One finds needles. Default 0.</summary>
     public int Peaks { get; init; }
 
