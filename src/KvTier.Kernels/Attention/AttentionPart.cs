@@ -2,8 +2,8 @@ namespace KvTier.Kernels;
 
 /// <summary>
 /// Attention over some of the tokens, to be merged with other parts: for each of G query heads o <c>[G, D]</c> and lse <c>[G]</c>, fp32
-/// (FlashAttention's running softmax; merge as in Infinite-LLM and vLLM). Tokens are taken in blocks: one maximum and one rescaling for each
-/// block and query. Sums of values are fp32, compensated from block to block; sums of weights are double. Adding allocates nothing.
+/// (FlashAttention's running softmax; merge as in Infinite-LLM and vLLM). Tokens are taken in blocks: one maximum and one rescaling for
+/// each block and query. Sums of values are fp32, compensated from block to block; sums of weights are double. Adding allocates nothing.
 /// A NaN in a key, value or query makes the result of the queries it meets NaN.
 /// </summary>
 public sealed class AttentionPart
@@ -101,8 +101,8 @@ public sealed class AttentionPart
         }
     }
 
-    /// <summary>Adds rows whose logits are known: weight · e^logit to the denominator, weight · e^logit · row to the numerator. The estimate
-    /// for a chunk of n tokens is its estimated log-mean-exp, weight n and its mean value.</summary>
+    /// <summary>Adds rows whose logits are known: weight · e^logit to the denominator, weight · e^logit · row to the numerator. The
+    /// estimate for a chunk of n tokens is its estimated log-mean-exp, weight n and its mean value.</summary>
     /// <param name="dtype">Element type of the rows.</param>
     /// <param name="rows">Values or mean values <c>[rowCount, D]</c>.</param>
     /// <param name="rowScales">A factor for each row; empty for 1.</param>

@@ -14,7 +14,8 @@ internal static class ExpKernel
     // 1.5 · 2^23: adding it rounds to a whole number, which then lies in the low bits.
     private const float RoundingShift = 12582912f;
 
-    /// <summary>e^x = 2^n · e^r with |r| at most ln 2 / 2, e^r by a polynomial of degree 7 (Taylor's; its remainder is under 2^-27).</summary>
+    /// <summary>e^x = 2^n · e^r with |r| at most ln 2 / 2, e^r by a polynomial of degree 7 (Taylor's; its remainder is
+    /// under 2^-27).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static TVector Exp<TLanes, TVector>(TVector x)
         where TLanes : struct, ILanes<TVector>

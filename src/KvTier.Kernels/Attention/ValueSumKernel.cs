@@ -36,9 +36,10 @@ internal static class ValueSumKernel<TLanes, TVector, TElement>
             int j = 0;
             for (; j <= end - step; j += step)
             {
-                if (queries > 4) Eight<TRange>(ref Unsafe.Add(ref value, j * TElement.Size), ref w, ref Unsafe.Add(ref s, j), used, shape);
-                else if (queries > 1) Four<TRange>(ref Unsafe.Add(ref value, j * TElement.Size), ref w, ref Unsafe.Add(ref s, j), used, shape);
-                else One<TRange>(ref Unsafe.Add(ref value, j * TElement.Size), ref w, ref Unsafe.Add(ref s, j), shape);
+                ref byte tile = ref Unsafe.Add(ref value, j * TElement.Size);
+                if (queries > 4) Eight<TRange>(ref tile, ref w, ref Unsafe.Add(ref s, j), used, shape);
+                else if (queries > 1) Four<TRange>(ref tile, ref w, ref Unsafe.Add(ref s, j), used, shape);
+                else One<TRange>(ref tile, ref w, ref Unsafe.Add(ref s, j), shape);
             }
 
             if (j < end) Eight<TRange>(ref Unsafe.Add(ref value, j * TElement.Size), ref w, ref Unsafe.Add(ref s, j), used, shape);

@@ -41,8 +41,8 @@ public sealed class QueryMetric
         }
     }
 
-    /// <summary>The lower triangle of H, divided by the root mean square of its elements so that damping means the same everywhere; the unit
-    /// matrix when no query was seen.</summary>
+    /// <summary>The lower triangle of H, divided by the root mean square of its elements so that damping means the same everywhere; the
+    /// unit matrix when no query was seen.</summary>
     internal double[] Normalised()
     {
         double[] metric = (double[])sums.Clone();

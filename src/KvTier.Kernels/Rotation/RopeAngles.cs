@@ -1,8 +1,9 @@
 namespace KvTier.Kernels;
 
 /// <summary>
-/// Cosines and sines of a run of positions (RoFormer): pair j at position p turns by p / ScalingFactor · Theta^(-2j / RotaryDim). Made once
-/// for the tokens of a block and used for all its heads. Angles are computed in double: at position 10^6 an fp32 angle would be off by 0.06.
+/// Cosines and sines of a run of positions (RoFormer): pair j at position p turns by p / ScalingFactor · Theta^(-2j / RotaryDim). Made
+/// once for the tokens of a block and used for all its heads. Angles are computed in double: at position
+/// 10^6 an fp32 angle would be off by 0.06.
 /// </summary>
 public sealed class RopeAngles
 {
