@@ -82,6 +82,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
                 HotEvictions = hot.Evictions,
                 DeviceBytes = device.Bytes,
                 DeviceBlocks = device.Count,
+                DeviceAdditions = device.Additions,
                 DeviceEvictions = device.Evictions,
                 DeviceFallbacks = device.Fallbacks,
                 DeviceFault = device.Fault,
@@ -95,6 +96,14 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     {
         get => device.OnFault;
         set => device.OnFault = value;
+    }
+
+    /// <summary>Called at the first request that the device refused without having failed, from any thread; it must not throw. Later ones
+    /// are counted alone. Default none.</summary>
+    public Action<KvError>? OnDeviceRefusal
+    {
+        get => device.OnRefusal;
+        set => device.OnRefusal = value;
     }
 
     /// <summary>The hot set, for tests.</summary>

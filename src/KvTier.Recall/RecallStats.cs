@@ -51,7 +51,10 @@ public sealed record RecallStats
     /// <summary>Blocks on the device now.</summary>
     public long DeviceBlocks { get; init; }
 
-    /// <summary>Blocks that left the device for others.</summary>
+    /// <summary>Copies that were made on the device.</summary>
+    public long DeviceAdditions { get; init; }
+
+    /// <summary>Copies that were given up for others.</summary>
     public long DeviceEvictions { get; init; }
 
     /// <summary>Requests that the device failed or refused and the host answered.</summary>

@@ -71,6 +71,20 @@ public class EvalRecallTests : IDisposable
     }
 
     [Fact]
+    public async Task Eval_TierDevice_AgreesWithTheHost()
+    {
+        Write(RandomTensors.Make(2, 4, 1024, 64, 3, Dtype.Float16));
+        string[] line = ["eval", "recall", .. Files, "--selector", "triforce", "--budget", "128", "--json"];
+        JsonElement host = (await CliRun.Async(line)).Json();
+        CliRun run = await CliRun.Async([.. line, "--tier", "device"]);
+        Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
+        JsonElement device = run.Json();
+        Assert.Equal("device", device.GetProperty("tier").GetString());
+        foreach (string name in figures) Assert.Equal(host.GetProperty(name).GetDouble(), device.GetProperty(name).GetDouble(), 1e-4);
+        Assert.InRange(device.GetProperty("attendError").GetDouble(), 0, 1e-4);
+    }
+
+    [Fact]
     public async Task Eval_Synthetic_SavesFilesThatGiveTheSameFigures()
     {
         string[] shape = ["--tokens", "1024", "--steps", "12", "--kv-heads", "1", "--query-heads", "4", "--head-dim", "64"];

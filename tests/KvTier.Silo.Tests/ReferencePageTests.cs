@@ -70,7 +70,7 @@ public sealed class ReferencePageTests
             |---|---|---|---|---|---|
 
             """);
-        var catalog = new MetricCatalog(new SiloMetrics(), () => new EngineStats(), () => new RecallStats(), () => true);
+        var catalog = new MetricCatalog(new SiloMetrics(), () => new EngineStats(), () => new RecallStats(), () => null, () => true);
         foreach (MetricDefinition metric in catalog.Definitions)
         {
             string label = metric.Label.Length == 0 ? "" : $"`{metric.Label}`";

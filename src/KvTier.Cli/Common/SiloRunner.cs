@@ -30,6 +30,9 @@ internal sealed class SiloRunner : IAsyncDisposable
     /// <summary>The store of the silo.</summary>
     public BlockEngine Engine => host.Engine;
 
+    /// <summary>True when it has a device tier.</summary>
+    public bool HasDevice => host.Device is not null;
+
     /// <summary>Starts a silo and waits until it serves.</summary>
     /// <exception cref="CliException">It can't start.</exception>
     public static async Task<SiloRunner> StartAsync(SiloOptions options, ILoggerFactory logs, CancellationToken cancel) =>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvTier.Client;
 using KvTier.Silo;
 using Microsoft.Extensions.Logging;
@@ -9,6 +10,10 @@ internal sealed class RecallSilo : IAsyncDisposable
 {
     private const long SmallestHost = 64L << 20;
     private const int AppendBlocksMax = 1024;
+
+    /// <summary>Longest that blocks may take to come to the device; its kernels are built first.</summary>
+    private static readonly TimeSpan moveUpDeadline = TimeSpan.FromMinutes(5);
+
     private static readonly TimeSpan deadline = TimeSpan.FromMinutes(5);
     private readonly TensorBlocks blocks;
     private readonly ILoggerFactory logs;
@@ -18,6 +23,7 @@ internal sealed class RecallSilo : IAsyncDisposable
     private readonly BlockId[] ids;
     private readonly Dictionary<DigestSpec, KvSequence> open = [];
     private readonly bool demotes;
+    private bool isOnDevice;
 
     private RecallSilo(
         TensorBlocks blocks, ILoggerFactory logs, SiloRunner silo, KvTierClient client, KvNamespace ns, BlockId[] ids, bool demotes)
@@ -48,6 +54,7 @@ internal sealed class RecallSilo : IAsyncDisposable
             DataDirectory = tier == RecallTier.Ssd ? folder.File("data") : null,
             SsdBytes = Math.Max(1L << 30, content.Bytes * 2),
             Recall = new RecallSettings { HotSetBytes = tier == RecallTier.Ssd ? 1 << 20 : 0 },
+            Device = tier == RecallTier.Device ? DeviceFor(content) : new DeviceSettings(),
         };
         return StartAsync(content, options, tier == RecallTier.Ssd, folder, cancel);
     }
@@ -98,6 +105,7 @@ internal sealed class RecallSilo : IAsyncDisposable
 
         // Digests were built from the blocks, which brought them to host memory.
         if (demotes) DemoteAll();
+        if (silo.HasDevice && !isOnDevice) await MoveUpAsync(sequence, selector, cancel);
         return sequence;
     }
 
@@ -119,6 +127,45 @@ internal sealed class RecallSilo : IAsyncDisposable
     }
 
     private ushort Handle => silo.Engine.OpenNamespace(ns.Descriptor).OrFail();
+
+    // Twice the blocks, as digests are there too; a CPU serves where there is no GPU.
+    private static DeviceSettings DeviceFor(TensorBlocks content)
+    {
+        var settings = new DeviceSettings { Driver = "auto", AllowCpu = true };
+        return settings with { Bytes = settings.ScratchBytes + (2 * content.Bytes) + (64 << 20) };
+    }
+
+    /// <summary>Recalls everything until every block has been copied to the device.</summary>
+    private async Task MoveUpAsync(KvSequence sequence, Selector selector, CancellationToken cancel)
+    {
+        var watch = Stopwatch.StartNew();
+        ModelProfile profile = blocks.Profile;
+        var query = new RecallQuery
+        {
+            Mode = RecallMode.Attend,
+            Selector = new Selector { Name = "all", Digest = selector.Digest, Budget = new RecallBudget(BudgetKind.Share, 1) },
+            QueryHeads = profile.KvHeads,
+            Items =
+            [
+                new RecallQueryItem
+                {
+                    Sequence = sequence.Name,
+                    Layer = 0,
+                    Queries = new float[profile.KvHeads * profile.HeadDim],
+                    Output = new float[profile.KvHeads * profile.HeadDim],
+                    Lse = new float[profile.KvHeads],
+                },
+            ],
+        };
+        while (watch.Elapsed < moveUpDeadline)
+        {
+            (await ns.RecallAsync(query, deadline, cancel)).OrFail();
+            isOnDevice = Enumerable.Range(0, ids.Length).All(block => TiersOf(block).HasFlag(TierSet.Device));
+            if (isOnDevice) return;
+        }
+
+        throw new CliException(ExitCodes.Fault, $"eval: not all of {ids.Length} blocks came to the device");
+    }
 
     private void DemoteAll()
     {

@@ -23,6 +23,7 @@ internal sealed class DeviceTier : IDisposable
     private readonly ConcurrentQueue<DeviceKey> gone = new();
     private int uses;
     private bool isDown;
+    private bool hasRefused;
 
     /// <summary>Makes an empty tier.</summary>
     /// <param name="device">The device; null for none. It is not owned.</param>
@@ -51,6 +52,12 @@ internal sealed class DeviceTier : IDisposable
 
     /// <summary>Requests that the device failed or refused, and the host answered.</summary>
     internal long Fallbacks { get; private set; }
+
+    /// <summary>Called at the first request that it refused without having failed.</summary>
+    internal Action<KvError>? OnRefusal { get; set; }
+
+    /// <summary>Copies made.</summary>
+    internal long Additions { get; private set; }
 
     /// <summary>Blocks that gave way to others.</summary>
     internal long Evictions { get; private set; }
@@ -134,6 +141,7 @@ internal sealed class DeviceTier : IDisposable
 
             blocks.Add(key, new DeviceBlock { Place = place, PayloadCrc = block.PayloadCrc, Heat = heat, Owner = owner });
             Bytes += place.Capacity;
+            Additions++;
             owner.AddDeviceBytes(place.Capacity);
             return true;
         }
@@ -165,16 +173,23 @@ internal sealed class DeviceTier : IDisposable
 
     private void NoteFailure(KvError error)
     {
+        Action<KvError>? hear;
         lock (gate)
         {
             Fallbacks++;
-            if (device!.Fault is null || isDown) return;
-            isDown = true;
-            Fault = error;
-            RemoveAll();
+            if (isDown) return;
+            isDown = device!.Fault is not null;
+            if (isDown)
+            {
+                Fault = error;
+                RemoveAll();
+            }
+
+            hear = isDown ? OnFault : hasRefused ? null : OnRefusal;
+            hasRefused = true;
         }
 
-        OnFault?.Invoke(error);
+        hear?.Invoke(error);
     }
 
     private bool TryAllocate(int bytes, int heat, out DevicePlace place)

@@ -47,14 +47,20 @@ internal static partial class SiloLog
     [LoggerMessage(5015, LogLevel.Warning, "{Count} sequences are lost: records of their manifests are damaged or gone")]
     public static partial void SequencesLost(this ILogger logger, int count);
 
-    [LoggerMessage(5016, LogLevel.Information, "Recall uses {Device}, {Bytes} bytes of its memory")]
-    public static partial void DeviceOpened(this ILogger logger, string device, long bytes);
+    [LoggerMessage(5016, LogLevel.Information,
+        "Device tier on {Name} ({Driver}, version {Version}): {BudgetBytes} B taken, {CapacityBytes} B of them for blocks and digests")]
+    public static partial void DeviceTaken(
+        this ILogger logger, string name, string driver, string version, long budgetBytes, long capacityBytes);
 
-    [LoggerMessage(5017, LogLevel.Warning, "Recall has no device, the host does all of it: {Reason}")]
-    public static partial void DeviceNotOpened(this ILogger logger, string reason);
+    [LoggerMessage(5017, LogLevel.Information, "No device tier, the host computes: {Reason}")]
+    public static partial void NoDevice(this ILogger logger, string reason);
 
-    [LoggerMessage(5018, LogLevel.Error, "The device of recall has failed and is not used any more, the host does all of it: {Reason}")]
+    [LoggerMessage(5018, LogLevel.Error, "The device failed and is not used any more, the host computes from now on: {Reason}")]
     public static partial void DeviceFailed(this ILogger logger, string reason);
+
+    [LoggerMessage(5019, LogLevel.Warning,
+        "The device refused a request, the host answered it; later ones are only counted (kvtier.device.fallbacks): {Reason}")]
+    public static partial void DeviceRefused(this ILogger logger, string reason);
 
     [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
     public static partial void ConnectionOpened(this ILogger logger, int number, string peer);

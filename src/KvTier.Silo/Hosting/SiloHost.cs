@@ -1,5 +1,6 @@
 using System.Net;
 using KvTier.Engine;
+using KvTier.Kernels.Device;
 using KvTier.Recall;
 using KvTier.Silo.Http;
 using KvTier.Silo.Metrics;
@@ -37,7 +38,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         this.time = time;
         logger = loggers.CreateLogger("KvTier.Silo");
         catalog = new MetricCatalog(metrics, () => store?.Engine.Stats ?? new EngineStats(),
-            () => store?.RecallStats ?? new RecallStats(), () => State == SiloState.Ready);
+            () => store?.RecallStats ?? new RecallStats(), () => StatDevice.Of(store?.Device), () => State == SiloState.Ready);
         meter = new SiloMeter(catalog);
     }
 
@@ -58,6 +59,9 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     /// <summary>What recovery found; null without a data directory.</summary>
     public RecoverySummary? Recovery => store?.Recovery;
+
+    /// <summary>The device of the device tier; null when there is none.</summary>
+    public DeviceInfo? Device => store?.Device?.Info;
 
     /// <summary>The connections; tests look at them.</summary>
     internal NativeConnections Connections => connections!;
@@ -98,17 +102,18 @@ public sealed partial class SiloHost : IAsyncDisposable
     /// <summary>Stops, if that was not done yet.</summary>
     public async ValueTask DisposeAsync() => await StopAsync();
 
-    /// <summary>Starts a silo with a clock, and with something to wait for between opening and recovering.</summary>
+    /// <summary>Starts a silo with a clock, with something to wait for between opening and recovering, and with a device of the
+    /// caller's.</summary>
     internal static async Task<Result<SiloHost>> StartAsync(
         SiloOptions options, ILoggerFactory? loggers, TimeProvider time, Func<SiloHost, Task>? beforeRecovery,
-            CancellationToken cancellation)
+            CancellationToken cancellation, Func<DeviceOptions, Result<RecallDevice>>? openDevice = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { } invalid) return invalid;
         var host = new SiloHost(options, loggers ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance, time);
         try
         {
-            if (await host.RunStartAsync(beforeRecovery, cancellation) is not { } error) return host;
+            if (await host.RunStartAsync(beforeRecovery, openDevice ?? RecallDevice.Open, cancellation) is not { } error) return host;
             await host.CloseAsync();
             return error;
         }
@@ -119,7 +124,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         }
     }
 
-    private async Task<KvError?> RunStartAsync(Func<SiloHost, Task>? beforeRecovery, CancellationToken cancellation)
+    private async Task<KvError?> RunStartAsync(
+        Func<SiloHost, Task>? beforeRecovery, Func<DeviceOptions, Result<RecallDevice>> openDevice, CancellationToken cancellation)
     {
         if (options.Http.Enabled)
         {
@@ -133,7 +139,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         SetState(SiloState.Recovering);
         if (beforeRecovery is not null) await beforeRecovery(this);
         cancellation.ThrowIfCancellationRequested();
-        if (await Task.Run(() => store.Recover(logger), CancellationToken.None) is { } recoveryError) return recoveryError;
+        if (await Task.Run(() => store.Recover(openDevice, logger), CancellationToken.None) is { } recoveryError) return recoveryError;
         await store.RestoreSequencesAsync(logger);
         cancellation.ThrowIfCancellationRequested();
         if (StartNative() is { } listenError) return listenError;
@@ -227,6 +233,7 @@ public sealed partial class SiloHost : IAsyncDisposable
                 each.Item.Name, each.Item.Id.ToString(), each.Item.Profile.BlockBytes, store.Engine.Count((ushort)each.Index)))],
             Engine = stats,
             Recall = store.RecallStats,
+            Device = StatDevice.Of(store.Device),
             Misses = stats.Misses.Select((count, i) => (Name: ((MissReason)i).Name(), Count: count)).Skip(1).ToDictionary(miss =>
                 miss.Name, miss => miss.Count),
             Recovery = store.Recovery,

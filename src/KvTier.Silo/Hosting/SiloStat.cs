@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using KvTier.Engine;
+using KvTier.Kernels.Device;
 using KvTier.Recall;
+using KvTier.Silo.Devices;
 
 namespace KvTier.Silo;
 
@@ -50,6 +52,9 @@ internal sealed record SiloStat
     /// <summary>The figures of sequences and recall.</summary>
     public required RecallStats Recall { get; init; }
 
+    /// <summary>The device of the device tier; null when there is none.</summary>
+    public StatDevice? Device { get; init; }
+
     /// <summary>Misses by reason, those that happened.</summary>
     public required IReadOnlyDictionary<string, long> Misses { get; init; }
 
@@ -66,6 +71,25 @@ internal sealed record SiloStat
 /// <param name="BlockBytes">Bytes of a block; 0 for any.</param>
 /// <param name="Blocks">Blocks in it.</param>
 internal sealed record StatNamespace(string Name, string Fingerprint, long BlockBytes, long Blocks);
+
+/// <summary>The device in the answer to Stat.</summary>
+/// <param name="Name">Its name, as the driver gives it.</param>
+/// <param name="Driver"><c>opencl</c> or <c>cuda</c>.</param>
+/// <param name="DriverVersion">Version of the driver.</param>
+/// <param name="IsGpu">False for a CPU that runs OpenCL.</param>
+/// <param name="BudgetBytes">Device memory taken.</param>
+/// <param name="CapacityBytes">Part of it for blocks and digests.</param>
+/// <param name="Fault">Why it is not used any more; null while it is.</param>
+internal sealed record StatDevice(
+    string Name, string Driver, string DriverVersion, bool IsGpu, long BudgetBytes, long CapacityBytes, string? Fault)
+{
+    /// <summary>The facts of a device; null for none.</summary>
+    public static StatDevice? Of(RecallDevice? device) => device is null
+        ? null
+        : new StatDevice(
+            device.Info.Name, SiloDevice.ApiName(device.Info.Api), device.Info.DriverVersion, device.Info.IsGpu, device.BudgetBytes,
+            device.CapacityBytes, device.Fault?.Message);
+}
 
 /// <summary>Endpoints in the answer to Stat; null for what is off.</summary>
 internal sealed record StatEndpoints(string? Native, string? UnixSocket, string? Resp, string? Http);

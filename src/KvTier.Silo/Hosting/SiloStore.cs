@@ -1,6 +1,8 @@
 using KvTier.Engine;
+using KvTier.Kernels.Device;
 using KvTier.Memory;
 using KvTier.Recall;
+using KvTier.Silo.Devices;
 using KvTier.Storage;
 using Microsoft.Extensions.Logging;
 
@@ -18,7 +20,7 @@ internal sealed class SiloStore : IAsyncDisposable
     private readonly Arena arena;
     private readonly NamespaceDescriptor[] known;
     private readonly TimeProvider time;
-    private SiloDevice? device;
+    private RecallDeviceAdapter? adapter;
     private RecallService? recall;
 
     private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known,
@@ -42,6 +44,9 @@ internal sealed class SiloStore : IAsyncDisposable
 
     /// <summary>The figures of recall.</summary>
     public RecallStats RecallStats => recall?.Stats ?? new RecallStats();
+
+    /// <summary>The device of the device tier; null when there is none.</summary>
+    public RecallDevice? Device { get; private set; }
 
     /// <summary>Registers namespaces, in the data directory too.</summary>
     public NamespaceRegistry Namespaces { get; }
@@ -87,28 +92,17 @@ internal sealed class SiloStore : IAsyncDisposable
     }
 
     /// <summary>Rebuilds the index, registers the namespaces of the options, and starts the engine.</summary>
+    /// <param name="openDevice">Opens a device.</param>
+    /// <param name="logger">Where to log.</param>
     /// <returns>Null, or why the silo can't serve.</returns>
-    public KvError? Recover(ILogger logger)
+    public KvError? Recover(Func<DeviceOptions, Result<RecallDevice>> openDevice, ILogger logger)
     {
         // Powers of two: a dying device does not flood the log.
         Engine.OnReadError = count =>
         {
             if (long.IsPow2(count)) logger.SsdReadFailed(count);
         };
-        try
-        {
-            // It registers the namespace of its manifests, which must be known when their records are found.
-            device = SiloDevice.Open(options.Recall, logger);
-            recall = new RecallService(options.Recall.ToRecallOptions(options.Limits), Engine, time, device)
-            {
-                OnDeviceFault = error => logger.DeviceFailed(error.Message),
-            };
-        }
-        catch (KvException noRoom)
-        {
-            return noRoom.Error;
-        }
-
+        if ((OpenDevice(openDevice, logger) ?? MakeRecall(logger)) is { } notMade) return notMade;
         Recovery = Engine.Recover(known);
         if (Engine.Stats.UnknownNamespaceRecords is > 0 and var unknown) logger.UnknownNamespaces(unknown);
         if (Recovery is { } found)
@@ -136,17 +130,44 @@ internal sealed class SiloStore : IAsyncDisposable
         if (lost > 0) logger.SequencesLost(lost);
     }
 
-    /// <summary>Closes recall, its device, engine, log, memory and folder. Behind an SSD that hangs, log, memory and folder are left to the
-    /// end of the process: the kernel may still write into the memory.</summary>
+    /// <summary>Closes recall, device, engine, log, memory and folder. Behind an SSD that hangs, log, memory and folder are left to
+    /// the end of the process: the kernel may still write into the memory.</summary>
     public async ValueTask DisposeAsync()
     {
         if (recall is not null) await recall.DisposeAsync();
-        device?.Dispose();
+        if (adapter is not null) await adapter.StopAsync();
+        Device?.Dispose();
         await Engine.DisposeAsync();
         if (Engine.IsAbandoned) return;
         if (log is not null) await log.DisposeAsync();
         arena.Dispose();
         directory?.Dispose();
+    }
+
+    private KvError? OpenDevice(Func<DeviceOptions, Result<RecallDevice>> open, ILogger logger)
+    {
+        KvError? error = SiloDevice.Open(options.Device, open, logger, out RecallDevice? device);
+        Device = device;
+        adapter = device is null ? null : new RecallDeviceAdapter(device, failure => logger.DeviceFailed(failure.Message));
+        return error;
+    }
+
+    private KvError? MakeRecall(ILogger logger)
+    {
+        try
+        {
+            // It registers the namespace of its manifests, which must be known when their records are found.
+            recall = new RecallService(
+                options.Recall.ToRecallOptions(options.Limits, Device?.CapacityBytes ?? 0), Engine, time, adapter);
+        }
+        catch (KvException noRoom)
+        {
+            return noRoom.Error;
+        }
+
+        recall.OnDeviceFault = fault => logger.DeviceFailed(fault.Message);
+        recall.OnDeviceRefusal = refusal => logger.DeviceRefused(refusal.Message);
+        return null;
     }
 
     private static LogOptions LogOptionsOf(SiloOptions options, DataDirectory directory) => new()

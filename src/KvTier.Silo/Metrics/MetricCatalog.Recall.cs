@@ -23,13 +23,6 @@ internal sealed partial class MetricCatalog
             "result", s => [new("result", "hit", s.HotHits), new("result", "miss", s.HotMisses)]);
         yield return RecallCounter("kvtier.recall.hot_set_evictions", "{granule}", "Granules that left the hot set for others.",
             s => s.HotEvictions);
-        yield return RecallGauge("kvtier.recall.device", "By", "Bytes of blocks in device memory.", s => s.DeviceBytes);
-        yield return RecallGauge("kvtier.recall.device_failed", "{device}", "1 when the device failed and is not used any more.",
-            s => s.DeviceFault is null ? 0 : 1);
-        yield return RecallCounter("kvtier.recall.device_fallbacks", "{request}",
-            "Requests that the device failed or refused and the host answered.", s => s.DeviceFallbacks);
-        yield return RecallCounter("kvtier.recall.device_evictions", "{block}", "Blocks that left device memory for others.",
-            s => s.DeviceEvictions);
         yield return new MetricDefinition("kvtier.recall.missing_tokens", MetricKind.Counter, "{token}",
             "Tokens that were chosen and could not be read, by reason.", "reason",
             () => Enumerable.Range(1, MissReasonExtensions.Count - 1).Select(i =>

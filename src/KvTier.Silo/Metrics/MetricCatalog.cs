@@ -12,23 +12,28 @@ internal sealed partial class MetricCatalog
     private readonly SiloMetrics metrics;
     private readonly Func<EngineStats> engineStats;
     private readonly Func<RecallStats> recallStats;
+    private readonly Func<StatDevice?> device;
 
     /// <summary>Makes the catalogue.</summary>
     /// <param name="metrics">What the silo counts.</param>
     /// <param name="engineStats">The engine's figures at this moment.</param>
     /// <param name="recallStats">The figures of recall at this moment.</param>
+    /// <param name="device">The device of the device tier at this moment; null for none.</param>
     /// <param name="ready">True when the silo serves.</param>
-    public MetricCatalog(SiloMetrics metrics, Func<EngineStats> engineStats, Func<RecallStats> recallStats, Func<bool> ready)
+    public MetricCatalog(
+        SiloMetrics metrics, Func<EngineStats> engineStats, Func<RecallStats> recallStats, Func<StatDevice?> device, Func<bool> ready)
     {
         this.metrics = metrics;
         this.engineStats = engineStats;
         this.recallStats = recallStats;
+        this.device = device;
         Definitions =
         [
             Gauge("kvtier.silo.ready", "{silo}", "1 while the silo serves, 0 while it starts, recovers or drains.", () => ready() ? 1 : 0),
             .. BlockMetrics(),
             .. TierMetrics(),
             .. RecallMetrics(),
+            .. DeviceMetrics(),
             .. ConnectionMetrics(),
         ];
     }

@@ -23,22 +23,14 @@ public sealed record RecallSettings
     /// <summary>Most items of one recall. Default 1,024.</summary>
     public int ItemsMax { get; init; } = 1024;
 
-    /// <summary>Bytes of device memory for blocks of hot sequences; 0 for no device. Default 0.</summary>
-    public long DeviceBytes { get; init; }
-
-    /// <summary>Which device: auto, opencl, cuda or none. Default auto.</summary>
-    public string Device { get; init; } = "auto";
-
-    /// <summary>True to take an OpenCL CPU device where there is no GPU; the host's own kernels are faster. Default false.</summary>
-    public bool DeviceAllowCpu { get; init; }
-
     /// <summary>What the service is told.</summary>
     /// <param name="limits">Whose frames the answers must fit into.</param>
-    internal RecallOptions ToRecallOptions(Limits limits) => new()
+    /// <param name="deviceBytes">Device memory for blocks and digests; 0 for no device.</param>
+    internal RecallOptions ToRecallOptions(Limits limits, long deviceBytes) => new()
     {
+        DeviceBytes = deviceBytes,
         HotSetBytes = HotSetBytes,
         DigestBytesMax = DigestBytes,
-        DeviceBytes = DeviceBytes,
         Workers = Workers == 0 ? Math.Min(Environment.ProcessorCount, 1024) : Workers,
         SequencesMax = SequencesMax,
         BlocksMax = BlocksMax,

@@ -9,12 +9,6 @@ public static partial class SiloOptionTable
             o => o.Recall.HotSetBytes, (o, v) => o with { Recall = o.Recall with { HotSetBytes = v } });
         yield return Bytes("recall.digestBytes", 0, 1L << 44, "Most bytes of the digests of all sequences.",
             o => o.Recall.DigestBytes, (o, v) => o with { Recall = o.Recall with { DigestBytes = v } });
-        yield return Bytes("recall.deviceBytes", 0, 1L << 44, "Device memory for blocks of hot sequences; 0 for no device.",
-            o => o.Recall.DeviceBytes, (o, v) => o with { Recall = o.Recall with { DeviceBytes = v } });
-        yield return OneOf("recall.device", ["auto", "opencl", "cuda", "none"], "Which device, where deviceBytes is above 0.",
-            o => o.Recall.Device, (o, v) => o with { Recall = o.Recall with { Device = v } });
-        yield return Switch("recall.deviceAllowCpu", "Take an OpenCL CPU device where there is no GPU.",
-            o => o.Recall.DeviceAllowCpu, (o, v) => o with { Recall = o.Recall with { DeviceAllowCpu = v } });
         yield return Number("recall.workers", 0, 1024, "Threads that score and attend; 0 for as many as there are processors.",
             o => o.Recall.Workers, (o, v) => o with { Recall = o.Recall with { Workers = (int)v } });
         yield return Number("recall.sequencesMax", 1, 1 << 24, "Most sequences.",

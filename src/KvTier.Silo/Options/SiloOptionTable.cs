@@ -46,6 +46,7 @@ public static partial class SiloOptionTable
         Bytes("writeBatchBytes", 1L << 20, 1L << 30, "Most bytes of one write-behind batch.", o => o.WriteBatchBytes, (o, v) =>
             o with { WriteBatchBytes = v }),
         .. RecallOptionList(),
+        .. DeviceOptionList(),
         Secret("token", "Token that native and HTTP clients must show; empty for none.", o => o.Token, (o, v) => o with { Token = v }),
         Number("drainSeconds", 0, 3600, "Longest that stopping waits for requests and for the log.", o => o.DrainSeconds, (o, v) =>
             o with { DrainSeconds = (int)v }),

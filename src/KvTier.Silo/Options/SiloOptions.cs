@@ -73,6 +73,9 @@ public sealed record SiloOptions
     /// <summary>Sequences and recall.</summary>
     public RecallSettings Recall { get; init; } = new();
 
+    /// <summary>The device tier.</summary>
+    public DeviceSettings Device { get; init; } = new();
+
     /// <summary>Limits on requests, keys, blocks and connections.</summary>
     public Limits Limits { get; init; } = Limits.Default;
 
@@ -114,6 +117,7 @@ public sealed record SiloOptions
         if (Namespaces.Count > Limits.NamespacesMax) return KvError.LimitExceeded("namespaces", Namespaces.Count, Limits.NamespacesMax);
         if (RequestDeadlineMs > Limits.DeadlineMsMax) return KvError.LimitExceeded("requestDeadlineMs", RequestDeadlineMs,
             Limits.DeadlineMsMax);
+        if (Device.Validate() is { } device) return device;
         if (!Tcp && UnixSocket is null && !Resp.Enabled)
             return KvError.InvalidArgument("tcp", "false", "true, or a unixSocket, or resp.enabled: nobody could reach the silo");
         return null;

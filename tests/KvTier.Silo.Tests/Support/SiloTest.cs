@@ -33,6 +33,12 @@ public abstract class SiloTest : IAsyncLifetime
         return host;
     }
 
+    internal SiloHost Keep(SiloHost host)
+    {
+        hosts.Add(host);
+        return host;
+    }
+
     internal RawClient Connect(SiloHost host, NamespaceDescriptor? ns = null) => Keep(RawClient.Open(host.Endpoints.Native!, ns));
 
     internal RawClient ConnectUnix(SiloHost host, NamespaceDescriptor? ns = null) =>
