@@ -73,6 +73,8 @@ internal sealed class RecallSilo : IAsyncDisposable
         SiloRunner runner = await SiloRunner.StartAsync(options, errors, cancel);
         try
         {
+            if (options.Device.AllowCpu && !runner.HasDevice)
+                throw new CliException(ExitCodes.Unavailable, "eval: no GPU, and no OpenCL device such as PoCL");
             KvTierClient connected = await runner.ConnectAsync(TransportMode.Local, cancel);
             var descriptor = new NamespaceDescriptor("eval", content.Profile);
             KvNamespace space = (await connected.OpenNamespaceAsync(descriptor, cancel)).OrFail();
