@@ -57,12 +57,11 @@ public sealed record DigestSpec
     public int SubChunks { get; init; } = 1;
 
     /// <summary>Tokens of a chunk, farthest from its mean, that <see cref="DigestKind.Moments"/> keeps as they are, key and
-    /// value, and leaves
-    /// out of the moments of the rest: 0 to 2. One finds needles. Default 0.</summary>
+    /// value, and leaves out of the moments of the rest: 0 to 4. One finds needles. Default 0.</summary>
     public int Peaks { get; init; }
 
-    /// <summary>Main directions of the keys that <see cref="DigestKind.Moments"/> keeps beside the variances of the channels, 0 to 4;
-    /// without peaks the first one with its skew. Default 0.</summary>
+    /// <summary>Main directions of the keys that <see cref="DigestKind.Moments"/> keeps beside the variances of the channels, 0 to 4.
+    /// Default 0.</summary>
     public int Rank { get; init; }
 
     /// <summary>True when <see cref="DigestKind.Moments"/> also learns, for each layer and KV head, how values follow keys (a D × D matrix,
@@ -114,8 +113,8 @@ public sealed record DigestSpec
             return KvError.InvalidArgument("digest.outlierChunks", OutlierChunks, "0 for this kind");
         if (Rank is < 0 or > 4 || (Rank != 0 && !moments))
             return KvError.InvalidArgument("digest.rank", Rank, moments ? "0 to 4" : "0 for this kind");
-        if (Peaks is < 0 or > 2 || (Peaks != 0 && !moments))
-            return KvError.InvalidArgument("digest.peaks", Peaks, moments ? "0 to 2" : "0 for this kind");
+        if (Peaks is < 0 or > 4 || (Peaks != 0 && !moments))
+            return KvError.InvalidArgument("digest.peaks", Peaks, moments ? "0 to 4" : "0 for this kind");
         if (ValueMap && !moments) return KvError.InvalidArgument("digest.valueMap", ValueMap, "false for this kind");
         return Bounds && !moments ? KvError.InvalidArgument("digest.bounds", Bounds, "false for this kind") : null;
     }

@@ -27,7 +27,7 @@ internal sealed class SelectorFlags
     private readonly Option<int?> fanout = Number("--fanout", "Chunks below a node of an upper level; 0 for a flat digest.");
     private readonly Option<int?> subChunks = Number("--sub-chunks", "Parts of a chunk that are judged one by one: 1, 2, 4 or 8.");
     private readonly Option<int?> rank = Number("--rank", "Main directions that moments keep: 0 to 4.");
-    private readonly Option<int?> peaks = Number("--peaks", "Tokens of a chunk that moments keep as they are: 0 to 2.");
+    private readonly Option<int?> peaks = Number("--peaks", "Tokens of a chunk that moments keep as they are: 0 to 4.");
     private readonly Option<bool?> valueMap = new("--value-map") { Description = "Learn how values follow keys (moments)." };
     private readonly Option<bool?> bounds = new("--bounds") { Description = "Keep min/max bounds too (moments)." };
     private readonly Option<int?> codebook = Number("--codebook", "Entries of the codebook of vq, 16 to 4096.");

@@ -31,32 +31,63 @@ internal static class PlainDigest
         return [.. rows.Select(row => row.Select((x, j) => x - mean[j]).ToArray())];
     }
 
-    /// <summary>How far the mass of a chunk lies from its mean key; q is scaled.</summary>
-    internal static double[] Move(DigestSpec spec, double[][] keys, double[] q)
+    /// <summary>Peaks of a chunk, as indices of its tokens: each the farthest from the mean of those that are left.</summary>
+    internal static int[] Peaks(DigestSpec spec, double[][] keys)
     {
-        double[][] centred = Centred(keys);
-        List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
-        double[] variance = Variances(centred, directions);
-        double[] alongs = [.. directions.Select(d => Dot(q, d.Direction))];
-        int alone = spec.Peaks == 0 ? Math.Min(1, spec.Rank) : 0;
-        double x = q.Select((v, j) => v * v * variance[j]).Sum() + alongs.Skip(alone).Sum(t => t * t);
-        double damping = 1 / (1 + (x / 8));
-        double[] move = [.. q.Select((v, j) => damping * variance[j] * v)];
-        for (int r = 0; r < directions.Count; r++)
+        List<int> left = [.. Enumerable.Range(0, keys.Length)];
+        List<int> peaks = [];
+        while (peaks.Count < spec.Peaks && left.Count > 2)
         {
-            const double Step = 1e-4;
-            double slope = r >= alone
-                ? damping * alongs[r]
-                : (TwoPoint(directions[0].Weights, alongs[0] + Step) - TwoPoint(directions[0].Weights, alongs[0] - Step)) / (2 * Step);
-            for (int j = 0; j < move.Length; j++) move[j] += slope * directions[r].Direction[j];
+            double[] mean = Mean([.. left.Select(i => keys[i])]);
+            int farthest = left.MaxBy(i => keys[i].Zip(mean, (a, b) => (a - b) * (a - b)).Sum());
+            left.Remove(farthest);
+            peaks.Add(farthest);
         }
 
+        return [.. peaks];
+    }
+
+    /// <summary>The rows that are no peaks.</summary>
+    internal static double[][] Rest(double[][] rows, int[] peaks) => [.. rows.Where((_, i) => !peaks.Contains(i))];
+
+    /// <summary>How far the mass of a chunk's rest lies from its mean key; q is scaled.</summary>
+    internal static double[] Move(DigestSpec spec, double[][] rest, double[] q)
+    {
+        double[][] centred = Centred(rest);
+        double[][] directions = Directions(centred, spec.Rank);
+        double[] variance = Variances(centred, directions);
+        double[] alongs = [.. directions.Select(d => Dot(q, d))];
+        double x = q.Select((v, j) => v * v * variance[j]).Sum() + alongs.Sum(t => t * t);
+        double damping = 1 / (1 + (x / 8));
+        double[] move = [.. q.Select((v, j) => damping * variance[j] * v)];
+        for (int r = 0; r < directions.Length; r++)
+            for (int j = 0; j < move.Length; j++) move[j] += damping * alongs[r] * directions[r][j];
         return move;
     }
 
-    private static double[] Variances(double[][] centred, List<(double[] Weights, double[] Direction)> directions) =>
+    /// <summary>Score of a chunk's rest, held below its bound; q is scaled.</summary>
+    internal static double RestScore(DigestSpec spec, double[][] rest, double[] q)
+    {
+        int n = rest.Length;
+        double[] mean = Mean(rest);
+        double[][] centred = Centred(rest);
+        double[][] directions = Directions(centred, spec.Rank);
+        double[] variance = Variances(centred, directions);
+        double x = q.Select((v, j) => v * v * variance[j]).Sum() + directions.Sum(d => Math.Pow(Dot(q, d), 2));
+        double rise = n < 2 ? 0 : x / (1 + Math.Sqrt(1 + (2.0 / 3 * x / Math.Log(n))));
+        double reach = variance.Select((v, j) => v <= 0
+            ? double.PositiveInfinity
+            : Math.Min(centred.Max(y => y[j]), -centred.Min(y => y[j])) / Math.Sqrt(v)).Min();
+        double spread = q.Select((v, j) => Math.Abs(v) * Math.Sqrt(variance[j])).Sum();
+        return Dot(q, mean) + (spec.Bounds || reach == double.PositiveInfinity ? rise : Math.Min(rise, reach * spread));
+    }
+
+    private static double[] Variances(double[][] centred, double[][] directions) =>
         [.. centred[0].Select((_, j) =>
-            Math.Max(0, centred.Average(y => y[j] * y[j]) - directions.Sum(d => d.Direction[j] * d.Direction[j])))];
+        {
+            double all = centred.Average(y => y[j] * y[j]);
+            return Math.Max(directions.Length > 0 ? 1e-3 * all : 0, all - directions.Sum(d => d[j] * d[j]));
+        })];
 
     private static double OfKeys(DigestSpec spec, double[][] keys, ReadOnlySpan<float> query)
     {
@@ -81,63 +112,23 @@ internal static class PlainDigest
     }).Sum();
 
     // In units of the dot product: the caller divides by the root of D.
-    /// <summary>The rest of a chunk, and the tokens that were taken out, the farthest first.</summary>
-    internal static (int[] Kept, int[] Taken) Split(DigestSpec spec, double[][] keys)
+    private static double Moments(DigestSpec spec, double[][] keys, double[] query)
     {
-        List<int> rest = [.. Enumerable.Range(0, keys.Length)];
-        List<int> peaks = [];
-        while (peaks.Count < Math.Min(spec.Peaks, keys.Length - 2))
-        {
-            double[] mean = Mean([.. rest.Select(t => keys[t])]);
-            int farthest = rest.MaxBy(t => keys[t].Zip(mean, (x, m) => (x - m) * (x - m)).Sum());
-            rest.Remove(farthest);
-            peaks.Add(farthest);
-        }
-
-        return ([.. rest], [.. peaks]);
+        double root = Math.Sqrt(query.Length);
+        double[] q = [.. query.Select(v => v / root)];
+        double bound = spec.Bounds ? Bound(keys, q) : double.PositiveInfinity;
+        int[] peaks = Peaks(spec, keys);
+        double[][] rest = Rest(keys, peaks);
+        double mass = rest.Length * Math.Exp(Math.Min(bound, RestScore(spec, rest, q)));
+        foreach (int peak in peaks) mass += Math.Exp(Math.Min(bound, Dot(q, keys[peak])));
+        return root * Math.Log(mass / keys.Length);
     }
 
-    /// <summary>ln of the mass of the rest; q is scaled.</summary>
-    internal static double RestMass(DigestSpec spec, double[][] rest, double[] q)
-    {
-        int n = rest.Length;
-        double[][] centred = Centred(rest);
-        List<(double[] Weights, double[] Direction)> directions = Directions(centred, spec.Rank);
-        int alone = spec.Peaks == 0 ? Math.Min(1, spec.Rank) : 0;
-        double[] variance = Variances(centred, directions);
-        double x = q.Select((v, j) => v * v * variance[j]).Sum() + directions.Skip(alone).Sum(d => Math.Pow(Dot(q, d.Direction), 2));
-        double f = n < 2 ? 0 : x / (1 + Math.Sqrt(1 + (2.0 / 3 * x / Math.Log(n))));
-        if (alone > 0) f += TwoPoint(directions[0].Weights, Dot(q, directions[0].Direction));
-        return Dot(q, Mean(rest)) + f + Math.Log(n);
-    }
-
-    // In units of the dot product: the caller divides by the root of D.
-    private static double Moments(DigestSpec spec, double[][] keys, double[] q)
-    {
-        double root = Math.Sqrt(q.Length);
-        double[] scaled = [.. q.Select(x => x / root)];
-        (int[] rest, int[] peaks) = Split(spec, keys);
-        double mass = Math.Exp(RestMass(spec, [.. rest.Select(t => keys[t])], scaled)) + peaks.Sum(t => Math.Exp(Dot(scaled, keys[t])));
-        double score = Math.Log(mass / keys.Length);
-        return root * (spec.Bounds ? Math.Min(score, Bound(keys, q) / root) : score);
-    }
-
-    private static double TwoPoint(double[] weights, double t)
-    {
-        int n = weights.Length;
-        double most = n < 3 ? 0 : (n - 2) / Math.Sqrt(n - 1);
-        double k = Math.Clamp(Math.Sqrt(n) * weights.Sum(u => u * u * u), -most, most);
-        double high = (k + Math.Sqrt((k * k) + 4)) / 2;
-        double low = -1 / high;
-        double share = 1 / (1 + (high * high));
-        return Math.Log((share * Math.Exp(t * high)) + ((1 - share) * Math.Exp(t * low)));
-    }
-
-    private static List<(double[] Weights, double[] Direction)> Directions(double[][] centred, int rank)
+    private static double[][] Directions(double[][] centred, int rank)
     {
         int n = centred.Length;
         double[][] gram = [.. centred.Select(a => centred.Select(b => Dot(a, b)).ToArray())];
-        List<(double[], double[])> found = [];
+        List<double[]> found = [];
         for (int r = 0; r < rank; r++)
         {
             double[] u = Normal(gram[Enumerable.Range(0, n).MaxBy(i => gram[i][i])]);
@@ -157,10 +148,10 @@ internal static class PlainDigest
             double[] weights = u;
             double[] direction = [.. Enumerable.Range(0, centred[0].Length)
                 .Select(j => centred.Select((y, i) => weights[i] * y[j]).Sum() / Math.Sqrt(n))];
-            found.Add((u, direction));
+            found.Add(direction);
         }
 
-        return found;
+        return [.. found];
     }
 
     private static double[] Normal(double[] row)

@@ -18,23 +18,23 @@ internal static class PlainEstimate
             int n = Math.Min(16, sample.Tokens - (chunk * 16));
             double[][] keys = PlainDigest.Keys(sample, 0, kvHead, chunk * 16, n);
             double[][] values = Values(sample, kvHead, chunk * 16, n);
-            (int[] rest, int[] peaks) = PlainDigest.Split(spec, keys);
-            foreach (int peak in peaks)
-            {
-                double weight = Math.Exp(q.Zip(keys[peak], (a, b) => a * b).Sum());
-                total += weight;
-                for (int j = 0; j < dim; j++) sums[j] += weight * values[peak][j];
-            }
-
-            double[][] restKeys = [.. rest.Select(t => keys[t])];
-            double mass = Math.Exp(PlainDigest.RestMass(spec, restKeys, q));
+            int[] peaks = PlainDigest.Peaks(spec, keys);
+            double[][] rest = PlainDigest.Rest(keys, peaks);
+            double mass = rest.Length * Math.Exp(PlainDigest.RestScore(spec, rest, q));
             total += mass;
-            double[] value = PlainDigest.Mean([.. rest.Select(t => values[t])]);
-            double[] move = PlainDigest.Move(spec, restKeys, q);
+            double[] value = PlainDigest.Mean(PlainDigest.Rest(values, peaks));
+            double[] move = PlainDigest.Move(spec, rest, q);
             for (int j = 0; j < dim; j++)
             {
                 sums[j] += mass * value[j];
                 moves[j] += mass * move[j];
+            }
+
+            foreach (int peak in peaks)
+            {
+                double one = Math.Exp(q.Zip(keys[peak], (a, b) => a * b).Sum());
+                total += one;
+                for (int j = 0; j < dim; j++) sums[j] += one * values[peak][j];
             }
         }
 
@@ -53,12 +53,11 @@ internal static class PlainEstimate
         double[,] system = new double[dim, 2 * dim];
         for (int start = 0; start < 8 * dim; start += 16)
         {
-            double[][] all = PlainDigest.Keys(sample, 0, kvHead, start, 16);
-            int[] rest = PlainDigest.Split(spec, all).Kept;
-            double[][] keys = PlainDigest.Centred([.. rest.Select(t => all[t])]);
-            double[][] allValues = Values(sample, kvHead, start, 16);
-            double[][] values = PlainDigest.Centred([.. rest.Select(t => allValues[t])]);
-            for (int t = 0; t < rest.Length; t++)
+            double[][] chunk = PlainDigest.Keys(sample, 0, kvHead, start, 16);
+            int[] peaks = PlainDigest.Peaks(spec, chunk);
+            double[][] keys = PlainDigest.Centred(PlainDigest.Rest(chunk, peaks));
+            double[][] values = PlainDigest.Centred(PlainDigest.Rest(Values(sample, kvHead, start, 16), peaks));
+            for (int t = 0; t < keys.Length; t++)
             {
                 for (int i = 0; i < dim; i++)
                 {

@@ -11,9 +11,11 @@ internal static class Scores
         var selection = new Selection(sample.Layout.KvHeads);
         ChunkView view = ((ChunkIndex)index).View;
         int group = queryHeads / sample.Layout.KvHeads;
-        table.Shape(group, group, view.Chunks, MomentScorer.Planes(index.Spec));
+        table.Shape(group, group, view.Chunks, MomentScorer.Planes(index.Spec), index.Spec.Peaks);
         HeadQueries.Set(sample.Request(selector, queries, queryHeads, layer), kvHead, sample.Layout.KvHeads, sample.Layout.HeadDim, table);
-        new ChunkScorer(view, (layer * sample.Layout.KvHeads) + kvHead, table, selection).ScoreAll();
+        var scorer = new ChunkScorer(view, (layer * sample.Layout.KvHeads) + kvHead, table, selection);
+        scorer.ScoreAll();
+        scorer.Join(0, view.Chunks);
         return [.. Enumerable.Range(0, group).Select(g => table.Line(table.Logits, g).ToArray())];
     }
 }

@@ -4,7 +4,8 @@ namespace KvTier.Recall;
 
 /// <summary>
 /// Estimates the attention over the chunks that were not chosen: a chunk of n tokens stands as n · e^score in the denominator and as that
-/// times its values' mean in the numerator. With a value map the mean is moved to where the chunk's mass lies: along the keys' directions
+/// times its values' mean in the numerator, its peaks as the tokens they are. With a value map the mean
+/// is moved to where the chunk's mass lies: along the keys' directions
 /// and, channel by channel, with the query.
 /// </summary>
 internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable table, Selection selection)
@@ -24,42 +25,31 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
         Span<float> room = table.Room.Queries(3 * size);
         Span<float> sums = room[..size];
         room.Clear();
-        AddPeaks(sums);
-        AddRows(RowPart.Value, table.Plane(MomentScorer.RestPlane(shape.Spec)), squares: false, sums);
+        AddRows(RowPart.Value, table.RestMasses, squares: false, sums);
+        for (int p = 0; p < table.Peaks; p++) AddRows(RowPart.PeakValue + p, table.PeakPlane(p), squares: false, sums);
         ReadOnlySpan<float> map = view.Maps is null ? [] : view.Maps.Map(head);
-        if (!map.IsEmpty) MoveValues(map, sums, room.Slice(size, size), room.Slice(2 * size, size));
+        if (!map.IsEmpty) AddShifts(map, sums, room.Slice(size, size), room.Slice(2 * size, size));
 
         AttentionPart part = selection.MakeEstimate(kvHead, table.Queries, shape.HeadDim);
         for (int q = 0; q < table.Queries; q++)
         {
-            float weight = RowMath.Sum(table.Line(table.Masses, q));
+            float weight = RowMath.Sum(table.Line(table.RestMasses, q));
+            for (int p = 0; p < table.Peaks; p++) weight += RowMath.Sum(table.Line(table.PeakPlane(p), q));
             if (!(weight > 0)) continue;
             Span<float> value = sums.Slice(q * shape.HeadDim, shape.HeadDim);
             RowMath.Scale(value, 1 / weight);
             part.AddRow(q, table.Maxima[q], weight, value);
         }
 
-        selection.DigestBytes += estimated * (shape.RowBytes(RowPart.Value) + (shape.Spec.Peaks * shape.RowBytes(RowPart.PeakValue)));
-    }
-
-    // Peaks are tokens as they are; what is left of a chunk's mass is its rest's.
-    private void AddPeaks(Span<float> sums)
-    {
-        RowMath.Multiply(table.Plane(MomentScorer.RestPlane(shape.Spec)), table.Masses);
-        for (int p = 0; p < shape.Spec.Peaks; p++)
-        {
-            Span<float> peaks = table.Plane(MomentScorer.PeakPlane(shape.Spec, p));
-            RowMath.Multiply(peaks, table.Masses);
-            AddRows(RowPart.PeakValue + p, peaks, squares: false, sums);
-        }
+        selection.DigestBytes += estimated * shape.RowBytes(RowPart.Value) * (1 + table.Peaks);
     }
 
     // num += Wᵀ (z + q o s): z along the directions, s the variances, each weighted by mass.
-    private void MoveValues(ReadOnlySpan<float> map, Span<float> sums, Span<float> along, Span<float> across)
+    private void AddShifts(ReadOnlySpan<float> map, Span<float> sums, Span<float> along, Span<float> across)
     {
         for (int r = 0; r <= shape.Spec.Rank; r++)
         {
-            RowMath.Multiply(table.Plane(r), table.Plane(MomentScorer.RestPlane(shape.Spec)));
+            RowMath.Multiply(table.Plane(r), table.RestMasses);
             if (r == 0) AddRows(RowPart.Sigma, table.Plane(0), squares: true, across);
             else AddRows(RowPart.Direction + (r - 1), table.Plane(r), squares: false, along);
         }
@@ -84,16 +74,22 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
 
         int most = (int)Math.Ceiling(share * table.Units);
         if (most < table.Units) LeaveOutWorst(left, most);
+        Span<float> kept = table.Room.Numbers(table.Units);
+        for (int u = 0; u < table.Units; u++) kept[u] = 1 - left[u];
         for (int q = 0; q < table.Queries; q++)
         {
-            Span<float> line = table.Masses.Slice(q * table.Stride, table.Stride);
-            line[table.Units..].Clear();
             float least = ShareMin * table.Totals[q];
-            for (int u = 0; u < table.Units; u++)
-                if (left[u] != 0 || line[u] < least) line[u] = 0;
+            Keep(table.RestMasses.Slice(q * table.Stride, table.Stride), kept, least);
+            for (int p = 0; p < table.Peaks; p++) Keep(table.PeakPlane(p).Slice(q * table.Stride, table.Stride), kept, least);
         }
 
         return table.Units - left.Count((byte)1);
+    }
+
+    private void Keep(Span<float> line, ReadOnlySpan<float> kept, float least)
+    {
+        line[table.Units..].Clear();
+        RowMath.Keep(line[..table.Units], kept, least);
     }
 
     private void LeaveOutWorst(Span<byte> left, int most)

@@ -75,6 +75,7 @@ internal ref struct NodeSearch(ChunkView view, ChunkScorer scorer, ScoreTable ta
         int first = (segment * shape.ChunksPerSegment) + inSegment;
         int count = Math.Min(shape.Spec.Fanout, view.ChunksOf(segment) - inSegment);
         scorer.Score(first, count);
+        scorer.Join(first, count);
         for (int chunk = first; chunk < first + count; chunk++)
         {
             if (table.Forced[chunk] != 0 || table.Counts[chunk] == 0) continue;

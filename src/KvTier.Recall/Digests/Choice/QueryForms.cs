@@ -8,6 +8,7 @@ internal sealed class QueryForms
 {
     private float[] plain = [];
     private float[] squares = [];
+    private float[] magnitudes = [];
     private float[] signs = [];
     private int count;
     private int dim;
@@ -17,6 +18,9 @@ internal sealed class QueryForms
 
     /// <summary>(q · scale)², <c>[Q, D]</c>.</summary>
     internal ReadOnlySpan<float> Squares => squares.AsSpan(0, count * dim);
+
+    /// <summary>|q · scale|, <c>[Q, D]</c>.</summary>
+    internal ReadOnlySpan<float> Magnitudes => magnitudes.AsSpan(0, count * dim);
 
     /// <summary><c>[q⁺ | q⁻] · scale</c>, <c>[Q, 2D]</c>: its dot product with <c>[max | min]</c> is Σ max(q·max, q·min).</summary>
     internal ReadOnlySpan<float> Signs => signs.AsSpan(0, 2 * count * dim);
@@ -33,6 +37,7 @@ internal sealed class QueryForms
         {
             plain = new float[queries.Length];
             squares = new float[queries.Length];
+            magnitudes = new float[queries.Length];
             signs = new float[2 * queries.Length];
         }
 
@@ -42,6 +47,7 @@ internal sealed class QueryForms
             int sign = (i / headDim * 2 * headDim) + (i % headDim);
             plain[i] = value;
             squares[i] = value * value;
+            magnitudes[i] = MathF.Abs(value);
             signs[sign] = MathF.Max(value, 0);
             signs[sign + headDim] = MathF.Min(value, 0);
         }

@@ -16,6 +16,9 @@ internal sealed class ScoreTable
     private float[] masses = [];
     private float[] keys = [];
     private float[] counts = [];
+    private float[] restCounts = [];
+    private float[] peakCounts = [];
+    private int planeCount;
     private byte[] forced = [];
     private float[] maxima = [];
     private float[] totals = [];
@@ -42,6 +45,15 @@ internal sealed class ScoreTable
     /// direction in plane r.</summary>
     internal Span<float> Plane(int plane) => planes.AsSpan(plane * Queries * Stride, Queries * Stride);
 
+    /// <summary>Peaks that a unit has at most (moments): tokens that are scored by themselves.</summary>
+    internal int Peaks { get; private set; }
+
+    /// <summary>Logits of the units' p-th peaks <c>[W · G, stride]</c>; after <see cref="Softmax"/> their masses.</summary>
+    internal Span<float> PeakPlane(int peak) => Plane(planeCount - 1 - Peaks + peak);
+
+    /// <summary>The masses without those of peaks, after <see cref="Softmax"/>.</summary>
+    internal Span<float> RestMasses => Peaks == 0 ? Masses : Plane(planeCount - 1);
+
     /// <summary>Tokens · e^(logit - maximum) <c>[W · G, stride]</c>, after <see cref="Softmax"/>.</summary>
     internal Span<float> Masses => masses.AsSpan(0, Queries * Stride);
 
@@ -67,18 +79,27 @@ internal sealed class ScoreTable
     internal QueryForms Forms { get; } = new();
 
     /// <summary>Gives the table its shape; contents are undefined, but for <see cref="Forced"/>, which is clear.</summary>
-    internal void Shape(int queries, int group, int units, int planeCount)
+    /// <param name="queries">Queries (W · G).</param>
+    /// <param name="group">Query heads of the KV head (G).</param>
+    /// <param name="units">Units (U).</param>
+    /// <param name="planes">Planes; the last ones are those of the peaks and the masses without them.</param>
+    /// <param name="peaks">Peaks of a unit.</param>
+    internal void Shape(int queries, int group, int units, int planes, int peaks)
     {
+        planeCount = planes;
+        Peaks = peaks;
         Queries = queries;
         Group = group;
         Units = units;
         Stride = (units + StrideStep - 1) / StrideStep * StrideStep;
         int cells = checked(queries * Stride);
         Grow(ref logits, cells);
-        Grow(ref planes, checked(cells * planeCount));
+        Grow(ref this.planes, checked(cells * planes));
         Grow(ref masses, cells);
         Grow(ref keys, units);
         Grow(ref counts, units);
+        Grow(ref restCounts, units);
+        Grow(ref peakCounts, units);
         Grow(ref forced, units);
         Grow(ref maxima, queries);
         Grow(ref totals, queries);
@@ -91,10 +112,41 @@ internal sealed class ScoreTable
     /// <summary>Makes logits numbers, and works out each query's masses, maximum and total.</summary>
     internal void Softmax()
     {
+        if (Peaks > 0)
+        {
+            SoftmaxWithPeaks();
+            return;
+        }
+
         for (int q = 0; q < Queries; q++)
         {
             maxima[q] = SoftmaxMath.Max(Line(Logits, q), Counts);
             totals[q] = SoftmaxMath.Masses(Line(Logits, q), Counts, maxima[q], Line(Masses, q));
+        }
+    }
+
+    private void SoftmaxWithPeaks()
+    {
+        for (int u = 0; u < Units; u++)
+        {
+            peakCounts[u] = Math.Min(counts[u], 1);
+            restCounts[u] = counts[u] - Math.Clamp(counts[u] - 2, 0, Peaks);
+        }
+
+        ReadOnlySpan<float> rest = restCounts.AsSpan(0, Units);
+        ReadOnlySpan<float> one = peakCounts.AsSpan(0, Units);
+        for (int q = 0; q < Queries; q++)
+        {
+            float max = SoftmaxMath.Max(Line(Logits, q), rest);
+            for (int p = 0; p < Peaks; p++) max = MathF.Max(max, SoftmaxMath.Max(Line(PeakPlane(p), q), one));
+            maxima[q] = max;
+            totals[q] = SoftmaxMath.Masses(Line(Logits, q), rest, max, Line(RestMasses, q));
+            Line(RestMasses, q).CopyTo(Line(Masses, q));
+            for (int p = 0; p < Peaks; p++)
+            {
+                totals[q] += SoftmaxMath.Masses(Line(PeakPlane(p), q), one, max, Line(PeakPlane(p), q));
+                RowMath.Add(Line(Masses, q), Line(PeakPlane(p), q));
+            }
         }
     }
 

@@ -112,8 +112,8 @@ internal sealed class ChunkIndex : DigestIndex
         if (Spec.Kind == DigestKind.Moments) rows.Values(payload, layer, head % layout.KvHeads, start, count, builder.Scratch.Values);
         ChunkFlags flags = builder.Build(count, segment, head, target);
         if (flags != ChunkFlags.None || !IsSampled(start, count)) return;
-        int size = (count - Peaks.Of(Spec, count)) * layout.HeadDim;
-        maps!.Add(head, builder.Scratch.Keys[..size], builder.Scratch.Values[..size]);
+        int rest = (count - shape.PeaksOf(count)) * layout.HeadDim;
+        maps!.Add(head, builder.Scratch.Keys[..rest], builder.Scratch.Values[..rest]);
     }
 
     // Full chunks, once each: a block that is set anew brings those again that it had.

@@ -37,6 +37,12 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
         selection.DigestBytes += (long)count * ChunkBytes;
     }
 
+    /// <summary>Makes the scores of some chunks comparable by themselves, where peaks and the rest have been scored apart.</summary>
+    internal void Join(int first, int count)
+    {
+        if (shape.Spec.Peaks > 0) new MomentScorer(view, head, table).Join(first, count);
+    }
+
     /// <summary>Scores nodes of one segment by their bounds into a line of numbers for each query.</summary>
     internal void ScoreNodes(int segment, int nodes, Span<float> bounds, int stride)
     {
@@ -57,7 +63,7 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
 
     private int ChunkBytes =>
         (shape.RowBytes(RowPart.Main) * shape.Spec.SubChunks) + shape.RowBytes(RowPart.Sigma) + shape.RowBytes(RowPart.Bounds)
-        + (shape.Spec.Rank * shape.RowBytes(RowPart.Direction)) + (shape.HasSkew ? sizeof(float) : 0)
+        + (shape.Spec.Rank * shape.RowBytes(RowPart.Direction)) + (shape.HasReach ? sizeof(float) : 0)
         + (shape.Spec.Peaks * shape.RowBytes(RowPart.PeakKey));
 
     private void Dot(RowPart part, int first, int count, ReadOnlySpan<float> queries, Span<float> scores, int stride)
@@ -104,6 +110,10 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
         Span<float> bounds = table.Room.Numbers(table.Queries * count);
         Dot(RowPart.Bounds, first, count, table.Forms.Signs, bounds, count);
         for (int q = 0; q < table.Queries; q++)
+        {
             RowMath.Min(table.Logits.Slice((q * table.Stride) + first, count), bounds.Slice(q * count, count));
+            for (int p = 0; p < table.Peaks; p++)
+                RowMath.Min(table.PeakPlane(p).Slice((q * table.Stride) + first, count), bounds.Slice(q * count, count));
+        }
     }
 }

@@ -23,7 +23,7 @@ internal static class ChunkSelection
 
         int head = (request.Layer * layout.KvHeads) + kvHead;
         int queries = HeadQueries.Count(request, layout.KvHeads);
-        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Chunks, MomentScorer.Planes(view.Shape.Spec));
+        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Chunks, MomentScorer.Planes(view.Shape.Spec), view.Shape.Spec.Peaks);
         table.Counts.Fill(view.ChunkTokens);
         table.Counts[^1] = view.LastTokens;
         HeadQueries.Set(request, kvHead, layout.KvHeads, layout.HeadDim, table);
@@ -53,6 +53,7 @@ internal static class ChunkSelection
 
         scorer.ScoreAll();
         table.Softmax();
+        if (!selector.Softmax) scorer.Join(0, view.Chunks);
         switch (selector.Budget.Kind)
         {
             case BudgetKind.Threshold:

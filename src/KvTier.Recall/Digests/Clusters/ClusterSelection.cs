@@ -20,7 +20,7 @@ internal static class ClusterSelection
 
         int head = (request.Layer * layout.KvHeads) + kvHead;
         int queries = HeadQueries.Count(request, layout.KvHeads);
-        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Clusters, 0);
+        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Clusters, planes: 0, peaks: 0);
         HeadQueries.Set(request, kvHead, layout.KvHeads, layout.HeadDim, table);
         Score(view, head, table, selection);
         var chooser = new ClusterChooser(view, head, table, TokenLimit.Of(selector, view.Tokens));

@@ -69,17 +69,6 @@ internal static class MainDirection
         RowMath.Scale(sum, 1 / MathF.Sqrt(weights.Length));
     }
 
-    /// <summary>Skew of the keys along a direction, √n Σ u_i³, held within what n numbers can have.</summary>
-    internal static float Skew(ReadOnlySpan<float> weights)
-    {
-        int n = weights.Length;
-        if (n < 3) return 0;
-        float cubes = 0;
-        foreach (float weight in weights) cubes += weight * weight * weight;
-        float most = (n - 2) / MathF.Sqrt(n - 1);
-        return Math.Clamp(MathF.Sqrt(n) * cubes, -most, most);
-    }
-
     // Returns the length that the weights had.
     private static float Normalise(Span<float> weights)
     {

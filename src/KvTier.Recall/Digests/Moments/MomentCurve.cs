@@ -15,30 +15,29 @@ internal static class MomentCurve
     private const float Largest = 1e30f;
     private static readonly int Width = Vector256<float>.Count;
 
-    /// <summary><c>logits += f(variances, n)</c>; variances become the damping 1 / (1 + x / 8) of the estimate of values.</summary>
-    /// <param name="logits">The mean scores.</param>
+    /// <summary><c>rises = f(variances, n)</c>; variances become the damping 1 / (1 + x / 8) of the estimate of values.</summary>
+    /// <param name="rises">Receives what the spread adds to the mean scores.</param>
     /// <param name="variances">Variances of the scores (x).</param>
     /// <param name="tokens">Tokens of a chunk (n).</param>
-    internal static void Apply(Span<float> logits, Span<float> variances, int tokens)
+    internal static void Apply(Span<float> rises, Span<float> variances, int tokens)
     {
         float slope = tokens < 2 ? 0 : 2 / (3 * MathF.Log(tokens));
         float whole = tokens < 2 ? 0 : 1;
-        ref float line = ref MemoryMarshal.GetReference(logits);
+        ref float rise = ref MemoryMarshal.GetReference(rises);
         ref float variance = ref MemoryMarshal.GetReference(variances);
         int u = 0;
-        for (; u <= logits.Length - Width; u += Width)
+        for (; u <= rises.Length - Width; u += Width)
         {
             Vector256<float> x = Vector256.Min(Vector256.LoadUnsafe(ref variance, (nuint)u), Vector256.Create(Largest));
             Vector256<float> root = Vector256.Sqrt(Vector256<float>.One + (x * slope));
-            Vector256<float> above = x * whole / (Vector256<float>.One + root);
-            (Vector256.LoadUnsafe(ref line, (nuint)u) + above).StoreUnsafe(ref line, (nuint)u);
+            (x * whole / (Vector256<float>.One + root)).StoreUnsafe(ref rise, (nuint)u);
             (Vector256<float>.One / (Vector256<float>.One + (x * (1 / Damping)))).StoreUnsafe(ref variance, (nuint)u);
         }
 
-        for (; u < logits.Length; u++)
+        for (; u < rises.Length; u++)
         {
             float x = MathF.Min(variances[u], Largest);
-            logits[u] += whole * x / (1 + MathF.Sqrt(1 + (x * slope)));
+            rises[u] = whole * x / (1 + MathF.Sqrt(1 + (x * slope)));
             variances[u] = 1 / (1 + (x / Damping));
         }
     }

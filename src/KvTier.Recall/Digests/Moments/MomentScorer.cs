@@ -3,30 +3,28 @@ using KvTier.Kernels;
 namespace KvTier.Recall;
 
 /// <summary>
-/// Scores chunks by their moments: the mean score, plus what the spread of the keys adds to a chunk's log-mean-exp along its main
-/// direction (<see cref="TwoPointLaw"/>) and across it (<see cref="MomentCurve"/>).
+/// Scores chunks by their moments: the mean score, plus what the spread of the keys adds to a chunk's log-mean-exp
+/// (<see cref="MomentCurve"/>), held below the min/max bound (<see cref="MomentBound"/>). Peaks are scored by themselves: they and the rest
+/// together are a chunk's mass.
 /// </summary>
 internal readonly ref struct MomentScorer(ChunkView view, int head, ScoreTable table)
 {
     private readonly ChunkShape shape = view.Shape;
     private readonly int rank = view.Shape.Spec.Rank;
+    private readonly int peaks = view.Shape.Spec.Peaks;
 
-    /// <summary>Planes of a table that the scores of a digest need: damping, directions, share of the rest, shares of the peaks.</summary>
-    internal static int Planes(DigestSpec spec) => spec.Kind == DigestKind.Moments ? spec.Rank + spec.Peaks + 2 : 0;
+    /// <summary>Planes of a table that the scores of a digest need: deviations, directions, peaks, masses.</summary>
+    internal static int Planes(DigestSpec spec) =>
+        spec.Kind == DigestKind.Moments ? spec.Rank + 1 + (spec.Peaks == 0 ? 0 : spec.Peaks + 1) : 0;
 
-    /// <summary>The plane with the share of a chunk's mass that is not its peaks'.</summary>
-    internal static int RestPlane(DigestSpec spec) => spec.Rank + 1;
-
-    /// <summary>The plane with a peak's share.</summary>
-    internal static int PeakPlane(DigestSpec spec, int peak) => spec.Rank + 2 + peak;
-
-    /// <summary>Scores some chunks of one segment, and leaves what the estimate of their values needs in the planes.</summary>
+    /// <summary>Scores some chunks of one segment, peaks apart, and leaves what the estimate of their values needs in the planes.</summary>
     internal void Score(int first, int count)
     {
         int row = first % shape.ChunksPerSegment;
         DigestSegment segment = view.Store[first / shape.ChunksPerSegment];
         Dot(segment, RowPart.Main, row, count, table.Logits[first..]);
         for (int r = 0; r < rank; r++) Dot(segment, RowPart.Direction + r, row, count, table.Plane(r + 1)[first..]);
+        for (int p = 0; p < peaks; p++) Dot(segment, RowPart.PeakKey + p, row, count, table.PeakPlane(p)[first..]);
         RowSquareDot.Dot(
             shape.Dtype,
             segment.Rows(head, RowPart.Sigma, row, count),
@@ -37,58 +35,85 @@ internal readonly ref struct MomentScorer(ChunkView view, int head, ScoreTable t
             shape.HasScales ? segment.Scales(head, RowPart.Sigma, row, count) : [],
             table.Plane(0)[first..],
             table.Stride);
-        for (int p = 0; p < shape.Spec.Peaks; p++)
-            Dot(segment, RowPart.PeakKey + p, row, count, table.Plane(PeakPlane(shape.Spec, p))[first..]);
-        AddSpread(first, count, shape.HasSkew ? segment.Skews(head).Slice(row, count) : []);
+        AddSpread(first, count, segment, row);
+        if (first + count == view.Chunks) RemoveAbsentPeaks();
     }
 
-    private void AddSpread(int first, int count, ReadOnlySpan<float> skews)
+    /// <summary>Makes one score for a chunk of the rest's and its peaks', the log of the mean over its tokens.</summary>
+    internal void Join(int first, int count)
     {
-        var law = new TwoPointLaw(skews, table.Room.Numbers(TwoPointLaw.Lines * count));
+        if (peaks == 0) return;
+        for (int q = 0; q < table.Queries; q++)
+        {
+            for (int chunk = first; chunk < first + count; chunk++)
+            {
+                int at = (q * table.Stride) + chunk;
+                int tokens = view.TokensOf(chunk);
+                int present = shape.PeaksOf(tokens);
+                float top = table.Logits[at];
+                for (int p = 0; p < present; p++) top = MathF.Max(top, table.PeakPlane(p)[at]);
+                float mass = (tokens - present) * MathF.Exp(table.Logits[at] - top);
+                for (int p = 0; p < present; p++) mass += MathF.Exp(table.PeakPlane(p)[at] - top);
+                table.Logits[at] = top + MathF.Log(mass / tokens);
+            }
+        }
+    }
+
+    private void AddSpread(int first, int count, DigestSegment segment, int row)
+    {
         bool endsRagged = first + count == view.Chunks && view.LastTokens < view.ChunkTokens;
         int full = endsRagged ? count - 1 : count;
-        int alone = shape.HasSkew ? 2 : 1;
+        Span<float> room = table.Room.Numbers(2 * count * table.Queries);
+        Span<float> rises = room[..(count * table.Queries)];
+        Span<float> least = room[(count * table.Queries)..];
+        ReadOnlySpan<float> reaches = shape.HasReach ? segment.Reaches(head).Slice(row, count) : [];
+        bool cut = false;
         for (int q = 0; q < table.Queries; q++)
         {
             int at = (q * table.Stride) + first;
-            Span<float> logits = table.Logits.Slice(at, count);
             Span<float> variances = table.Plane(0).Slice(at, count);
-            for (int r = alone; r <= rank; r++) RowMath.AddSquares(variances, table.Plane(r).Slice(at, count), 1);
-            MomentCurve.Apply(logits[..full], variances[..full], RestOf(view.ChunkTokens));
-            if (endsRagged) MomentCurve.Apply(logits[full..], variances[full..], RestOf(view.LastTokens));
-            if (shape.HasSkew) law.Apply(logits, table.Plane(1).Slice(at, count));
-            for (int r = alone; r <= rank; r++) RowMath.Multiply(table.Plane(r).Slice(at, count), variances);
-            table.Plane(RestPlane(shape.Spec)).Slice(at, count).Fill(1);
-            if (shape.Spec.Peaks == 0) continue;
-            AddPeaks(at, full, view.ChunkTokens);
-            if (endsRagged) AddPeaks(at + full, 1, view.LastTokens);
+            Span<float> rise = rises.Slice(q * count, count);
+            variances.CopyTo(least.Slice(q * count, count));
+            for (int r = 1; r <= rank; r++) RowMath.AddSquares(variances, table.Plane(r).Slice(at, count), 1);
+            MomentCurve.Apply(rise[..full], variances[..full], RestOf(view.ChunkTokens));
+            if (endsRagged) MomentCurve.Apply(rise[full..], variances[full..], RestOf(view.LastTokens));
+            for (int r = 1; r <= rank; r++) RowMath.Multiply(table.Plane(r).Slice(at, count), variances);
+            if (shape.HasReach) cut |= MomentBound.MayCut(rise, least.Slice(q * count, count), reaches);
         }
+
+        if (cut) CutRises(rises, least, reaches, segment, row, count);
+        for (int q = 0; q < table.Queries; q++)
+            RowMath.Add(table.Logits.Slice((q * table.Stride) + first, count), rises.Slice(q * count, count));
     }
 
-    private int RestOf(int tokens) => tokens - Peaks.Of(shape.Spec, tokens);
-
-    // From the score of the rest to that of the whole chunk.
-    private void AddPeaks(int at, int count, int tokens)
+    private void CutRises(
+        Span<float> rises, Span<float> spreads, ReadOnlySpan<float> reaches, DigestSegment segment, int row, int count)
     {
-        Span<float> logits = table.Logits.Slice(at, count);
-        Span<float> rest = table.Plane(RestPlane(shape.Spec)).Slice(at, count);
-        int peaks = Peaks.Of(shape.Spec, tokens);
-        for (int p = peaks; p < shape.Spec.Peaks; p++) table.Plane(PeakPlane(shape.Spec, p)).Slice(at, count).Clear();
-        RowMath.AddConstant(logits, MathF.Log(RestOf(tokens)));
-        for (int p = 0; p < peaks; p++)
+        RowDot.Dot(
+            shape.Dtype,
+            segment.Rows(head, RowPart.Sigma, row, count),
+            count,
+            shape.HeadDim,
+            table.Forms.Magnitudes,
+            table.Queries,
+            shape.HasScales ? segment.Scales(head, RowPart.Sigma, row, count) : [],
+            spreads,
+            count);
+        for (int q = 0; q < table.Queries; q++)
         {
-            Span<float> peak = table.Plane(PeakPlane(shape.Spec, p)).Slice(at, count);
-            Peaks.Mix(logits, peak, rest);
-            // The shares of earlier peaks shrink as the rest's does.
-            for (int before = 0; before < p; before++)
-            {
-                Span<float> share = table.Plane(PeakPlane(shape.Spec, before)).Slice(at, count);
-                for (int u = 0; u < count; u++) share[u] *= 1 - peak[u];
-            }
+            Span<float> most = spreads.Slice(q * count, count);
+            RowMath.Multiply(most, reaches);
+            RowMath.Min(rises.Slice(q * count, count), most);
         }
-
-        RowMath.AddConstant(logits, -MathF.Log(tokens));
     }
+
+    private void RemoveAbsentPeaks()
+    {
+        for (int p = shape.PeaksOf(view.LastTokens); p < peaks; p++)
+            for (int q = 0; q < table.Queries; q++) table.PeakPlane(p)[(q * table.Stride) + view.Chunks - 1] = float.NegativeInfinity;
+    }
+
+    private int RestOf(int tokens) => tokens - shape.PeaksOf(tokens);
 
     private void Dot(DigestSegment segment, RowPart part, int row, int count, Span<float> scores) =>
         RowDot.Dot(

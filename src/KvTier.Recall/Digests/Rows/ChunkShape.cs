@@ -3,11 +3,11 @@ namespace KvTier.Recall;
 /// <summary>Which rows stand for a chunk under a digest spec, and how long they are.</summary>
 internal sealed class ChunkShape
 {
-    /// <summary>Count of <see cref="RowPart"/>s, with four directions and two peaks.</summary>
+    /// <summary>Count of <see cref="RowPart"/>s, with four directions and four peaks.</summary>
     internal const int Parts = (int)RowPart.PeakValue + PeaksMax;
 
     private const int RankMax = 4;
-    private const int PeaksMax = 2;
+    private const int PeaksMax = 4;
 
     /// <summary>Tokens of a segment, if a block is not longer: enough that its rows stream, few enough that a fork copies little.</summary>
     private const int SegmentTokensGoal = 1024;
@@ -37,6 +37,7 @@ internal sealed class ChunkShape
             SetLength(RowPart.PeakKey + p, p < spec.Peaks ? dim : 0);
             SetLength(RowPart.PeakValue + p, p < spec.Peaks ? dim : 0);
         }
+
         SetLength(RowPart.Bounds, spec.Bounds ? 2 * dim : 0);
         SetLength(RowPart.Nodes, spec.Fanout > 0 ? 2 * dim : 0);
     }
@@ -59,8 +60,8 @@ internal sealed class ChunkShape
     /// <summary>Chunks of a full segment.</summary>
     internal int ChunksPerSegment => ChunksPerBlock * BlocksPerSegment;
 
-    /// <summary>True when a chunk has the skew of its main direction: a peak takes the skew away.</summary>
-    internal bool HasSkew => Spec.Rank > 0 && Spec.Peaks == 0;
+    /// <summary>True when a chunk has a reach, by which its score is held below its bound; moments without rows of bounds.</summary>
+    internal bool HasReach => Spec.Kind == DigestKind.Moments && !Spec.Bounds;
 
     /// <summary>True when every row has a scale.</summary>
     internal bool HasScales => Dtype == Dtype.Int8;
@@ -82,6 +83,9 @@ internal sealed class ChunkShape
         RowPart.Nodes => Spec.Fanout == 0 ? 0 : (chunks + Spec.Fanout - 1) / Spec.Fanout,
         _ => chunks,
     };
+
+    /// <summary>Peaks of a chunk: fewer than the spec says where not at least two tokens would stay.</summary>
+    internal int PeaksOf(int tokens) => Math.Clamp(tokens - 2, 0, Spec.Peaks);
 
     private void SetLength(RowPart part, int length) => rowLengths[(int)part] = length;
 }

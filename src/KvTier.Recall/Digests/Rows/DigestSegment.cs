@@ -39,8 +39,8 @@ internal sealed unsafe class DigestSegment
     /// <summary>Smallest cosine of a chunk's keys with their mean, for digests with outliers.</summary>
     internal Span<float> Cosines(int head) => new(Head(head) + Layout.Cosines, Layout.Chunks);
 
-    /// <summary>Skew of the keys along the main direction, for moments that keep one.</summary>
-    internal Span<float> Skews(int head) => new((float*)(Head(head) + Layout.Skews), Layout.Chunks);
+    /// <summary>Reaches (<see cref="MomentBound"/>), for moments that keep them.</summary>
+    internal Span<float> Reaches(int head) => new((float*)(Head(head) + Layout.Reaches), Layout.Chunks);
 
     /// <summary>Flags of the chunks.</summary>
     internal Span<ChunkFlags> Flags(int head) => new(Head(head) + Layout.Flags, Layout.Chunks);
@@ -76,7 +76,7 @@ internal sealed unsafe class DigestSegment
             }
 
             if (shape.Spec.OutlierChunks > 0) Cosines(head).CopyTo(copy.Cosines(head));
-            if (shape.HasSkew) Skews(head).CopyTo(copy.Skews(head));
+            if (shape.HasReach) Reaches(head).CopyTo(copy.Reaches(head));
             Flags(head).CopyTo(copy.Flags(head));
         }
 

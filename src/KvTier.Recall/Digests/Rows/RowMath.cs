@@ -109,6 +109,35 @@ internal static class RowMath
         return sum;
     }
 
+    /// <summary>The squared distance of two rows.</summary>
+    internal static float SquaredDistance(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
+    {
+        Vector256<float> sums = Vector256<float>.Zero;
+        int j = 0;
+        for (; j <= a.Length - Width; j += Width)
+        {
+            Vector256<float> apart = Load(a, j) - Load(b, j);
+            sums += apart * apart;
+        }
+
+        float sum = Vector256.Sum(sums);
+        for (; j < a.Length; j++) sum += (a[j] - b[j]) * (a[j] - b[j]);
+        return sum;
+    }
+
+    /// <summary>Clears what is below a limit or has 0 in another row.</summary>
+    internal static void Keep(Span<float> row, ReadOnlySpan<float> kept, float least)
+    {
+        int j = 0;
+        for (; j <= row.Length - Width; j += Width)
+        {
+            Vector256<float> values = Load(row, j) * Load(kept, j);
+            Store(values & Vector256.GreaterThanOrEqual(values, Vector256.Create(least)), row, j);
+        }
+
+        for (; j < row.Length; j++) row[j] = row[j] * kept[j] >= least ? row[j] * kept[j] : 0;
+    }
+
     /// <summary>The sum of a row.</summary>
     internal static float Sum(ReadOnlySpan<float> row)
     {

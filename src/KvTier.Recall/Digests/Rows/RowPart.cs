@@ -6,7 +6,7 @@ internal enum RowPart
     /// <summary>What is scored first: means <c>[D]</c>, or bounds <c>[max | min]</c> of 2D.</summary>
     Main,
 
-    /// <summary>Deviation of every channel from the mean, <c>[D]</c>: the root of the variance (what the main direction leaves of
+    /// <summary>Deviation of every channel from the mean, <c>[D]</c>: the root of the variance (what the directions leave of
     /// it).</summary>
     Sigma,
 
@@ -23,9 +23,9 @@ internal enum RowPart
     /// part of its own.</summary>
     Direction,
 
-    /// <summary>The key farthest from the mean, <c>[D]</c>; the next one may follow it.</summary>
+    /// <summary>The key farthest from the mean, <c>[D]</c>. Up to three more follow it, each a part of its own.</summary>
     PeakKey = Direction + 4,
 
-    /// <summary>Its value, <c>[D]</c>; the next one's may follow it.</summary>
-    PeakValue = PeakKey + 2,
+    /// <summary>Its value, <c>[D]</c>; then those of the other peaks.</summary>
+    PeakValue = PeakKey + 4,
 }

@@ -33,8 +33,8 @@ internal sealed class SegmentLayout
 
         Cosines = at;
         if (shape.Spec.OutlierChunks > 0) at = Align(at + ((long)chunks * sizeof(float)));
-        Skews = at;
-        if (shape.HasSkew) at = Align(at + ((long)chunks * sizeof(float)));
+        Reaches = at;
+        if (shape.HasReach) at = Align(at + ((long)chunks * sizeof(float)));
         Flags = at;
         HeadBytes = Align(at + chunks);
     }
@@ -54,8 +54,8 @@ internal sealed class SegmentLayout
     /// <summary>First byte of a head's smallest cosines, fp32, in its run.</summary>
     internal long Cosines { get; }
 
-    /// <summary>First byte of the skews along a head's main directions, fp32, in its run.</summary>
-    internal long Skews { get; }
+    /// <summary>First byte of a head's reaches, fp32, in its run.</summary>
+    internal long Reaches { get; }
 
     /// <summary>First byte of a head's flags in its run.</summary>
     internal long Flags { get; }
