@@ -12,7 +12,8 @@ internal static class DemoCommand
     public static Command Create(CliOutput output)
     {
         var command = new Command(
-            "demo", "Run chats of a Llama-3.1-8B against an embedded silo and check every byte. Exit code 1 on a wrong or lost block or needle.");
+            "demo",
+            "Run chats of a Llama-3.1-8B against an embedded silo and check every byte. Exit code 1 on a wrong or lost block or needle.");
         var chats = new Option<int>("--chats")
         {
             Description = "Conversations.",

@@ -33,7 +33,8 @@ internal static class DemoTables
             .AddRow("put of a turn, p99", Units.Duration(report.Put.P99Us * 1e3))
             .AddRow(
                 $"needle in {Units.Count(report.Needle.Tokens)} tokens, its block on {report.NeedleTier}",
-                $"{(report.NeedleFound ? "found" : "not found")} in {report.Needle.RecallMs:0.0} ms, {Units.Bytes(report.Needle.ReadBytes)} read")
+                $"{(report.NeedleFound ? "found" : "not found")} in {report.Needle.RecallMs:0.0} ms, "
+                + $"{Units.Bytes(report.Needle.ReadBytes)} read")
             .AddRow("time", $"{report.Seconds:0.0} s"));
     }
 }
