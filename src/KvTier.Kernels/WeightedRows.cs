@@ -7,10 +7,10 @@ namespace KvTier.Kernels;
 /// read.</summary>
 public static class WeightedRows
 {
-    private const int TileRows = 16;
+    private const int TileRows = 64;
 
     [ThreadStatic]
-    private static float[]? tile;
+    private static Room? current;
 
     /// <summary><c>sums[g, j] += Σ_r weights[g, r] · rowScales[r] · rows[r, j]</c>, or with squares
     /// <c>Σ_r weights[g, r] · (rowScales[r] · rows[r, j])²</c>.</summary>
@@ -36,10 +36,9 @@ public static class WeightedRows
         bool squares,
         Span<float> sums)
     {
-        if (tile is null || tile.Length < TileRows * rowLength) tile = new float[TileRows * rowLength];
         int rowBytes = rowLength * dtype.SizeBytes();
-        Span<int> taken = stackalloc int[TileRows];
-        Span<float> factors = stackalloc float[TileRows];
+        Room room = current ??= new Room();
+        room.Shape(TileRows * rowLength * sizeof(float), queryCount * TileRows, queryCount * rowLength);
         int next = 0;
         while (next < rowCount)
         {
@@ -47,22 +46,19 @@ public static class WeightedRows
             for (; next < rowCount && count < TileRows; next++)
             {
                 if (!IsWeighed(weights, weightStride, queryCount, next)) continue;
-                Span<float> numbers = tile.AsSpan(count * rowLength, rowLength);
-                RowConvert.ToSingle(dtype, rows.Slice(next * rowBytes, rowBytes), numbers);
-                if (squares) Square(numbers);
-                taken[count++] = next;
+                ReadOnlySpan<byte> row = rows.Slice(next * rowBytes, rowBytes);
+                if (squares) PutSquares(dtype, row, room.Rows.Slice(count * rowLength * sizeof(float), rowLength * sizeof(float)));
+                else row.CopyTo(room.Rows[(count * rowBytes)..]);
+                float scale = rowScales.IsEmpty ? 1 : rowScales[next];
+                float factor = squares ? scale * scale : scale;
+                for (int g = 0; g < queryCount; g++) room.Weights[(g * TileRows) + count] = factor * weights[(g * weightStride) + next];
+                count++;
             }
 
-            for (int g = 0; g < queryCount; g++)
-            {
-                for (int r = 0; r < count; r++)
-                {
-                    float scale = rowScales.IsEmpty ? 1 : rowScales[taken[r]];
-                    factors[r] = weights[(g * weightStride) + taken[r]] * (squares ? scale * scale : scale);
-                }
-
-                AddTile(tile, rowLength, factors[..count], sums.Slice(g * rowLength, rowLength));
-            }
+            if (count == 0) return;
+            var shape = new ValueShape(count, rowLength, queryCount, TileRows);
+            ValueSum.Accumulate(squares ? Dtype.Float32 : dtype, room.Rows, room.Weights, room.Sums, shape);
+            AddTo(sums, room.Sums);
         }
     }
 
@@ -73,29 +69,55 @@ public static class WeightedRows
         return false;
     }
 
-    private static void Square(Span<float> numbers)
+    private static void PutSquares(Dtype dtype, ReadOnlySpan<byte> row, Span<byte> squares)
     {
-        for (int i = 0; i < numbers.Length; i++) numbers[i] *= numbers[i];
-    }
-
-    private static void AddTile(ReadOnlySpan<float> rows, int rowLength, ReadOnlySpan<float> weights, Span<float> sum)
-    {
-        ref float start = ref MemoryMarshal.GetReference(rows);
-        ref float total = ref MemoryMarshal.GetReference(sum);
+        Span<float> numbers = MemoryMarshal.Cast<byte, float>(squares);
+        RowConvert.ToSingle(dtype, row, numbers);
+        ref float start = ref MemoryMarshal.GetReference(numbers);
         int j = 0;
-        for (; j <= rowLength - Vector256<float>.Count; j += Vector256<float>.Count)
+        for (; j <= numbers.Length - Vector256<float>.Count; j += Vector256<float>.Count)
         {
-            Vector256<float> acc = Vector256.LoadUnsafe(ref total, (nuint)j);
-            for (int r = 0; r < weights.Length; r++)
-            {
-                Vector256<float> row = Vector256.LoadUnsafe(ref start, (nuint)((r * rowLength) + j));
-                acc = Vector256.FusedMultiplyAdd(row, Vector256.Create(weights[r]), acc);
-            }
-
-            acc.StoreUnsafe(ref total, (nuint)j);
+            Vector256<float> values = Vector256.LoadUnsafe(ref start, (nuint)j);
+            (values * values).StoreUnsafe(ref start, (nuint)j);
         }
 
-        for (; j < rowLength; j++)
-            for (int r = 0; r < weights.Length; r++) sum[j] += weights[r] * rows[(r * rowLength) + j];
+        for (; j < numbers.Length; j++) numbers[j] *= numbers[j];
+    }
+
+    private static void AddTo(Span<float> sums, ReadOnlySpan<float> addends)
+    {
+        ref float sum = ref MemoryMarshal.GetReference(sums);
+        ref float addend = ref MemoryMarshal.GetReference(addends);
+        int j = 0;
+        for (; j <= addends.Length - Vector256<float>.Count; j += Vector256<float>.Count)
+        {
+            Vector256<float> both = Vector256.LoadUnsafe(ref sum, (nuint)j) + Vector256.LoadUnsafe(ref addend, (nuint)j);
+            both.StoreUnsafe(ref sum, (nuint)j);
+        }
+
+        for (; j < addends.Length; j++) sums[j] += addends[j];
+    }
+
+    /// <summary>Room of a thread, used again and again.</summary>
+    private sealed class Room
+    {
+        private byte[] rows = [];
+        private float[] weights = [];
+        private float[] sums = [];
+        private int sumCount;
+
+        internal Span<byte> Rows => rows;
+
+        internal Span<float> Weights => weights;
+
+        internal Span<float> Sums => sums.AsSpan(0, sumCount);
+
+        internal void Shape(int rowBytes, int weightCount, int sumsNeeded)
+        {
+            if (rows.Length < rowBytes) rows = new byte[rowBytes];
+            if (weights.Length < weightCount) weights = new float[weightCount];
+            if (sums.Length < sumsNeeded) sums = new float[sumsNeeded];
+            sumCount = sumsNeeded;
+        }
     }
 }
