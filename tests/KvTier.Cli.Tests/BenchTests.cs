@@ -10,7 +10,7 @@ public class BenchTests
         "tcp_put_1MiB_c4", "resp_get_1MiB_c4", "resp_set_1MiB_c4", "ssd_read_1MiB", "ssd_write_1MiB", "index_lookup",
         "prefix_1000_keys", "index_bytes_per_block", "recover_1M_blocks_clean", "recover_1M_blocks_killed",
         "score_mean_fp16", "score_minmax_fp16", "topk_65536", "attend_4096_tokens", "recall_end_to_end_p50", "recall_end_to_end_p99",
-        "recall_ids_p50", "recall_ids_p99", "best_first_leaves",
+        "recall_ids_p50", "recall_ids_p99", "best_first_leaves_clustered", "best_first_leaves_synthetic",
     ];
 
     [Fact]
@@ -39,7 +39,7 @@ public class BenchTests
     public void Choose_Recall_IsEveryRowOfRecallAndNoOther()
     {
         IReadOnlySet<string> chosen = BenchRunner.Choose(["recall"]);
-        string[] some = ["score_mean_fp16", "topk_65536", "recall_end_to_end_p50", "best_first_leaves"];
+        string[] some = ["score_mean_fp16", "topk_65536", "recall_end_to_end_p50", "best_first_leaves_clustered", "best_first_leaves_synthetic"];
         Assert.Superset(some.ToHashSet(), chosen.ToHashSet());
         Assert.DoesNotContain("tcp_get_1MiB_c1", chosen);
     }
