@@ -19,24 +19,33 @@ public class EvalRecallTests : IDisposable
     /// <summary>fp32 all the way, so that both judge the same numbers; what is left is rounding in the service's fp32 arithmetic.</summary>
     [Theory]
     [InlineData("mean", "max", false, 16, 96)]
-    [InlineData("mean", "max", false, 8, 64)]
-    public async Task Eval_FilesOfNumPy_AgreesWithTheJudgeInNumPy(string digest, string reduce, bool softmax, int chunk, int budget)
+    [InlineData("mean", "sum", true, 8, 64)]
+    [InlineData("mean", "union", false, 8, 64)]
+    [InlineData("minmax", "max", false, 16, 96)]
+    [InlineData("minmax", "mean", true, 32, 128)]
+    [InlineData("moments", "sum", true, 16, 96, 0)]
+    [InlineData("moments", "sum", true, 16, 96, 1)]
+    public async Task Eval_FilesOfNumPy_AgreesWithTheJudgeInNumPy(
+        string digest, string reduce, bool softmax, int chunk, int budget, int rank = 0)
     {
         Write(RandomTensors.Make(2, 8, 333, 64, 4, Dtype.Float32));
-        string[] shape = ["--digest", digest, "--chunk", $"{chunk}", "--budget", $"{budget}", "--reduce", reduce];
+        string[] shape = ["--digest", digest, "--chunk", $"{chunk}", "--budget", $"{budget}", "--reduce", reduce, "--rank", $"{rank}"];
+        bool estimate = digest == "moments";
         string[] always = ["--sink-chunks", "0", "--recent-chunks", "0"];
         CliRun run = await CliRun.Async(
         [
             "eval", "recall", .. Files, .. shape, .. always, "--selector", "triforce", "--form", "fp32", "--softmax", $"{softmax}",
-            "--json",
+            "--estimate", $"{estimate}", "--json",
         ]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         string script = await File.ReadAllTextAsync(RepositoryFiles.PathOf("tests", "python", "eval_recall.py"));
-        string[] arguments = [.. Files, .. shape, .. always, .. softmax ? (string[])["--softmax"] : []];
+        string[] arguments = [.. Files, .. shape, .. always, .. softmax ? (string[])["--softmax"] : [], .. estimate ? (string[])["--estimate"] : []];
         JsonElement judged = JsonDocument.Parse(Python.RunWith("numpy", script, arguments)).RootElement;
         JsonElement said = run.Json();
-        foreach (string name in figures) Assert.Equal(judged.GetProperty(name).GetDouble(), said.GetProperty(name).GetDouble(), 1e-5);
-        Assert.InRange(said.GetProperty("attendError").GetDouble(), 0, 1e-5);
+        // The service finds the main direction by a few rounds of power iteration, NumPy by a singular value decomposition.
+        double tolerance = rank == 0 ? 1e-5 : 1e-3;
+        foreach (string name in figures) Assert.Equal(judged.GetProperty(name).GetDouble(), said.GetProperty(name).GetDouble(), tolerance);
+        if (!estimate) Assert.InRange(said.GetProperty("attendError").GetDouble(), 0, 1e-5);
     }
 
     [Theory]
@@ -82,6 +91,19 @@ public class EvalRecallTests : IDisposable
         Assert.Equal("device", device.GetProperty("tier").GetString());
         foreach (string name in figures) Assert.Equal(host.GetProperty(name).GetDouble(), device.GetProperty(name).GetDouble(), 1e-4);
         Assert.InRange(device.GetProperty("attendError").GetDouble(), 0, 1e-4);
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public async Task Eval_KeyThatIsNoNumber_QuarantinesItsChunk(float value)
+    {
+        RecallTensors tensors = RandomTensors.Make(1, 2, 200, 64, 2, Dtype.Float32);
+        tensors.Keys[(100 * 64) + 3] = value;
+        Write(tensors);
+        CliRun run = await CliRun.Async(["eval", "recall", .. Files, "--selector", "triforce", "--budget", "64", "--json"]);
+        Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
+        Assert.Equal(1, run.Json().GetProperty("quarantinedChunks").GetInt64());
     }
 
     [Fact]
@@ -134,10 +156,9 @@ public class EvalRecallTests : IDisposable
     public async Task Compare_SmallSynthetic_HasEveryPresetAndReferenceAndAPicture()
     {
         string[] shape = ["--tokens", "1024", "--steps", "12", "--kv-heads", "1", "--query-heads", "2", "--head-dim", "64"];
-        string[] presets = ["moments", "shadowkv", "quest", "lserve", "leoam", "arkvale", "triforce", "actqkv"];
-        string[] only = ["--presets", string.Join(',', presets)];
+        string[] presets = [.. Selectors.BuiltIn.Select(preset => preset.Name)];
         CliRun run = await CliRun.Async(
-            ["eval", "recall", "--synthetic", .. shape, "--compare", "--budgets", "192,256", "--svg", folder["p.svg"], "--json", .. only]);
+            ["eval", "recall", "--synthetic", .. shape, "--compare", "--budgets", "192,256", "--svg", folder["p.svg"], "--json"]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         JsonElement[] rows = [.. run.Json().GetProperty("rows").EnumerateArray()];
         string[] names = [.. presets, "oracle", "oracle-chunks", "streaming"];

@@ -62,8 +62,8 @@ public class RecallPlotTests
     private static RecallFigures Figures(double error, double bytes) => new()
     {
         RecallAtK = 0, MassRecall = 0, MassRecallOfBest = 0, OutputRelativeL2 = error, OutputCosine = 1, ChunksScored = 0,
-        BytesRead = bytes, BytesReadShare = 0, Jaccard = null, TokensChosen = 0,
-        SsdBytes = 0, ReusedSteps = 0, AttendError = null, Needles = [],
+        BytesRead = bytes, BytesReadShare = 0, Jaccard = null, TokensChosen = 0, SsdBytes = 0, ReusedSteps = 0,
+        AttendError = null, Needles = [],
     };
 
     private static (double X, double Y) Point(string text)

@@ -24,11 +24,19 @@ def softmax(logits):
 
 
 def main_direction(centred):
-    """The chunk's spread along its main direction: singular value / sqrt(n) times the right singular vector."""
+    """The chunk's spread along its main direction: singular value / sqrt(n) times the right singular vector, and the skew along it."""
     if not np.any(centred):
-        return np.zeros(centred.shape[1])
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    return directions[0] * sizes[0] / np.sqrt(len(centred))
+        return np.zeros(centred.shape[1]), 0.0
+    places, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    along = places[:, 0] * np.sqrt(len(centred))
+    return directions[0] * sizes[0] / np.sqrt(len(centred)), float(np.mean(along**3))
+
+
+def two_points(t, skew):
+    """Log of the mean exponential of t times a variable with two values, mean 0, variance 1 and the given skew."""
+    high = (skew + np.sqrt(skew**2 + 4)) / 2
+    low, share = -1 / high, 1 / (1 + high**2)
+    return np.logaddexp(np.log(share) + t * high, np.log1p(-share) + t * low)
 
 
 class Digests:
@@ -42,10 +50,11 @@ class Digests:
         self.low = np.stack([part.min(axis=0) for part in parts])
         self.high = np.stack([part.max(axis=0) for part in parts])
         self.value = np.stack([values[a:b].mean(axis=0) for a, b in zip(self.starts, self.ends)])
-        self.direction = np.zeros_like(self.mean)
+        self.direction, self.skew = np.zeros_like(self.mean), np.zeros(len(parts))
         self.variance = np.stack([part.var(axis=0) for part in parts])
         if rank == 1:
-            self.direction = np.stack([main_direction(part - part.mean(axis=0)) for part in parts])
+            mains = [main_direction(part - part.mean(axis=0)) for part in parts]
+            self.direction, self.skew = np.stack([main[0] for main in mains]), np.array([main[1] for main in mains])
             self.variance = np.maximum(0, self.variance - self.direction**2)
 
     def score(self, kind, query):
@@ -56,10 +65,11 @@ class Digests:
         if kind == "minmax":
             return scale * np.maximum(self.low * query, self.high * query).sum(axis=1)
         if kind == "moments":
-            spread = scale**2 * (self.variance @ query**2 + (self.direction @ query) ** 2)
+            spread = scale**2 * (self.variance @ query**2)
+            main = two_points(scale * (self.direction @ query), self.skew)
             logs = np.log(np.maximum(self.counts, 2))
             finite = np.where(self.counts < 2, 0, spread / (1 + np.sqrt(1 + spread / (1.5 * logs))))
-            return scale * (self.mean @ query) + finite
+            return scale * (self.mean @ query) + main + finite
         raise ValueError(kind)
 
 

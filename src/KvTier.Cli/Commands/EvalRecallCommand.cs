@@ -70,7 +70,8 @@ internal static class EvalRecallCommand
         int budget = (int)selector.Budget.Value;
         ExactAttention exact = ExactAttention.Compute(tensors, budget, cancel).OrFail();
         RecallFigures figures = await RecallRunner.RunAsync(exact, source, budget, selector.Estimate, cancel);
-        figures = figures with { QuarantinedChunks = sequence.Latest.QuarantinedChunks };
+        SequenceDescription after = (await sequence.DescribeAsync(cancellationToken: cancel)).OrFail();
+        figures = figures with { QuarantinedChunks = after.QuarantinedChunks, DeviceBytes = after.DeviceBytes };
         return new RecallRow(selector.Name, selector.Digest.ChunkTokens, budget, figures);
     }
 

@@ -34,7 +34,7 @@ internal static class DemoTables
             .AddRow(
                 $"needle in {Units.Count(report.Needle.Tokens)} tokens, its block on {report.NeedleTier}",
                 $"{(report.NeedleFound ? "found" : "not found")} in {report.Needle.RecallMs:0.0} ms, "
-                + $"{Units.Bytes(report.Needle.ReadBytes)} read")
+                    + $"{Units.Bytes(report.Needle.ReadBytes)} read")
             .AddRow("time", $"{report.Seconds:0.0} s"));
     }
 }

@@ -46,6 +46,9 @@ internal sealed record RecallFigures
     /// <summary>Chunks with a key that is no finite number: always read, never scored.</summary>
     public long QuarantinedChunks { get; init; }
 
+    /// <summary>Bytes of the sequence on the device after the last step.</summary>
+    public long DeviceBytes { get; init; }
+
     /// <summary>Needles found, by depth; empty without needles.</summary>
     public required IReadOnlyList<NeedleFigures> Needles { get; init; }
 }

@@ -40,6 +40,7 @@ internal static class RecallJson
         row.Figures.ReusedSteps,
         row.Figures.AttendError,
         row.Figures.QuarantinedChunks,
+        row.Figures.DeviceBytes,
         row.Figures.Needles,
     };
 
