@@ -158,7 +158,8 @@ public class EvalRecallTests : IDisposable
         string[] shape = ["--tokens", "1024", "--steps", "12", "--kv-heads", "1", "--query-heads", "2", "--head-dim", "64"];
         string[] presets = [.. Selectors.BuiltIn.Select(preset => preset.Name)];
         CliRun run = await CliRun.Async(
-            ["eval", "recall", "--synthetic", .. shape, "--compare", "--budgets", "192,256", "--svg", folder["p.svg"], "--json"]);
+            ["eval", "recall", "--synthetic", .. shape, "--compare", "--budgets", "192,256", "--svg", folder["p.svg"], "--markdown",
+                folder["t.md"], "--json"]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         JsonElement[] rows = [.. run.Json().GetProperty("rows").EnumerateArray()];
         string[] names = [.. presets, "oracle", "oracle-chunks", "streaming"];
@@ -166,6 +167,9 @@ public class EvalRecallTests : IDisposable
         Assert.All(rows, row => Assert.InRange(row.GetProperty("tokensChosen").GetDouble(), 1, row.GetProperty("budget").GetInt32()));
         Assert.All(rows, row => Assert.Equal(11, row.GetProperty("needles").GetArrayLength()));
         Assert.All(rows, row => Assert.InRange(row.GetProperty("massRecall").GetDouble(), 0.001, 1.0001));
+        string[] table = await File.ReadAllLinesAsync(folder["t.md"]);
+        Assert.Equal(names.Length + 2, table.Length);
+        Assert.All(table, line => Assert.Equal(4, line.Count(c => c == '|')));
         Assert.Contains("<svg", await File.ReadAllTextAsync(folder["p.svg"]), StringComparison.Ordinal);
     }
 

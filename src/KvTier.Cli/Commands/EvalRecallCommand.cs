@@ -29,12 +29,13 @@ internal static class EvalRecallCommand
         };
         var presets = new Option<string?>("--presets") { Description = "With --compare: names separated by commas; default all." };
         var svg = new Option<string?>("--svg") { Description = "With --compare: write a picture of output error against bytes read." };
+        var markdown = new Option<string?>("--markdown") { Description = "With --compare: write a table in Markdown." };
         var folder = new Option<string?>("--data-folder")
         {
             Description = "Parent of the folder that the run makes and removes; default the system's.",
         };
         Option<bool> json = JsonOption.AddTo(command);
-        foreach (Option option in (Option[])[tier, compare, budgets, presets, svg, folder]) command.Options.Add(option);
+        foreach (Option option in (Option[])[tier, compare, budgets, presets, svg, markdown, folder]) command.Options.Add(option);
         command.Run(output, async (parsed, cancel) =>
         {
             RecallTier where = ParseTier(parsed.GetValue(tier)!);
@@ -54,6 +55,7 @@ internal static class EvalRecallCommand
             int[] limits = ParseBudgets(parsed.GetValue(budgets), tensors.Tokens);
             IReadOnlyList<RecallRow> rows = await CompareAsync(output, tensors, chosen, limits, where, work, cancel);
             if (parsed.GetValue(svg) is { } file) await File.WriteAllTextAsync(file, RecallPlot.Draw(about, rows), cancel);
+            if (parsed.GetValue(markdown) is { } page) await File.WriteAllTextAsync(page, RecallMarkdown.Table(rows), cancel);
             if (parsed.GetValue(json)) output.Json(RecallJson.Of(about, rows));
             else RecallTables.Compare(output, about, rows);
             return CodeOf(tensors, rows);
