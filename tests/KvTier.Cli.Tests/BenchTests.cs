@@ -9,7 +9,8 @@ public class BenchTests
         "local_get_1MiB", "local_get_touch_1MiB", "local_put_1MiB", "tcp_get_1MiB_c1", "tcp_get_1MiB_c4", "tcp_put_1MiB_c1",
         "tcp_put_1MiB_c4", "resp_get_1MiB_c4", "resp_set_1MiB_c4", "ssd_read_1MiB", "ssd_write_1MiB", "index_lookup",
         "prefix_1000_keys", "index_bytes_per_block", "recover_1M_blocks_clean", "recover_1M_blocks_killed",
-        "score_mean_fp16", "score_minmax_fp16", "topk_65536", "attend_4096_tokens", "recall_end_to_end_p50", "recall_end_to_end_p99",
+        "score_mean_fp16", "score_minmax_fp16", "score_device_pocl", "topk_65536", "attend_4096_tokens",
+        "recall_end_to_end_p50", "recall_end_to_end_p99",
         "recall_ids_p50", "recall_ids_p99", "best_first_leaves_clustered", "best_first_leaves_synthetic",
     ];
 

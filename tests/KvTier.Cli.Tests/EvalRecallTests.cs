@@ -39,12 +39,14 @@ public class EvalRecallTests : IDisposable
         ]);
         Assert.Equal((ExitCodes.Ok, ""), (run.ExitCode, run.Error));
         string script = await File.ReadAllTextAsync(RepositoryFiles.PathOf("tests", "python", "eval_recall.py"));
-        string[] arguments = [.. Files, .. shape, .. always, .. softmax ? (string[])["--softmax"] : [], .. estimate ? (string[])["--estimate"] : []];
+        string[] switches = [.. softmax ? (string[])["--softmax"] : [], .. estimate ? (string[])["--estimate"] : []];
+        string[] arguments = [.. Files, .. shape, .. always, .. switches];
         JsonElement judged = JsonDocument.Parse(Python.RunWith("numpy", script, arguments)).RootElement;
         JsonElement said = run.Json();
         // The service finds the main direction by a few rounds of power iteration, NumPy by a singular value decomposition.
         double tolerance = rank == 0 ? 1e-5 : 1e-3;
-        foreach (string name in figures) Assert.Equal(judged.GetProperty(name).GetDouble(), said.GetProperty(name).GetDouble(), tolerance);
+        foreach (string name in figures)
+            Assert.Equal(judged.GetProperty(name).GetDouble(), said.GetProperty(name).GetDouble(), tolerance);
         if (!estimate) Assert.InRange(said.GetProperty("attendError").GetDouble(), 0, 1e-5);
     }
 

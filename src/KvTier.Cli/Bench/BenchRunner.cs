@@ -3,7 +3,7 @@ namespace KvTier.Cli;
 /// <summary>All rows of the bench, and the choice among them.</summary>
 internal static class BenchRunner
 {
-    private static readonly IBenchGroup[] recallGroups = [new KernelBench(), new RecallBench(), new BestFirstBench()];
+    private static readonly IBenchGroup[] recallGroups = [new KernelBench(), new DeviceBench(), new RecallBench(), new BestFirstBench()];
 
     private static readonly IBenchGroup[] groups =
         [new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench(), .. recallGroups];

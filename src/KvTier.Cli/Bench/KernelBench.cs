@@ -52,7 +52,7 @@ internal sealed class KernelBench : IBenchGroup
 
     /// <summary>Scores all rows again and again.</summary>
     /// <returns>Bytes a second.</returns>
-    private static async Task<double> ScanAsync(TimeSpan time, int bytes, int rowLength, byte[] digests)
+    internal static async Task<double> ScanAsync(TimeSpan time, int bytes, int rowLength, byte[] digests)
     {
         const int Group = RecallArrays.QueryHeads / RecallArrays.KvHeads;
         const int PieceRows = 512;

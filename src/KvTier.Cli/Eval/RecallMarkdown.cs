@@ -18,7 +18,12 @@ internal static class RecallMarkdown
         foreach (IGrouping<string, RecallRow> selector in rows.GroupBy(row => row.Selector))
         {
             text.Append(CultureInfo.InvariantCulture, $"| {selector.Key} |");
-            foreach (int budget in budgets) text.Append(' ').Append(Cell(selector.FirstOrDefault(row => row.Budget == budget))).Append(" |");
+            foreach (int budget in budgets)
+            {
+                RecallRow? row = selector.FirstOrDefault(each => each.Budget == budget);
+                text.Append(' ').Append(Cell(row)).Append(" |");
+            }
+
             text.Append('\n');
         }
 
