@@ -40,7 +40,8 @@ public class BenchTests
     public void Choose_Recall_IsEveryRowOfRecallAndNoOther()
     {
         IReadOnlySet<string> chosen = BenchRunner.Choose(["recall"]);
-        string[] some = ["score_mean_fp16", "topk_65536", "recall_end_to_end_p50", "best_first_leaves_clustered", "best_first_leaves_synthetic"];
+        string[] some =
+            ["score_mean_fp16", "topk_65536", "recall_end_to_end_p50", "best_first_leaves_clustered", "best_first_leaves_synthetic"];
         Assert.Superset(some.ToHashSet(), chosen.ToHashSet());
         Assert.DoesNotContain("tcp_get_1MiB_c1", chosen);
     }

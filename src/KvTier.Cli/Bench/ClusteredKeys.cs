@@ -1,8 +1,8 @@
 namespace KvTier.Cli;
 
 /// <summary>
-/// Keys that cluster in place: each run of tokens lies round a centre of its own, a tenth of the centres' spread wide, with queries drawn as the
-/// centres are. What bounds over neighbouring tokens are good at; keys with rotated fast channels are not like that.
+/// Keys that cluster in place: each run of tokens lies round a centre of its own, a tenth of the centres' spread wide, with queries drawn
+/// as the centres are. What bounds over neighbouring tokens are good at; keys with rotated fast channels are not like that.
 /// </summary>
 internal static class ClusteredKeys
 {

@@ -81,7 +81,8 @@ internal sealed class RecallDeviceAdapter(RecallDevice device, Action<KvError> o
     public Task StopAsync() => Task.WhenAny(Task.WhenAll(kernels.Values), Task.Delay(stopTimeout));
 
     private bool IsBuilt(Dtype dtype) =>
-        kernels.GetOrAdd(dtype, static (wanted, self) => Task.Run(() => self.Build(wanted)), this) is { IsCompletedSuccessfully: true } built
+        kernels.GetOrAdd(dtype, static (wanted, self) => Task.Run(() => self.Build(wanted)), this)
+            is { IsCompletedSuccessfully: true } built
         && built.Result;
 
     private bool Build(Dtype dtype)
