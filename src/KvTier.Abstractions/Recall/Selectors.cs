@@ -14,6 +14,15 @@ public static class Selectors
         Estimate = true,
     };
 
+    /// <summary>Moments of 64 tokens: a quarter of the digests for a larger error at the same tokens, and the smallest error for few bytes.
+    /// </summary>
+    public static Selector MomentsLean { get; } = Moments with
+    {
+        Name = "moments-lean",
+        Digest = Moments.Digest with { ChunkTokens = 64 },
+        RecentChunks = 1,
+    };
+
     /// <summary>ShadowKV: mean landmarks of 8 tokens, softmax, max over the group, 4 local chunks, 48 outlier chunks.</summary>
     public static Selector ShadowKv { get; } = new()
     {
@@ -125,7 +134,7 @@ public static class Selectors
 
     /// <summary>Every preset, in the order in which tables show them.</summary>
     public static IReadOnlyList<Selector> BuiltIn { get; } =
-        [Moments, ShadowKv, Quest, LServe, LeoAm, ArkVale, Squeezed, RetroInfer, LouisKv, A2Ats, TriForce, ActQkv];
+        [Moments, MomentsLean, ShadowKv, Quest, LServe, LeoAm, ArkVale, Squeezed, RetroInfer, LouisKv, A2Ats, TriForce, ActQkv];
 
     /// <summary>Finds a preset by name.</summary>
     /// <returns>Null when there is none.</returns>
