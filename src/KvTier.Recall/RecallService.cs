@@ -22,7 +22,9 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly Planner planner;
     private readonly Fetcher fetcher;
     private readonly Feedback feedback;
+    private readonly DeviceSpace space;
     private readonly DeviceTier device;
+    private readonly DeviceDigests deviceDigests;
     private readonly DeviceStep deviceStep;
     private readonly RecallCounters counters = new();
     private readonly CallGate calls = new();
@@ -54,8 +56,10 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         loader = new DigestLoader(engine);
         hot = new HotSet(options.HotSetBytes);
         pool = new WorkerPool(options.Workers);
-        this.device = new DeviceTier(device, options.DeviceBytes, engine);
-        deviceStep = new DeviceStep(this.device);
+        space = new DeviceSpace(device, options.DeviceBytes);
+        this.device = new DeviceTier(device, space, engine);
+        deviceDigests = new DeviceDigests(device, space);
+        deviceStep = new DeviceStep(this.device, deviceDigests);
         planner = new Planner(engine, this.device);
         fetcher = new Fetcher(engine, hot, pool, planner, counters);
         feedback = new Feedback(engine);
@@ -80,12 +84,15 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
                 QuarantinedChunks = grains.Sum(grain => grain.Info?.QuarantinedChunks ?? 0),
                 HotBytes = hot.Bytes,
                 HotEvictions = hot.Evictions,
-                DeviceBytes = device.Bytes,
+                DeviceBytes = space.Bytes,
+                DeviceDigestBytes = deviceDigests.Bytes,
+                DeviceDigestSegments = deviceDigests.Count,
+                DeviceRowsScored = deviceDigests.RowsScored,
                 DeviceBlocks = device.Count,
-                DeviceAdditions = device.Additions,
-                DeviceEvictions = device.Evictions,
-                DeviceFallbacks = device.Fallbacks,
-                DeviceFault = device.Fault,
+                DeviceAdditions = space.Additions,
+                DeviceEvictions = space.Evictions,
+                DeviceFallbacks = space.Fallbacks,
+                DeviceFault = space.Fault,
             };
         }
     }
@@ -94,16 +101,16 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     /// none.</summary>
     public Action<KvError>? OnDeviceFault
     {
-        get => device.OnFault;
-        set => device.OnFault = value;
+        get => space.OnFault;
+        set => space.OnFault = value;
     }
 
     /// <summary>Called at the first request that the device refused without having failed, from any thread; it must not throw. Later ones
     /// are counted alone. Default none.</summary>
     public Action<KvError>? OnDeviceRefusal
     {
-        get => device.OnRefusal;
-        set => device.OnRefusal = value;
+        get => space.OnRefusal;
+        set => space.OnRefusal = value;
     }
 
     /// <summary>The hot set, for tests.</summary>
@@ -152,6 +159,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         pool.Dispose();
         hot.Dispose();
         device.Dispose();
+        space.Close();
         foreach (SequenceGrain grain in table.All()) grain.State?.Dispose();
     }
 

@@ -45,8 +45,17 @@ public sealed record RecallStats
     /// <summary>Granules that left the hot set for others.</summary>
     public long HotEvictions { get; init; }
 
-    /// <summary>Bytes of blocks on the device now.</summary>
+    /// <summary>Bytes of blocks and digests on the device now.</summary>
     public long DeviceBytes { get; init; }
+
+    /// <summary>Bytes of digests on the device now, part of <see cref="DeviceBytes"/>.</summary>
+    public long DeviceDigestBytes { get; init; }
+
+    /// <summary>Segments of digests on the device now.</summary>
+    public long DeviceDigestSegments { get; init; }
+
+    /// <summary>Rows of digests that the device scored.</summary>
+    public long DeviceRowsScored { get; init; }
 
     /// <summary>Blocks on the device now.</summary>
     public long DeviceBlocks { get; init; }

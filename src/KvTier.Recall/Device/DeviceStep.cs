@@ -4,9 +4,10 @@ namespace KvTier.Recall;
 
 /// <summary>The part of a run's attention that is computed on the device, and the blocks that go there afterwards.</summary>
 /// <param name="tier">The device's blocks.</param>
-internal sealed class DeviceStep(DeviceTier tier)
+/// <param name="digests">Its digests.</param>
+internal sealed class DeviceStep(DeviceTier tier, DeviceDigests digests)
 {
-    /// <summary>Blocks that one run copies up at most, so that no answer waits long for the next ones' good.</summary>
+    /// <summary>Blocks and segments of digests that one run copies up at most, so that no answer waits long for the next ones' good.</summary>
     internal const int CopiesMax = 16;
 
     /// <summary>Attends to the rows that are on the device; parts of KV heads without any are empty.</summary>
@@ -46,11 +47,11 @@ internal sealed class DeviceStep(DeviceTier tier)
         return done;
     }
 
-    /// <summary>Copies blocks up that were picked often and that the run has leases of.</summary>
+    /// <summary>Copies digests up that are scored often, and blocks that were picked often and that the run has leases of.</summary>
     internal void MoveUp(RecallRun run)
     {
-        if (run.Request.Mode != RecallMode.Attend) return;
-        int copies = 0;
+        int copies = MoveUpDigests(run);
+        if (run.Request.Mode != RecallMode.Attend || copies == CopiesMax) return;
         foreach (ref BlockSource source in run.Sources.Span)
         {
             if (!source.IsLeased || !tier.Serves(source.Grain.State!, run.QueriesPerHead)) continue;
@@ -59,6 +60,20 @@ internal sealed class DeviceStep(DeviceTier tier)
             SequenceBlock block = source.Grain.State![source.Block];
             if (tier.TryAdd(source.Grain.Namespace, block, source.Payload, heat, source.Grain.Memory) && ++copies == CopiesMax) return;
         }
+    }
+
+    private int MoveUpDigests(RecallRun run)
+    {
+        int copies = 0;
+        for (int i = 0; i < run.ItemCount && copies < CopiesMax; i++)
+        {
+            ItemRun item = run[i];
+            if (!item.ScoresAll) continue;
+            int heat = item.Grain.Memory.NoteScored();
+            if (heat >= DeviceTier.HeatMin) copies += digests.MoveUp(item.Digest, heat, item.Grain.Memory, CopiesMax - copies);
+        }
+
+        return copies;
     }
 
     private static int AddRows(RecallRun run, ItemRun item, int head, List<DeviceRows> rows)

@@ -20,4 +20,7 @@ internal readonly ref struct SelectRequest
 
     /// <summary>Factor of q·k: 1 / (√D · temperature).</summary>
     internal required float Scale { get; init; }
+
+    /// <summary>What a device has scored for this layer; null for nothing.</summary>
+    internal DeviceScores? OnDevice { get; init; }
 }

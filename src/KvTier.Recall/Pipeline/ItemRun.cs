@@ -25,6 +25,9 @@ internal sealed class ItemRun
     /// <summary>True when an earlier choice serves.</summary>
     internal bool IsReused { get; private set; }
 
+    /// <summary>True when all digests of the layer were scored, so that a copy of them on the device is of use.</summary>
+    internal bool ScoresAll { get; private set; }
+
     /// <summary>True when rows on the device may stay there.</summary>
     internal bool MayUseDevice { get; set; }
 
@@ -101,25 +104,32 @@ internal sealed class ItemRun
     }
 
     /// <summary>Takes an earlier choice, or makes a new one.</summary>
-    internal void Choose(RecallRequest request, float scale)
+    internal void Choose(RecallRequest request, float scale, DeviceDigests device)
     {
         int headDim = State.Layout.HeadDim;
         Selection? earlier = Grain.Memory.Reuse.Find(request.Selector, Item.Layer, Item.Queries.Span, headDim);
         IsReused = earlier is not null;
         Choice = earlier ?? own!;
+        ScoresAll = false;
         if (IsReused) return;
         own!.Clear();
-        Digest.Select(
-            new SelectRequest
-            {
-                Selector = request.Selector,
-                Layer = Item.Layer,
-                Queries = Item.Queries.Span,
-                QueryHeads = request.QueryHeads,
-                Window = request.Window,
-                Scale = scale,
-            },
-            own);
+        var asked = new SelectRequest
+        {
+            Selector = request.Selector,
+            Layer = Item.Layer,
+            Queries = Item.Queries.Span,
+            QueryHeads = request.QueryHeads,
+            Window = request.Window,
+            Scale = scale,
+        };
+        ScoresAll = device.Serves(Digest, asked);
+        if (!ScoresAll)
+        {
+            Digest.Select(asked, own);
+            return;
+        }
+
+        Digest.Select(asked with { OnDevice = device.Score(Digest, asked) }, own);
     }
 
     /// <summary>Remembers a new choice for the rules that use it again. Not from several threads.</summary>

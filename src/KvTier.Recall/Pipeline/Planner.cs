@@ -12,7 +12,6 @@ internal sealed class Planner(BlockEngine engine, DeviceTier device)
     /// <param name="mayUseDevice">True to leave rows on the device where they are.</param>
     internal void Plan(RecallRun run, bool mayUseDevice)
     {
-        if (mayUseDevice) device.Begin();
         foreach (SequenceGrain grain in run.Grains) grain.Memory.Sources.Begin(grain.State!.Blocks.Count);
         for (int i = 0; i < run.ItemCount; i++)
         {

@@ -1,7 +1,7 @@
 namespace KvTier.Recall;
 
 /// <summary>Chooses the units of every item; a part is an item.</summary>
-internal sealed class SelectWork(RecallRun run) : ParallelWork
+internal sealed class SelectWork(RecallRun run, DeviceDigests device) : ParallelWork
 {
-    internal override void Run(int part) => run[part].Choose(run.Request, run.Scale);
+    internal override void Run(int part) => run[part].Choose(run.Request, run.Scale, device);
 }

@@ -21,14 +21,22 @@ internal sealed class RecallDeviceAdapter(RecallDevice device, Action<KvError> o
     /// <inheritdoc/>
     public long CapacityBytes => device.CapacityBytes;
 
+    /// <summary>Half of scratch; the rest is for queries and ranges.</summary>
+    public int ScoresMax { get; } = (int)Math.Min(device.BudgetBytes - device.CapacityBytes, int.MaxValue) / (2 * sizeof(float));
+
     /// <inheritdoc/>
     public KvError? Fault => device.Fault;
 
     /// <summary>True for what the kernels can do. Those of a dtype are built beside the requests, which takes seconds; until then the host
     /// does the work.</summary>
-    public bool Supports(Dtype dtype, int headDim, int queriesPerGroup) =>
+    public bool CanAttend(Dtype dtype, int headDim, int queriesPerGroup) =>
         dtype is >= Dtype.Float32 and <= Dtype.Int8 && headDim is >= 4 and <= AttendBatch.DimsMax && headDim % 4 == 0
         && queriesPerGroup is >= 1 and <= AttendBatch.QueriesMax && IsBuilt(dtype);
+
+    /// <inheritdoc/>
+    public bool CanScore(Dtype dtype, int rowLength, int queries) =>
+        dtype is >= Dtype.Float32 and <= Dtype.Int8 && rowLength is >= 4 and <= ScoreBatch.RowLengthMax && rowLength % 4 == 0
+        && queries is >= 1 and <= ScoreBatch.QueriesMax && IsBuilt(dtype);
 
     /// <inheritdoc/>
     public bool TryAllocate(int bytes, out DevicePlace place)
@@ -74,6 +82,29 @@ internal sealed class RecallDeviceAdapter(RecallDevice device, Action<KvError> o
         KvError? error = device.Attend(work, outputs, lses);
         ArrayPool<AttendGroup>.Shared.Return(groups);
         ArrayPool<AttendChunk>.Shared.Return(chunks);
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public KvError? Score(in DeviceScore batch, Span<float> scores)
+    {
+        RowRange[] ranges = ArrayPool<RowRange>.Shared.Rent(batch.Ranges.Length);
+        for (int i = 0; i < batch.Ranges.Length; i++)
+        {
+            DeviceRange range = batch.Ranges[i];
+            ranges[i] = new RowRange(range.Offset, range.Rows, range.FirstQuery, range.ScaleOffset);
+        }
+
+        var work = new ScoreBatch
+        {
+            Dtype = batch.Dtype,
+            RowLength = batch.RowLength,
+            Queries = batch.Queries,
+            QueryRows = batch.QueryRows,
+            Ranges = ranges.AsSpan(0, batch.Ranges.Length),
+        };
+        KvError? error = device.Score(work, scores);
+        ArrayPool<RowRange>.Shared.Return(ranges);
         return error;
     }
 

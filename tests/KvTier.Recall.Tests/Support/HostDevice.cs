@@ -25,7 +25,13 @@ internal sealed class HostDevice(int capacity) : IRecallDevice
     /// <summary>True when the error is final.</summary>
     internal bool IsFinal { get; set; }
 
-    public bool Supports(Dtype dtype, int headDim, int queriesPerGroup) => headDim <= 64 && queriesPerGroup <= 8;
+    internal int Scores { get; private set; }
+
+    public int ScoresMax { get; init; } = 1 << 20;
+
+    public bool CanScore(Dtype dtype, int rowLength, int queries) => rowLength % 4 == 0 && queries <= 64;
+
+    public bool CanAttend(Dtype dtype, int headDim, int queriesPerGroup) => headDim <= 64 && queriesPerGroup <= 8;
 
     public bool TryAllocate(int bytes, out DevicePlace place)
     {
@@ -86,6 +92,36 @@ internal sealed class HostDevice(int capacity) : IRecallDevice
         }
 
         Assert.Equal(batch.Rows.Length, row);
+        return null;
+    }
+
+    public KvError? Score(in DeviceScore batch, Span<float> scores)
+    {
+        if (Fails() is { } error) return error;
+        Scores++;
+        Assert.InRange(scores.Length, 1, ScoresMax);
+        int all = 0;
+        foreach (DeviceRange range in batch.Ranges) all += range.Rows;
+        Assert.Equal(batch.Queries * all, scores.Length);
+        int first = 0;
+        foreach (DeviceRange range in batch.Ranges)
+        {
+            Assert.Equal(0, range.Offset & 15);
+            RowDot.Dot(
+                batch.Dtype,
+                memory.AsSpan((int)range.Offset, range.Rows * batch.RowLength * batch.Dtype.SizeBytes()),
+                range.Rows,
+                batch.RowLength,
+                batch.QueryRows.Slice(range.FirstQuery * batch.RowLength, batch.Queries * batch.RowLength),
+                batch.Queries,
+                range.ScaleOffset < 0
+                    ? []
+                    : System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(memory.AsSpan((int)range.ScaleOffset, range.Rows * 4)),
+                scores[first..],
+                all);
+            first += range.Rows;
+        }
+
         return null;
     }
 

@@ -72,6 +72,9 @@ internal sealed class ScoreTable
     /// <summary>1 for a unit that is chosen whatever its score <c>[U]</c>.</summary>
     internal Span<byte> Forced => forced.AsSpan(0, Units);
 
+    /// <summary>Dot products of rows that a device has worked out; null for none.</summary>
+    internal DeviceScores? OnDevice { get; set; }
+
     /// <summary>Room that the choice uses.</summary>
     internal ChoiceRoom Room { get; } = new();
 

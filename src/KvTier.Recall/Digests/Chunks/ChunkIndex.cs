@@ -52,6 +52,9 @@ internal sealed class ChunkIndex : DigestIndex
     /// <inheritdoc/>
     internal override long QuarantinedChunks => quarantined;
 
+    /// <summary>KV heads of a layer.</summary>
+    internal int KvHeads => layout.KvHeads;
+
     /// <summary>The chunks as they are now.</summary>
     internal ChunkView View => new(shape, store, maps, tokens);
 

@@ -72,6 +72,7 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
         int perChunk = part == RowPart.Main ? shape.Spec.SubChunks : 1;
         int row = first % shape.ChunksPerSegment * perChunk;
         DigestSegment rows = view.Store[segment];
+        if (table.OnDevice?.TryCopy(head, part, rows, row, count * perChunk, scores, stride) == true) return;
         RowDot.Dot(
             shape.Dtype,
             rows.Rows(head, part, row, count * perChunk),

@@ -14,6 +14,7 @@ internal static class ChunkSelection
         Selector selector = request.Selector;
         ScoreTable table = ScoreTable.Current;
         table.Room.Begin(view.Chunks);
+        table.OnDevice = request.OnDevice;
         if (TokenLimit.TakesAll(request, view.Tokens))
         {
             for (int chunk = 0; chunk < view.Chunks; chunk++) table.Room.Add(chunk);

@@ -115,7 +115,9 @@ internal readonly ref struct MomentScorer(ChunkView view, int head, ScoreTable t
 
     private int RestOf(int tokens) => tokens - shape.PeaksOf(tokens);
 
-    private void Dot(DigestSegment segment, RowPart part, int row, int count, Span<float> scores) =>
+    private void Dot(DigestSegment segment, RowPart part, int row, int count, Span<float> scores)
+    {
+        if (table.OnDevice?.TryCopy(head, part, segment, row, count, scores, table.Stride) == true) return;
         RowDot.Dot(
             shape.Dtype,
             segment.Rows(head, part, row, count),
@@ -126,4 +128,5 @@ internal readonly ref struct MomentScorer(ChunkView view, int head, ScoreTable t
             shape.HasScales ? segment.Scales(head, part, row, count) : [],
             scores,
             table.Stride);
+    }
 }

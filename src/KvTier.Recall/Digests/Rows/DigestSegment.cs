@@ -28,6 +28,9 @@ internal sealed unsafe class DigestSegment
     /// <summary>True when nobody else holds it.</summary>
     internal bool IsOwned => Volatile.Read(ref holders) == 1;
 
+    /// <summary>Its copy on a device; null for none. Changed under the lock of the device's space.</summary>
+    internal DeviceSegment? OnDevice { get; set; }
+
     /// <summary>Rows of a part, without their scales.</summary>
     internal Span<byte> Rows(int head, RowPart part, int first, int count) =>
         new(Head(head) + Layout.RowsAt(part) + ((long)first * Layout.RowBytes(part)), count * Layout.RowBytes(part));
@@ -56,9 +59,13 @@ internal sealed unsafe class DigestSegment
     internal void Release()
     {
         if (Interlocked.Decrement(ref holders) != 0) return;
+        OnDevice?.Drop();
         NativeMemory.AlignedFree(memory);
         NativeMemoryTracker.Remove(Layout.Bytes);
     }
+
+    /// <summary>Copies all of its bytes, as they lie.</summary>
+    internal void Read(Span<byte> destination) => new ReadOnlySpan<byte>(memory, checked((int)Layout.Bytes)).CopyTo(destination);
 
     /// <summary>Makes a segment with these rows and room for at least as many.</summary>
     internal DigestSegment CopyTo(SegmentLayout layout, ChunkShape shape)

@@ -26,7 +26,13 @@ internal sealed class SegmentStore(ChunkShape shape, int heads) : IDisposable
 
         DigestSegment old = segments[index];
         bool fits = old.Layout.Chunks >= chunks;
-        if (fits && old.IsOwned) return old;
+        if (fits && old.IsOwned)
+        {
+            // A copy on the device would be of what was before.
+            old.OnDevice?.Drop();
+            return old;
+        }
+
         SegmentLayout layout = fits ? old.Layout : new SegmentLayout(shape, heads, Room(old.Layout.Chunks, chunks));
         segments[index] = old.CopyTo(layout, shape);
         NativeBytes += layout.Bytes - old.Layout.Bytes;
