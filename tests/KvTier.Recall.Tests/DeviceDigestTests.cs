@@ -41,7 +41,8 @@ public class DeviceDigestTests : LeakGated
 
         Assert.True(device.Scores > 0);
         Assert.Equal(3, silo.Recall.Stats.DeviceDigestSegments);
-        Assert.Equal(silo.Recall.Stats.DeviceDigestBytes, silo.Recall.Describe(silo.Namespace, "s").Value.DeviceBytes);
+        Assert.InRange(silo.Recall.Stats.DeviceDigestBytes, 1, silo.Recall.Stats.DeviceBytes);
+        Assert.Equal(silo.Recall.Stats.DeviceBytes, silo.Recall.Describe(silo.Namespace, "s").Value.DeviceBytes);
         Assert.True(silo.Recall.Stats.DeviceRowsScored > 0);
         Assert.Equal(0, silo.Recall.Stats.DeviceFallbacks);
     }
@@ -119,9 +120,9 @@ public class DeviceDigestTests : LeakGated
         {
             // It ends inside the second segment, and is its only holder when it goes on with other blocks.
             Assert.True((await each.Recall.ForkAsync(each.Namespace, "s", "f", 1600, RecallHarness.Guard)).IsOk);
-            Assert.Null(await each.Recall.CloseAsync(each.Namespace, "s", RecallHarness.Guard));
+            Assert.True((await each.Recall.CloseAsync(each.Namespace, "s", RecallHarness.Guard)).IsOk);
             List<BlockId> ids = await each.PutAsync(other.Blocks());
-            await each.AppendAsync("f", ids, 4000);
+            await each.AppendAsync("f", ids, other.Tokens);
         }
 
         Assert.Equal(1, device.PlacesTaken);

@@ -51,6 +51,22 @@ public sealed class DeviceTests : SiloTest
         DeviceRuns.AssertClose(first, DeviceRuns.Attend(client, "a", Sequences.Queries()));
     }
 
+    [Fact]
+    public async Task Recall_OfDigestsOnTheDevice_ChoosesAsTheHostDoes()
+    {
+        SiloHost host = await StartAsync(DeviceRuns.Small);
+        RawClient client = Connect(host, Sequences.Namespace);
+        Sequences.Store(client, "a", 150);
+        // Means, queries and their products are sums of few binary places: scores are exact, ties included.
+        Selector few = Sequences.Whole with { Budget = RecallBudget.OfTokens(256) };
+        float[] onHost = DeviceRuns.Attend(client, "a", Sequences.Queries(), few);
+        await AttendUntilAsync(client, "a", onHost, () => Value(host, "kvtier.device.rows_scored") > 0, few);
+        DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", Sequences.Queries(), few));
+
+        Assert.InRange(Value(host, "kvtier.device.digests"), 1, Value(host, "kvtier.device.used"));
+        Assert.Equal(0, Value(host, "kvtier.device.fallbacks"));
+    }
+
     [Theory]
     [InlineData(DeviceFault.Refused)]
     [InlineData(DeviceFault.Fails)]
@@ -107,10 +123,11 @@ public sealed class DeviceTests : SiloTest
         Keep((await SiloHost.StartAsync(Small with { Device = device }, log, TimeProvider.System, null, default, open)).Value);
 
     /// <summary>Attends until something holds. The kernels are built meanwhile, which takes long on a busy machine.</summary>
-    private static Task AttendUntilAsync(RawClient client, string sequence, float[] expected, Func<bool> condition) => UntilAsync(
+    private static Task AttendUntilAsync(
+        RawClient client, string sequence, float[] expected, Func<bool> condition, Selector? selector = null) => UntilAsync(
         () =>
         {
-            DeviceRuns.AssertClose(expected, DeviceRuns.Attend(client, sequence, Sequences.Queries()));
+            DeviceRuns.AssertClose(expected, DeviceRuns.Attend(client, sequence, Sequences.Queries(), selector));
             return condition();
         },
         "the device to do its work",
