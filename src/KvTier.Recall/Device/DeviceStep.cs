@@ -7,7 +7,8 @@ namespace KvTier.Recall;
 /// <param name="digests">Its digests.</param>
 internal sealed class DeviceStep(DeviceTier tier, DeviceDigests digests)
 {
-    /// <summary>Blocks and segments of digests that one run copies up at most, so that no answer waits long for the next ones' good.</summary>
+    /// <summary>Blocks and segments of digests that one run copies up at most, so that no answer waits long for the next ones' good.
+    /// </summary>
     internal const int CopiesMax = 16;
 
     /// <summary>Attends to the rows that are on the device; parts of KV heads without any are empty.</summary>

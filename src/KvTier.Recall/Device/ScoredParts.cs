@@ -59,7 +59,8 @@ internal sealed class ScoredParts(bool bounds)
     }
 
     /// <summary>Has the device score, as many heads at a time as it has room for.</summary>
-    internal KvError? Score(IDeviceKernels device, ChunkShape shape, SegmentLayout layout, IReadOnlyList<DeviceSegment> there, int firstHead)
+    internal KvError? Score(
+        IDeviceKernels device, ChunkShape shape, SegmentLayout layout, IReadOnlyList<DeviceSegment> there, int firstHead)
     {
         for (int head = 0; head < kvHeads && parts > 0; head += headsPerBatch)
         {

@@ -113,8 +113,7 @@ internal sealed class RecallDeviceAdapter(RecallDevice device, Action<KvError> o
 
     private bool IsBuilt(Dtype dtype) =>
         kernels.GetOrAdd(dtype, static (wanted, self) => Task.Run(() => self.Build(wanted)), this)
-            is { IsCompletedSuccessfully: true } built
-        && built.Result;
+            is { IsCompletedSuccessfully: true, Result: true };
 
     private bool Build(Dtype dtype)
     {

@@ -11,7 +11,8 @@ internal sealed partial class MetricCatalog
         yield return Gauge("kvtier.device.capacity", "By", "Device memory for blocks and digests.", () => device()?.CapacityBytes ?? 0);
         yield return RecallGauge("kvtier.device.used", "By", "Device memory that blocks and digests take.", s => s.DeviceBytes);
         yield return RecallGauge("kvtier.device.digests", "By", "Part of it that digests take.", s => s.DeviceDigestBytes);
-        yield return RecallCounter("kvtier.device.rows_scored", "{row}", "Rows of digests that the device scored.", s => s.DeviceRowsScored);
+        yield return RecallCounter("kvtier.device.rows_scored", "{row}", "Rows of digests that the device scored.",
+            s => s.DeviceRowsScored);
         yield return Gauge("kvtier.device.failed", "{device}", "1 when the device has failed and the host does its work.",
             () => device()?.Fault is null ? 0 : 1);
         yield return RecallCounter("kvtier.device.moves", "{copy}", "Copies to the device, and copies given up for others.", "direction",
