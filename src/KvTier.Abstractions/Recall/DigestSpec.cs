@@ -18,7 +18,8 @@ public enum DigestKind : byte
     /// <summary>k-means clusters of a segment's keys with sizes and sums of values (Squeezed Attention, RetroInfer, LouisKV).</summary>
     Centroids = 5,
 
-    /// <summary>Keys vector-quantised under a metric learnt from queries (A²ATS); scores single tokens.</summary>
+    /// <summary>Keys vector-quantised under a metric learnt from the sequence's own queries (A²ATS); scores single tokens. Until enough
+    /// queries were served, and for what was stored before, the metric is the plain distance.</summary>
     Vq = 6,
 }
 

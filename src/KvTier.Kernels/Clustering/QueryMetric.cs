@@ -41,6 +41,14 @@ public sealed class QueryMetric
         }
     }
 
+    /// <summary>A copy that goes on by itself.</summary>
+    public QueryMetric Copy()
+    {
+        var copy = new QueryMetric(Dim) { Count = Count };
+        sums.CopyTo(copy.sums, 0);
+        return copy;
+    }
+
     /// <summary>The lower triangle of H, divided by the root mean square of its elements so that damping means the same everywhere; the
     /// unit matrix when no query was seen.</summary>
     internal double[] Normalised()

@@ -32,7 +32,7 @@ internal abstract class DigestIndex : IDisposable
     /// <summary>Builds the digests of a block: the next one, or the last one anew when it was partly filled.</summary>
     /// <param name="block">Number of the block in the sequence: the count of blocks so far, or one less.</param>
     /// <param name="tokens">Tokens in it, 1 to B; B when another block follows.</param>
-    /// <param name="payload">Its payload, as stored.</param>
+    /// <param name="payload">Its payload, as stored; empty for a block that is gone, whose units are all quarantined.</param>
     internal abstract void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload);
 
     /// <summary>A copy that shares what is full and copies the rest when it is written (copy on write).</summary>

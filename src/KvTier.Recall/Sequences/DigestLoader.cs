@@ -1,4 +1,3 @@
-using System.Buffers;
 using KvTier.Engine;
 
 namespace KvTier.Recall;
@@ -77,17 +76,10 @@ internal sealed class DigestLoader(BlockEngine engine)
         state.SetLoaded(block, state.Checks.Compute(payload, tokens));
     }
 
-    /// <summary>
-    /// A block that is gone still has its place. Bytes of all ones are NaN in every dtype that has NaN, so that its chunks count as
-    /// quarantined: they are always chosen, and named as missing.
-    /// </summary>
+    // A block that is gone still has its place: its chunks are always chosen, and named as missing.
     private static void LoadAbsent(SequenceState state, int block)
     {
-        byte[] stand = ArrayPool<byte>.Shared.Rent((int)state.Layout.BlockBytes);
-        Span<byte> payload = stand.AsSpan(0, (int)state.Layout.BlockBytes);
-        payload.Fill(0xFF);
-        foreach (DigestIndex index in state.Digests) index.SetBlock(block, state.TokensIn(block), payload);
+        foreach (DigestIndex index in state.Digests) index.SetBlock(block, state.TokensIn(block), payload: []);
         state.SetLoaded(block, checks: null);
-        ArrayPool<byte>.Shared.Return(stand);
     }
 }

@@ -1,3 +1,6 @@
+using FsCheck;
+using FsCheck.Fluent;
+
 namespace KvTier.Recall.Tests.Digests;
 
 public class DigestScoreTests
@@ -47,24 +50,31 @@ public class DigestScoreTests
     [InlineData(DigestForm.Int8)]
     public void MinMaxScores_AnyKeys_AreNeverBelowTheBestTokenOfTheChunk(DigestForm form)
     {
-        for (ulong seed = 1; seed <= 40; seed++)
+        Gen<BoundCase> cases =
+            from seed in Gen.Choose(1, int.MaxValue)
+            from chunk in Gen.Elements(8, 16, 32, 64)
+            from tokens in Gen.Choose(1, 700)
+            from channels in Gen.Choose(1, 5)
+            from parts in Gen.Elements(1, 2, 4, 8)
+            from clustered in Gen.Elements(true, false)
+            select new BoundCase((ulong)seed, chunk, tokens, 8 * channels, parts, clustered);
+        Prop.ForAll(cases.ToArbitrary(), c => AssertBounds(c, form)).Check(Config.QuickThrowOnFailure.WithMaxTest(60));
+    }
+
+    private static void AssertBounds(BoundCase c, DigestForm form)
+    {
+        var sample = new KvSample(c.Seed, c.Tokens, headDim: c.HeadDim, clustered: c.Clustered);
+        var spec = new DigestSpec { Kind = DigestKind.MinMax, ChunkTokens = c.Chunk, Form = form, SubChunks = c.Parts };
+        using DigestIndex index = sample.Build(spec);
+        float[] queries = sample.Queries(QueryHeads);
+        for (int kvHead = 0; kvHead < 2; kvHead++)
         {
-            var random = new SampleRandom(seed);
-            int chunk = 8 << random.Below(4);
-            var sample = new KvSample(seed, tokens: 1 + random.Below(700), headDim: 8 * (1 + random.Below(5)), clustered: seed % 2 == 0);
-            var spec = new DigestSpec { Kind = DigestKind.MinMax, ChunkTokens = chunk, Form = form, SubChunks = seed % 3 == 0 ? 2 : 1 };
-            using DigestIndex index = sample.Build(spec);
-            float[] queries = sample.Queries(QueryHeads);
-            for (int kvHead = 0; kvHead < 2; kvHead++)
+            float[][] scores = Scores.Of(index, sample, queries, QueryHeads, 0, kvHead);
+            for (int g = 0; g < 2; g++)
             {
-                float[][] scores = Scores.Of(index, sample, queries, QueryHeads, 0, kvHead);
-                for (int g = 0; g < 2; g++)
-                {
-                    int dim = sample.Layout.HeadDim;
-                    double[] logits = sample.Logits(queries.AsSpan(((kvHead * 2) + g) * dim, dim), 0, kvHead);
-                    // fp32 sums round; nothing else may put the bound below.
-                    for (int t = 0; t < logits.Length; t++) Assert.True(scores[g][t / chunk] >= logits[t] - 1e-4, $"seed {seed} token {t}");
-                }
+                double[] logits = sample.Logits(queries.AsSpan(((kvHead * 2) + g) * c.HeadDim, c.HeadDim), 0, kvHead);
+                // fp32 sums round; nothing else may put the bound below.
+                for (int t = 0; t < logits.Length; t++) Assert.True(scores[g][t / c.Chunk] >= logits[t] - 1e-4, $"token {t}");
             }
         }
     }
@@ -75,4 +85,6 @@ public class DigestScoreTests
             Rank = variant % 4, Peaks = variant / 2, ValueMap = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16,
         }
         : spec with { ChunkTokens = 8 << variant, SubChunks = 1 << variant };
+
+    private sealed record BoundCase(ulong Seed, int Chunk, int Tokens, int HeadDim, int Parts, bool Clustered);
 }

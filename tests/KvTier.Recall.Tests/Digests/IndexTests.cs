@@ -116,33 +116,6 @@ public class IndexTests
         Assert.True(scored < 0.25 * leaves, $"{scored} of {leaves} leaves");
     }
 
-    [Theory]
-    [InlineData(DigestKind.Mean, 8, 3)]
-    [InlineData(DigestKind.Cuboid, 32, 5)]
-    [InlineData(DigestKind.MinMax, 16, 64)]
-    [InlineData(DigestKind.Moments, 16, 8)]
-    public void BestFirst_AnyKeys_FindsWhatScoringAllFinds(DigestKind kind, int chunk, int fanout)
-    {
-        for (ulong seed = 1; seed <= 8; seed++)
-        {
-            var sample = new KvSample(seed, 900 + (int)(seed * 77), clustered: seed % 2 == 0);
-            sample.Key(0, 0, 450)[2] = float.NaN;
-            DigestSpec spec = new() { Kind = kind, ChunkTokens = chunk, Form = DigestForm.Int8, Bounds = kind == DigestKind.Moments };
-            float[] queries = sample.Queries(QueryHeads);
-            Selector selector = new()
-            {
-                Name = "test", Digest = spec, Softmax = false, RecentChunks = 0, Budget = RecallBudget.OfTokens(100 + (int)seed),
-            };
-            using DigestIndex flat = sample.Build(spec);
-            using DigestIndex tree = sample.Build(spec with { Fanout = fanout });
-            for (int head = 0; head < 2; head++)
-            {
-                int[] expected = sample.Select(flat, selector, queries, QueryHeads).Units(head).ToArray();
-                Assert.Equal(expected, sample.Select(tree, selector, queries, QueryHeads).Units(head).ToArray());
-            }
-        }
-    }
-
     [Fact]
     public void Select_Rotation_ScoresRotatedKeys()
     {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvTier.Kernels;
 
 namespace KvTier.Recall;
 
@@ -6,31 +7,43 @@ namespace KvTier.Recall;
 internal sealed class ClusterBuilder
 {
     private const float LargestNumber = 1e15f;
+    private const int Iterations = 10;
+
+    /// <summary>Seed of every codebook's start, so that the same keys and queries give the same codes.</summary>
+    private const int Seed = 1;
     private readonly BlockLayout layout;
     private readonly ChunkShape shape;
     private readonly BlockRows rows;
-    private readonly KMeans kmeans;
+    private readonly LearntMetrics? metrics;
     private readonly float limit;
     private readonly int dim;
 
     /// <summary>Makes a builder.</summary>
-    internal ClusterBuilder(ChunkShape shape, BlockLayout layout, RopeRotation? rotation)
+    /// <param name="shape">Which rows a cluster has.</param>
+    /// <param name="layout">Layout of the profile's blocks.</param>
+    /// <param name="rotation">How stored keys are rotated before use; null when they are stored rotated.</param>
+    /// <param name="metrics">What codebooks are trained under; null for centroids.</param>
+    internal ClusterBuilder(ChunkShape shape, BlockLayout layout, RopeRotation? rotation, LearntMetrics? metrics)
     {
         this.shape = shape;
         this.layout = layout;
         dim = layout.HeadDim;
         rows = new BlockRows(layout, rotation);
-        kmeans = new KMeans(dim, spherical: shape.Spec.Kind == DigestKind.Centroids);
+        this.metrics = metrics;
         limit = shape.Dtype == Dtype.Float16 ? (float)Half.MaxValue : LargestNumber;
     }
 
-    /// <summary>Makes every chunk of a block a cluster (LouisKV: what is generated stays in runs), and keeps the payload.</summary>
+    /// <summary>Makes every chunk of a block a cluster (LouisKV: what is generated stays in runs), and keeps the payload, which is
+    /// empty for a block that is gone.</summary>
     internal ClusterSegment BuildBlock(int block, int tokens, ReadOnlySpan<byte> payload)
     {
-        var kept = new SharedNumbers((layout.BlockBytes + sizeof(float) - 1) / sizeof(float));
-        payload.CopyTo(Bytes(kept));
+        var kept = new SharedNumbers(Math.Max(1, (payload.Length + sizeof(float) - 1) / sizeof(float)));
+        if (!payload.IsEmpty) payload.CopyTo(Bytes(kept));
         int clusters = (tokens + shape.Spec.ChunkTokens - 1) / shape.Spec.ChunkTokens;
-        var segment = new ClusterSegment(NewRows(clusters), (long)block * layout.BlockTokens, tokens, clusters, kept);
+        var segment = new ClusterSegment(NewRows(clusters), (long)block * layout.BlockTokens, tokens, clusters, kept)
+        {
+            IsAbsent = payload.IsEmpty,
+        };
         Fill(segment, [segment], provisional: true);
         return segment;
     }
@@ -58,7 +71,6 @@ internal sealed class ClusterBuilder
         float[] good = new float[tokens * dim];
         float[] values = new float[tokens * dim];
         int[] clusterOf = new int[tokens];
-        int[] goodOf = new int[tokens];
         for (int head = 0; head < heads; head++)
         {
             Read(blocks, head, keys, values);
@@ -73,7 +85,7 @@ internal sealed class ClusterBuilder
 
             if (!provisional && count > 0)
             {
-                kmeans.Run(good.AsSpan(0, count * dim), Math.Min(segment.Clusters, count), goodOf.AsSpan(0, count));
+                int[] goodOf = Assign(good.AsSpan(0, count * dim), Math.Min(segment.Clusters, count), head);
                 for (int t = 0, next = 0; t < tokens; t++)
                     if (clusterOf[t] != segment.Clusters) clusterOf[t] = goodOf[next++];
             }
@@ -83,12 +95,21 @@ internal sealed class ClusterBuilder
         }
     }
 
+    // The cluster of each key: spherical k-means for centroids (RetroInfer), a codebook under the queries' metric for vq (A²ATS).
+    private int[] Assign(ReadOnlySpan<float> keys, int clusters, int head)
+    {
+        if (metrics is null) return KMeans.Spherical(keys, dim, clusters, Iterations).Assignments;
+        ushort[] codes = new ushort[keys.Length / dim];
+        VqCodebook.Train(keys, metrics.Of(head), clusters, Iterations, new Random(Seed)).Encode(keys, codes);
+        return Array.ConvertAll(codes, code => (int)code);
+    }
+
     private void Read(ReadOnlySpan<ClusterSegment> blocks, int head, Span<float> keys, Span<float> values)
     {
         int at = 0;
         foreach (ClusterSegment block in blocks)
         {
-            ReadOnlySpan<byte> payload = Bytes(block.Payload!);
+            ReadOnlySpan<byte> payload = block.IsAbsent ? [] : Bytes(block.Payload!);
             rows.MoveTo((int)(block.FirstToken / layout.BlockTokens));
             rows.Keys(payload, head / layout.KvHeads, head % layout.KvHeads, 0, block.Tokens, keys[at..]);
             rows.Values(payload, head / layout.KvHeads, head % layout.KvHeads, 0, block.Tokens, values[at..]);

@@ -72,6 +72,8 @@ internal ref struct ClusterChooser(ClusterView view, int head, ScoreTable table,
     /// <summary>The heads take turns with one token each (A²ATS).</summary>
     internal void TakeInTurns(bool softmax)
     {
+        // Bad keys are always in, beyond the budget if need be.
+        if (left <= 0) return;
         Span<int> orders = table.Room.Order(table.Group * table.Units);
         Span<int> found = stackalloc int[table.Group];
         Span<int> next = stackalloc int[table.Group];

@@ -16,17 +16,28 @@ internal sealed class ClusterIndex : DigestIndex
     private readonly ChunkShape shape;
     private readonly ClusterBuilder builder;
     private readonly List<ClusterSegment> segments = [];
+    private readonly LearntMetrics? metrics;
     private readonly int blocksPerSegment;
     private readonly int clusters;
     private long quarantined;
 
     /// <summary>Makes an empty index.</summary>
     internal ClusterIndex(DigestSpec spec, BlockLayout layout, RopeRotation? rotation)
+        : this(
+            spec,
+            layout,
+            rotation,
+            spec.Kind == DigestKind.Vq ? new LearntMetrics(layout.Layers * layout.KvHeads, layout.HeadDim) : null)
     {
+    }
+
+    private ClusterIndex(DigestSpec spec, BlockLayout layout, RopeRotation? rotation, LearntMetrics? metrics)
+    {
+        this.metrics = metrics;
         this.layout = layout;
         this.rotation = rotation;
         shape = new ChunkShape(spec, layout);
-        builder = new ClusterBuilder(shape, layout, rotation);
+        builder = new ClusterBuilder(shape, layout, rotation, metrics);
         int goal = Math.Min(SegmentTokensMax, Math.Max(SegmentTokensGoal, TokensPerCode * spec.CodebookSize));
         blocksPerSegment = Math.Max(1, goal / layout.BlockTokens);
         clusters = spec.Kind == DigestKind.Vq
@@ -66,7 +77,7 @@ internal sealed class ClusterIndex : DigestIndex
     /// <inheritdoc/>
     internal override DigestIndex Fork(int blocks)
     {
-        var copy = new ClusterIndex(Spec, layout, rotation);
+        var copy = new ClusterIndex(Spec, layout, rotation, metrics?.Share());
         long end = Math.Min(Tokens, (long)blocks * layout.BlockTokens);
         foreach (ClusterSegment segment in segments)
         {
@@ -83,7 +94,11 @@ internal sealed class ClusterIndex : DigestIndex
         selection.UnitTokens = 1;
         if (Tokens == 0) return;
         var view = new ClusterView(shape, segments, (int)Tokens);
-        for (int kvHead = 0; kvHead < layout.KvHeads; kvHead++) ClusterSelection.Run(view, layout, request, kvHead, selection);
+        for (int kvHead = 0; kvHead < layout.KvHeads; kvHead++)
+        {
+            ClusterSelection.Run(view, layout, request, kvHead, selection);
+            metrics?.Learn(request, kvHead, layout.KvHeads);
+        }
     }
 
     /// <inheritdoc/>

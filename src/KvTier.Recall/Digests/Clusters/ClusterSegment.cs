@@ -54,6 +54,9 @@ internal sealed class ClusterSegment
     /// <summary>Payload of its one block while the clusters are provisional.</summary>
     internal SharedNumbers? Payload { get; }
 
+    /// <summary>True for the provisional segment of a block that is gone: its payload holds nothing.</summary>
+    internal bool IsAbsent { get; init; }
+
     /// <summary>Bytes held, those of the tables included.</summary>
     internal long Bytes => Rows.Layout.Bytes + (Payload?.Bytes ?? 0) + ((members.Length + starts.Length) * (long)sizeof(ushort));
 
@@ -84,7 +87,8 @@ internal sealed class ClusterSegment
     internal ClusterSegment Share(int tokens)
     {
         DigestSegment rows = Rows.Share();
-        if (tokens == Tokens) return new ClusterSegment(rows, FirstToken, Tokens, Clusters, Payload?.Share(), members, starts);
+        if (tokens == Tokens)
+            return new ClusterSegment(rows, FirstToken, Tokens, Clusters, Payload?.Share(), members, starts) { IsAbsent = IsAbsent };
         var cut = new ClusterSegment(rows, FirstToken, tokens, Clusters, payload: null);
         int[] clusterOf = new int[tokens];
         for (int head = 0; head < rows.Layout.Heads; head++)

@@ -2,7 +2,10 @@ using KvTier.Kernels;
 
 namespace KvTier.Recall;
 
-/// <summary>Reads keys and values out of a block's payload as fp32, keys rotated where they are stored before rotation.</summary>
+/// <summary>
+/// Reads keys and values out of a block's payload as fp32, keys rotated where they are stored before rotation. An empty payload is that of
+/// a block that is gone: its keys and values read as NaN, whatever the dtype.
+/// </summary>
 internal sealed class BlockRows(BlockLayout layout, RopeRotation? rotation)
 {
     private readonly RotationTable? table =
@@ -17,6 +20,12 @@ internal sealed class BlockRows(BlockLayout layout, RopeRotation? rotation)
     /// <summary>Reads keys <c>[count, D]</c>.</summary>
     internal void Keys(ReadOnlySpan<byte> payload, int layer, int kvHead, int first, int count, Span<float> keys)
     {
+        if (payload.IsEmpty)
+        {
+            keys[..(count * layout.HeadDim)].Fill(float.NaN);
+            return;
+        }
+
         int bytes = count * layout.RowBytes;
         RowConvert.ToSingle(
             layout.Dtype, payload.Slice((int)layout.KeyOffset(layer, kvHead, first), bytes), keys[..(count * layout.HeadDim)]);
@@ -25,9 +34,11 @@ internal sealed class BlockRows(BlockLayout layout, RopeRotation? rotation)
     }
 
     /// <summary>Reads values <c>[count, D]</c>.</summary>
-    internal void Values(ReadOnlySpan<byte> payload, int layer, int kvHead, int first, int count, Span<float> values) =>
-        RowConvert.ToSingle(
-            layout.Dtype,
-            payload.Slice((int)layout.ValueOffset(layer, kvHead, first), count * layout.RowBytes),
-            values[..(count * layout.HeadDim)]);
+    internal void Values(ReadOnlySpan<byte> payload, int layer, int kvHead, int first, int count, Span<float> values)
+    {
+        Span<float> target = values[..(count * layout.HeadDim)];
+        if (payload.IsEmpty) target.Fill(float.NaN);
+        else RowConvert.ToSingle(
+            layout.Dtype, payload.Slice((int)layout.ValueOffset(layer, kvHead, first), count * layout.RowBytes), target);
+    }
 }
