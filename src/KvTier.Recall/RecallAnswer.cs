@@ -28,7 +28,7 @@ public sealed record RecallItemAnswer
     public ReadOnlyMemory<int> Sent { get; init; }
 
     /// <summary>Tokens chosen that could not be read, in any KV head; empty when the answer is whole. They are not in the
-    /// payload.</summary>
+    /// payload. A gather leaves a unit out of which a part could not be read, and names all its tokens here.</summary>
     public IReadOnlyList<MissingTokens> Missing { get; init; } = [];
 
     /// <summary>First byte of the item's part of the payload.</summary>

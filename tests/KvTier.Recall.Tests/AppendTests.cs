@@ -3,6 +3,22 @@ namespace KvTier.Recall.Tests;
 /// <summary>Appending blocks, whole or not at all.</summary>
 public class AppendTests : LeakGated
 {
+    [Theory]
+    [InlineData(DigestKind.Centroids)]
+    [InlineData(DigestKind.Vq)]
+    public async Task AppendAsync_BlocksThatFillNoWholePage_AreClustered(DigestKind kind)
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync(Shapes.Gqa(headDim: 20, blockTokens: 8));
+        var context = new KvContext(silo.Descriptor.Profile, 43, seed: 1);
+        DigestSpec digest = Shapes.Mean with { Kind = kind, CodebookSize = kind == DigestKind.Vq ? 16 : 0 };
+        await silo.AddAsync("s", context, digest);
+        RecallRequest request = Requests.Attend(silo, Shapes.All(digest));
+
+        using RecallAnswer answer = await silo.RecallAsync(request);
+
+        Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, silo.Layout);
+    }
+
     [Fact]
     public async Task AppendAsync_InParts_IsAsAtOnce()
     {

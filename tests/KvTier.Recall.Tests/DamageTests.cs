@@ -78,6 +78,63 @@ public class DamageTests : LeakGated
     }
 
     [Fact]
+    public async Task RecallAsync_ShorterContentUnderTheSameId_IsMissingAndTheRestIsExact()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        var context = new KvContext(silo.Descriptor.Profile, 64, seed: 1);
+        List<BlockId> ids = await silo.AddAsync("s", context);
+        silo.Engine.Delete(silo.Namespace, ids[1]);
+        await silo.PutAsync(context.Blocks().ElementAt(1) with { Bytes = new byte[16] });
+        await silo.DemoteAsync(ids);
+        RecallRequest request = Requests.Attend(silo, Shapes.All());
+
+        // The second one reads what the first one left in the hot set.
+        for (int step = 0; step < 2; step++)
+        {
+            using RecallAnswer answer = await silo.RecallAsync(request);
+            Assert.Equal([new MissingTokens(16, 16, MissReason.Deleted)], answer.Items[0].Missing);
+            Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, silo.Layout);
+        }
+    }
+
+    [Fact]
+    public async Task RecallAsync_PartOfAUnitDamaged_GatherNamesTheWholeUnit()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        var context = new KvContext(silo.Descriptor.Profile, 64, seed: 1);
+        DigestSpec large = Shapes.Mean with { ChunkTokens = 16 };
+        List<BlockId> ids = await silo.AddAsync("s", context, Shapes.Mean, large);
+        await silo.DemoteAsync(ids);
+        LogDamage.Flip(silo.LogPath, context.Row(1, 1, 27, value: true).ToArray());
+
+        using RecallAnswer answer = await silo.RecallAsync(
+            Requests.Attend(silo, Shapes.All(large)) with { Mode = RecallMode.Gather });
+
+        RecallItemAnswer item = answer.Items[0];
+        Assert.Equal([0, 2, 3], Answers.SentOf(item, 1));
+        Assert.Equal([new MissingTokens(16, 16, MissReason.Corrupt)], item.Missing);
+    }
+
+    [Theory]
+    [InlineData(Dtype.Int8, DigestKind.Moments)]
+    [InlineData(Dtype.Float8E5M2, DigestKind.Moments)]
+    [InlineData(Dtype.Int8, DigestKind.Centroids)]
+    public async Task RestoreAsync_BlockGone_ItsPlaceIsNeverEstimated(Dtype dtype, DigestKind kind)
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync(Shapes.Gqa(dtype));
+        var context = new KvContext(silo.Descriptor.Profile, 128, seed: 1);
+        DigestSpec digest = Shapes.Mean with { Kind = kind };
+        List<BlockId> ids = await silo.AddAsync("s", context, digest);
+        silo.Engine.Delete(silo.Namespace, ids[3]);
+        await silo.RestartAsync(drain: true);
+
+        using RecallAnswer answer = await silo.RecallAsync(
+            Requests.Attend(silo, Shapes.Selector(16, digest) with { Estimate = true }));
+
+        Assert.Equal([(48L, 16)], answer.Items[0].Missing.Select(run => (run.FirstToken, run.Tokens)));
+    }
+
+    [Fact]
     public async Task RecallAsync_NaNInAKey_ItsChunkIsAlwaysReadAndCounted()
     {
         await using RecallHarness silo = await RecallHarness.StartAsync();

@@ -34,6 +34,8 @@ public class HotSetTests : LeakGated
         Assert.Equal(-1, same[0].HotEntry);
         hot.Release(more);
         hot.Release(same);
+        held[0].IsChecked = true;
+        held[0].Memory.Span.Clear();
         hot.Release(held);
         Assert.True(Use(hot, 0));
     }
@@ -49,6 +51,21 @@ public class HotSetTests : LeakGated
         Assert.Equal(0, hot.Bytes);
         Assert.Equal(0, owner.HotBytes);
         Assert.False(Use(hot, 0));
+    }
+
+    [Fact]
+    public void Release_BytesNeverCame_EntryIsGone()
+    {
+        using var hot = new HotSet(2 * 1024);
+        GranuleRead[] given = [Want(0), Want(1)];
+        hot.Take(given);
+        given[1].IsChecked = true;
+        hot.Release(given);
+        Assert.False(Use(hot, 0));
+        given = [Want(1)];
+        hot.Take(given);
+        Assert.True(given[0].IsHit);
+        hot.Release(given);
     }
 
     [Fact]
@@ -81,6 +98,7 @@ public class HotSetTests : LeakGated
         GranuleRead[] wants = [Want(granule)];
         hot.Take(wants);
         if (wants[0].HotEntry >= 0 && !wants[0].IsHit) wants[0].Memory.Span.Fill((byte)granule);
+        wants[0].IsChecked = !wants[0].IsHit;
         if (wants[0].IsHit) Assert.True(wants[0].Memory.Span.IndexOfAnyExcept((byte)granule) < 0);
         hot.Release(wants);
         return wants[0].IsHit;

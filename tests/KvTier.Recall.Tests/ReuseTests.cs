@@ -52,6 +52,34 @@ public class ReuseTests : LeakGated
         Assert.False(await ReusesAsync(silo, selector, queries: start));
     }
 
+    [Theory]
+    [InlineData(ReuseKind.EverySteps, 100)]
+    [InlineData(ReuseKind.QueryCosine, 0.5)]
+    public void Add_ManyLargeChoices_BytesAreBounded(ReuseKind kind, double value)
+    {
+        var table = new ReuseTable();
+        var choice = new Selection(1);
+        choice.Set(0, [1, 2, 3]);
+        var queries = new float[4 << 20];
+        Selector last = Shapes.Selector(1);
+        for (int i = 1; i <= 12; i++)
+        {
+            last = Shapes.Selector(i) with { Reuse = new ReuseRule(kind, value) };
+            table.Add(last, 0, queries, choice, 1);
+            Assert.InRange(table.Bytes, 1, ReuseTable.BytesMax);
+        }
+
+        queries.AsSpan().Fill(1);
+        table.Add(last, 0, queries, choice, 1);
+        Assert.NotNull(table.Find(last, 0, queries, 16));
+        var larger = new Selection(1);
+        larger.Set(0, new int[(int)(ReuseTable.BytesMax / sizeof(int)) + 1]);
+        table.Add(last, 0, queries, larger, 1);
+        Assert.Null(table.Find(last, 0, queries, 16));
+        table.Clear();
+        Assert.Equal(0, table.Bytes);
+    }
+
     [Fact]
     public void MeanCosine_KnownVectors_IsTheMeanOverHeads()
     {

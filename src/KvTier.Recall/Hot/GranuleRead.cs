@@ -30,6 +30,9 @@ internal struct GranuleRead
     /// <summary>Where its bytes are.</summary>
     internal Memory<byte> Memory;
 
+    /// <summary>True when its bytes were read for this recall and passed their check: only such bytes may stay in the hot set.</summary>
+    internal bool IsChecked;
+
     /// <summary>Why it could not be read; none when it is there.</summary>
     internal MissReason Reason;
 

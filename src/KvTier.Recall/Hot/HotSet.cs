@@ -61,7 +61,8 @@ internal sealed class HotSet : IDisposable
         }
     }
 
-    /// <summary>Ends the use of entries. Those that were taken new and whose bytes did not come go.</summary>
+    /// <summary>Ends the use of entries. Those that were taken new and whose bytes did not come, or were not
+    /// checked, go, whatever ended the recall.</summary>
     internal void Release(ReadOnlySpan<GranuleRead> reads)
     {
         if (arena is null) return;
@@ -72,7 +73,7 @@ internal sealed class HotSet : IDisposable
                 if (read.HotEntry == None) continue;
                 ref HotEntry entry = ref entries[read.HotEntry];
                 entry.Uses--;
-                if (!read.IsHit) entry.IsFilled = read.Reason == MissReason.None;
+                if (!read.IsHit) entry.IsFilled = read.IsChecked;
                 if (!entry.IsFilled) Remove(read.HotEntry);
             }
         }

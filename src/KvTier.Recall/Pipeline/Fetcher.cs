@@ -10,7 +10,8 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
     private const int ChecksPerPart = 64;
 
     /// <summary>Fetches.</summary>
-    /// <returns>Null when all that can be read is there; <see cref="ErrorCode.DeadlineExceeded"/> when the time ran out.</returns>
+    /// <returns>Null when all that can be read is there; <see cref="ErrorCode.DeadlineExceeded"/> when the time ran out;
+    /// <see cref="ErrorCode.LimitExceeded"/> when more is to be read than one array holds.</returns>
     internal async ValueTask<KvError?> FetchAsync(RecallRun run, Deadline deadline)
     {
         for (int i = 0; i < run.Sources.Count; i++)
@@ -23,7 +24,9 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
         int[] order = MissesInOrder(run);
         if (order.Length > 0)
         {
-            BlockRanges[] blocks = PrepareReads(run, order);
+            long own = OwnBytes(run, order);
+            if (own > Array.MaxLength) return KvError.LimitExceeded("recall.readBytes", own, Array.MaxLength);
+            BlockRanges[] blocks = PrepareReads(run, order, (int)own);
             var results = new RangeReadResult[order.Length];
             await engine.ReadRangesAsync(blocks, results, deadline.Remaining);
             if (Array.Exists(results, result => result.Reason == MissReason.Deadline) && deadline.IsOver) return Fail(run, order, deadline);
@@ -80,14 +83,20 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
         return order;
     }
 
-    private static BlockRanges[] PrepareReads(RecallRun run, int[] order)
+    /// <summary>Bytes of the reads that the hot set has no room for.</summary>
+    private static long OwnBytes(RecallRun run, int[] order)
     {
-        int bytes = 0;
+        long bytes = 0;
         foreach (int number in order)
         {
             if (run.Reads[number].HotEntry < 0) bytes += run.Reads[number].Bytes;
         }
 
+        return bytes;
+    }
+
+    private static BlockRanges[] PrepareReads(RecallRun run, int[] order, int bytes)
+    {
         Memory<byte> own = bytes > 0 ? run.Borrow(bytes) : default;
         var ranges = new BlockRange[2 * order.Length];
         var blocks = new BlockRanges[order.Length];
@@ -118,9 +127,11 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
             ref GranuleRead read = ref run.Reads[order[i]];
             ref BlockSource source = ref run.Sources[read.Source];
             run[read.Item].SsdBytes += results[i].DeviceBytes;
-            if (results[i].Error is { } error) throw new KvException(error);
             read.Reason = results[i].Reason;
-            if (results[i].IsOk && results[i].PayloadCrc != source.Grain.State![source.Block].PayloadCrc) read.Reason = MissReason.Deleted;
+            // A range beyond the end of the block: it has other, shorter content than was appended.
+            bool isOther = results[i].Error is not null
+                || (results[i].IsOk && results[i].PayloadCrc != source.Grain.State![source.Block].PayloadCrc);
+            if (isOther) read.Reason = MissReason.Deleted;
         }
 
         pool.Run(new CheckWork(run, order), (order.Length + ChecksPerPart - 1) / ChecksPerPart);
@@ -146,6 +157,7 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
                 ref BlockSource source = ref run.Sources[read.Source];
                 uint expected = source.Grain.State![source.Block].Checks![read.Key.Granule];
                 if (Crc32C.Compute(read.Memory.Span) != expected) read.Reason = MissReason.Corrupt;
+                else read.IsChecked = true;
             }
         }
     }

@@ -11,6 +11,7 @@ internal static class GatherPlan
         int held = item.Item.Held.Length / run.KvHeads;
         if (held > 0) item.Slots = new int[item.Item.Held.Length];
         var units = new List<int>();
+        var left = new List<MissingTokens>();
         for (int head = 0; head < run.KvHeads; head++)
         {
             ReadOnlySpan<int> chosen = choice.Units(head);
@@ -20,7 +21,9 @@ internal static class GatherPlan
             units.Clear();
             foreach (int unit in chosen)
             {
-                if (run.Request.Mode != RecallMode.Gather || IsThere(item, head, unit)) units.Add(unit);
+                MissReason reason = run.Request.Mode == RecallMode.Gather ? WhyNotThere(item, head, unit) : MissReason.None;
+                if (reason == MissReason.None) units.Add(unit);
+                else left.Add(new MissingTokens((long)unit * choice.UnitTokens, TokensOf(item, unit), reason));
             }
 
             if (held > 0)
@@ -38,6 +41,9 @@ internal static class GatherPlan
             item.GatherRows = Math.Max(item.GatherRows, RowsOf(item, before));
         }
 
+        // Of a unit of which a part can't be read nothing is sent: all its tokens are missing.
+        item.Missing.AddRange(left);
+        if (left.Count > 0) PieceResolver.Merge(item.Missing);
         return null;
     }
 
@@ -52,18 +58,18 @@ internal static class GatherPlan
     internal static int TokensOf(ItemRun item, int unit) =>
         (int)Math.Min(item.Choice.UnitTokens, item.State.Tokens - ((long)unit * item.Choice.UnitTokens));
 
-    private static bool IsThere(ItemRun item, int head, int unit)
+    private static MissReason WhyNotThere(ItemRun item, int head, int unit)
     {
-        if (item.Missing.Count == 0) return true;
+        if (item.Missing.Count == 0) return MissReason.None;
         RunList<Piece> pieces = item.Pieces[head];
         long first = (long)unit * item.Choice.UnitTokens;
         long end = first + TokensOf(item, unit);
         for (int i = FindPiece(pieces, first); i < pieces.Count && pieces[i].FirstToken < end; i++)
         {
-            if (!pieces[i].IsThere) return false;
+            if (!pieces[i].IsThere) return item.Missing.Find(run => run.FirstToken + run.Tokens > pieces[i].FirstToken).Reason;
         }
 
-        return true;
+        return MissReason.None;
     }
 
     /// <summary>The piece that has a token, which is in one.</summary>

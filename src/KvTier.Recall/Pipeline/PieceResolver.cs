@@ -46,7 +46,7 @@ internal static class PieceResolver
     }
 
     /// <summary>Makes runs of tokens ascend without overlap: KV heads name the same ones.</summary>
-    private static void Merge(List<MissingTokens> missing)
+    internal static void Merge(List<MissingTokens> missing)
     {
         missing.Sort((a, b) => a.FirstToken != b.FirstToken ? a.FirstToken.CompareTo(b.FirstToken) : b.Tokens.CompareTo(a.Tokens));
         int last = 0;

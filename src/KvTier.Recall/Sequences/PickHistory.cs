@@ -15,6 +15,7 @@ internal sealed class PickHistory
     private const long Cooled = -1;
     private long[] pickedAt = [];
     private int[] heat = [];
+    private int known;
 
     /// <summary>Recalls so far.</summary>
     internal long Recalls { get; private set; }
@@ -29,11 +30,15 @@ internal sealed class PickHistory
             foreach (ref int value in heat.AsSpan()) value /= 2;
         }
 
-        int known = pickedAt.Length;
         if (known >= blocks) return;
-        Array.Resize(ref pickedAt, Math.Max(blocks, 2 * known));
-        Array.Resize(ref heat, pickedAt.Length);
-        pickedAt.AsSpan(known).Fill(Recalls);
+        if (pickedAt.Length < blocks)
+        {
+            Array.Resize(ref pickedAt, Math.Max(blocks, 2 * pickedAt.Length));
+            Array.Resize(ref heat, pickedAt.Length);
+        }
+
+        pickedAt.AsSpan(known, blocks - known).Fill(Recalls);
+        known = blocks;
     }
 
     /// <summary>A block is picked.</summary>

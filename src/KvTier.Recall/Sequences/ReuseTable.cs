@@ -6,20 +6,30 @@ namespace KvTier.Recall;
 /// </summary>
 internal sealed class ReuseTable
 {
-    /// <summary>Choices remembered; the oldest goes.</summary>
+    /// <summary>Choices remembered; with one more all are forgotten.</summary>
     internal const int EntriesMax = 4096;
+
+    /// <summary>Bytes of queries and choices remembered; a choice that alone has more is not remembered.</summary>
+    internal const long BytesMax = 64L << 20;
 
     private readonly Dictionary<(int Layer, Selector Selector), ReuseEntry> entries = [];
 
+    /// <summary>Bytes of queries and choices that it remembers.</summary>
+    internal long Bytes { get; private set; }
+
     /// <summary>Forgets everything.</summary>
-    internal void Clear() => entries.Clear();
+    internal void Clear()
+    {
+        entries.Clear();
+        Bytes = 0;
+    }
 
     /// <summary>Finds the choice that serves these queries.</summary>
     /// <returns>Null when a new one is to be made.</returns>
     internal Selection? Find(Selector selector, int layer, ReadOnlySpan<float> queries, int headDim)
     {
         if (!Remembers(selector.Reuse.Kind) || !entries.TryGetValue((layer, selector), out ReuseEntry? entry)) return null;
-        if (entry.Queries.Length != queries.Length) return null;
+        if (entry.QueryLength != queries.Length) return null;
         bool serves = selector.Reuse.Kind == ReuseKind.EverySteps
             ? entry.Served < selector.Reuse.Value
             : MeanCosine(entry.Queries, queries, headDim) >= selector.Reuse.Value;
@@ -32,8 +42,15 @@ internal sealed class ReuseTable
     internal void Add(Selector selector, int layer, ReadOnlySpan<float> queries, Selection choice, int kvHeads)
     {
         if (!Remembers(selector.Reuse.Kind)) return;
-        if (entries.Count >= EntriesMax) entries.Clear();
-        entries[(layer, selector)] = new ReuseEntry(queries.ToArray(), Copy(choice, kvHeads)) { Served = 1 };
+        if (entries.Remove((layer, selector), out ReuseEntry? before)) Bytes -= before.Bytes;
+        bool keepsQueries = selector.Reuse.Kind == ReuseKind.QueryCosine;
+        long bytes = keepsQueries ? sizeof(float) * (long)queries.Length : 0;
+        for (int head = 0; head < kvHeads; head++) bytes += sizeof(int) * (long)choice.Units(head).Length;
+        if (bytes > BytesMax) return;
+        if (entries.Count >= EntriesMax || Bytes + bytes > BytesMax) Clear();
+        float[] kept = keepsQueries ? queries.ToArray() : [];
+        entries[(layer, selector)] = new ReuseEntry(kept, queries.Length, Copy(choice, kvHeads), bytes) { Served = 1 };
+        Bytes += bytes;
     }
 
     /// <summary>Mean over query heads of the cosine with the query before (LouisKV's r).</summary>
@@ -69,7 +86,7 @@ internal sealed class ReuseTable
         return copy;
     }
 
-    private sealed record ReuseEntry(float[] Queries, Selection Choice)
+    private sealed record ReuseEntry(float[] Queries, int QueryLength, Selection Choice, long Bytes)
     {
         internal int Served { get; set; }
     }

@@ -8,7 +8,10 @@ internal sealed class SharedNumbers(long length)
     private readonly NativeArray<float> numbers = new(length);
     private int holders = 1;
 
-    /// <summary>Bytes held.</summary>
+    /// <summary>Numbers.</summary>
+    internal long Length => numbers.Length;
+
+    /// <summary>Bytes held, whole pages.</summary>
     internal long Bytes => numbers.SizeBytes;
 
     /// <summary>True when nobody else holds them.</summary>
