@@ -61,7 +61,7 @@ internal sealed class ClusterBuilder
 
     private DigestSegment NewRows(int clusters) => new(new SegmentLayout(shape, layout.Layers * layout.KvHeads, clusters));
 
-    private static Span<byte> Bytes(SharedNumbers numbers) => MemoryMarshal.AsBytes(numbers.Slice(0, (int)(numbers.Bytes / sizeof(float))));
+    private static Span<byte> Bytes(SharedNumbers numbers) => MemoryMarshal.AsBytes(numbers.Slice(0, (int)numbers.Length));
 
     private void Fill(ClusterSegment segment, ReadOnlySpan<ClusterSegment> blocks, bool provisional)
     {
