@@ -72,7 +72,8 @@ public sealed partial class RecallService
         if (BeginItems(run) is { } wrong) return wrong;
         space.Begin();
         device.DropGone();
-        pool.Run(new SelectWork(run, deviceDigests), run.ItemCount);
+        for (int i = 0; i < run.ItemCount; i++) run[i].BeginChoice(run.Request, run.Scale, deviceDigests);
+        pool.Run(new SelectWork(run, deviceDigests), run.ItemCount * run.KvHeads);
         for (int i = 0; i < run.ItemCount; i++) run[i].Remember(run.Request.Selector);
         foreach (SequenceGrain grain in run.Grains) grain.Memory.Picks.Begin(grain.State!.Blocks.Count);
         if (run.Request.Mode == RecallMode.Ids)

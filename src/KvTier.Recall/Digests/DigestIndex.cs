@@ -3,7 +3,7 @@ namespace KvTier.Recall;
 /// <summary>
 /// The digests of one sequence under one <see cref="DigestSpec"/>: all layers, all KV heads. Its sequence's grain is the only one who
 /// changes
-/// it; <see cref="Select"/> may run for several layers at once while nobody changes it.
+/// it; <see cref="SelectHead"/> may run for several layers and KV heads at once while nobody changes it.
 /// </summary>
 internal abstract class DigestIndex : IDisposable
 {
@@ -39,8 +39,18 @@ internal abstract class DigestIndex : IDisposable
     /// <param name="blocks">Blocks that the copy has, at most as many as this has.</param>
     internal abstract DigestIndex Fork(int blocks);
 
+    /// <summary>Tokens of a unit: the chunk size, or 1.</summary>
+    internal abstract int UnitTokens { get; }
+
     /// <summary>Chooses the units of every KV head for one layer, and estimates the rest where the selector says so.</summary>
-    internal abstract void Select(in SelectRequest request, Selection selection);
+    internal void Select(in SelectRequest request, Selection selection)
+    {
+        selection.UnitTokens = UnitTokens;
+        for (int kvHead = 0; kvHead < selection.KvHeads; kvHead++) SelectHead(request, kvHead, selection);
+    }
+
+    /// <summary>Does the same for one KV head. Each touches its own part of the selection.</summary>
+    internal abstract void SelectHead(in SelectRequest request, int kvHead, Selection selection);
 
     /// <inheritdoc/>
     public abstract void Dispose();

@@ -9,6 +9,8 @@ internal sealed class Selection
     private readonly int[] counts;
     private readonly AttentionPart?[] estimates;
     private readonly AttentionPart?[] spares;
+    private long unitsScored;
+    private long digestBytes;
 
     /// <summary>Makes an empty selection.</summary>
     /// <param name="kvHeads">KV heads (H).</param>
@@ -25,13 +27,25 @@ internal sealed class Selection
     internal int UnitTokens { get; set; }
 
     /// <summary>Units scored, inner nodes counted.</summary>
-    internal long UnitsScored;
+    internal long UnitsScored => Volatile.Read(ref unitsScored);
 
     /// <summary>Bytes of digests read.</summary>
-    internal long DigestBytes;
+    internal long DigestBytes => Volatile.Read(ref digestBytes);
 
     /// <summary>True when the choice is certain to be the best by its scores. KV heads clear it.</summary>
     internal bool Certified { get; set; } = true;
+
+    /// <summary>KV heads (H).</summary>
+    internal int KvHeads => units.Length;
+
+    /// <summary>Counts what choosing for a KV head cost. Several may be chosen for at once.</summary>
+    /// <param name="units">Units scored.</param>
+    /// <param name="bytes">Bytes of digests read.</param>
+    internal void AddCost(long units, long bytes)
+    {
+        Interlocked.Add(ref unitsScored, units);
+        Interlocked.Add(ref digestBytes, bytes);
+    }
 
     /// <summary>The units chosen for a KV head, ascending.</summary>
     internal ReadOnlySpan<int> Units(int kvHead) => units[kvHead].AsSpan(0, counts[kvHead]);
@@ -72,8 +86,8 @@ internal sealed class Selection
     {
         counts.AsSpan().Clear();
         estimates.AsSpan().Clear();
-        UnitsScored = 0;
-        DigestBytes = 0;
+        unitsScored = 0;
+        digestBytes = 0;
         Certified = true;
     }
 }

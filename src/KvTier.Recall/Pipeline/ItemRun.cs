@@ -103,34 +103,39 @@ internal sealed class ItemRun
         KvBytes = 0;
     }
 
-    /// <summary>Takes an earlier choice, or makes a new one.</summary>
-    internal void Choose(RecallRequest request, float scale, DeviceDigests device)
+    /// <summary>Takes an earlier choice, or makes room for a new one.</summary>
+    internal void BeginChoice(RecallRequest request, float scale, DeviceDigests device)
     {
-        int headDim = State.Layout.HeadDim;
-        Selection? earlier = Grain.Memory.Reuse.Find(request.Selector, Item.Layer, Item.Queries.Span, headDim);
+        Selection? earlier = Grain.Memory.Reuse.Find(request.Selector, Item.Layer, Item.Queries.Span, State.Layout.HeadDim);
         IsReused = earlier is not null;
         Choice = earlier ?? own!;
         ScoresAll = false;
         if (IsReused) return;
         own!.Clear();
-        var asked = new SelectRequest
-        {
-            Selector = request.Selector,
-            Layer = Item.Layer,
-            Queries = Item.Queries.Span,
-            QueryHeads = request.QueryHeads,
-            Window = request.Window,
-            Scale = scale,
-        };
-        ScoresAll = device.Serves(Digest, asked);
-        if (!ScoresAll)
-        {
-            Digest.Select(asked, own);
-            return;
-        }
-
-        Digest.Select(asked with { OnDevice = device.Score(Digest, asked) }, own);
+        own.UnitTokens = Digest.UnitTokens;
+        ScoresAll = device.Serves(Digest, Ask(request, scale));
     }
+
+    /// <summary>Chooses for a KV head, unless an earlier choice serves. Several heads may be chosen for at once.</summary>
+    internal void Choose(RecallRequest request, float scale, int kvHead, DeviceDigests device)
+    {
+        if (IsReused) return;
+        SelectRequest asked = Ask(request, scale);
+        if (!ScoresAll) Digest.SelectHead(asked, kvHead, Choice);
+
+        // The device scores all heads at once, and its scores are of the thread that asks.
+        else if (kvHead == 0) Digest.Select(asked with { OnDevice = device.Score(Digest, asked) }, Choice);
+    }
+
+    private SelectRequest Ask(RecallRequest request, float scale) => new()
+    {
+        Selector = request.Selector,
+        Layer = Item.Layer,
+        Queries = Item.Queries.Span,
+        QueryHeads = request.QueryHeads,
+        Window = request.Window,
+        Scale = scale,
+    };
 
     /// <summary>Remembers a new choice for the rules that use it again. Not from several threads.</summary>
     internal void Remember(Selector selector)

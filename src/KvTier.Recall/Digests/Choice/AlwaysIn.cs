@@ -51,7 +51,7 @@ internal ref struct AlwaysIn(ChunkView view, int head, ScoreTable table, int lim
             for (int c = 0; c < cosines.Length; c++) badness[(s * view.Shape.ChunksPerSegment) + c] = -cosines[c];
         }
 
-        selection.DigestBytes += (long)view.Chunks * sizeof(float);
+        selection.AddCost(0, (long)view.Chunks * sizeof(float));
         Span<int> order = table.Room.Order(Math.Min(view.Shape.Spec.OutlierChunks, view.Chunks));
         int found = TopK.Select(badness, order.Length, order);
         foreach (int chunk in order[..found])

@@ -41,7 +41,7 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
             part.AddRow(q, table.Maxima[q], weight, value);
         }
 
-        selection.DigestBytes += estimated * shape.RowBytes(RowPart.Value) * (1 + table.Peaks);
+        selection.AddCost(0, estimated * shape.RowBytes(RowPart.Value) * (1 + table.Peaks));
     }
 
     // num += Wᵀ (z + q o s): z along the directions, s the variances, each weighted by mass.

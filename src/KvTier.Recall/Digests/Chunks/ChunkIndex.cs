@@ -92,11 +92,12 @@ internal sealed class ChunkIndex : DigestIndex
     }
 
     /// <inheritdoc/>
-    internal override void Select(in SelectRequest request, Selection selection)
+    internal override int UnitTokens => Spec.ChunkTokens;
+
+    /// <inheritdoc/>
+    internal override void SelectHead(in SelectRequest request, int kvHead, Selection selection)
     {
-        selection.UnitTokens = Spec.ChunkTokens;
-        if (tokens == 0) return;
-        for (int kvHead = 0; kvHead < layout.KvHeads; kvHead++) ChunkSelection.Run(View, layout, request, kvHead, selection);
+        if (tokens > 0) ChunkSelection.Run(View, layout, request, kvHead, selection);
     }
 
     /// <inheritdoc/>

@@ -33,8 +33,7 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
             Dot(RowPart.Main, first, count, mean ? table.Forms.Plain : table.Forms.Signs, table.Logits[first..], table.Stride);
         }
 
-        selection.UnitsScored += count;
-        selection.DigestBytes += (long)count * ChunkBytes;
+        selection.AddCost(count, (long)count * ChunkBytes);
     }
 
     /// <summary>Makes the scores of some chunks comparable by themselves, where peaks and the rest have been scored apart.</summary>
@@ -57,8 +56,7 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
             shape.HasScales ? rows.Scales(head, RowPart.Nodes, 0, nodes) : [],
             bounds,
             stride);
-        selection.UnitsScored += nodes;
-        selection.DigestBytes += (long)nodes * shape.RowBytes(RowPart.Nodes);
+        selection.AddCost(nodes, (long)nodes * shape.RowBytes(RowPart.Nodes));
     }
 
     private int ChunkBytes =>

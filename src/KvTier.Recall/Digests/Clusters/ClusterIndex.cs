@@ -89,16 +89,14 @@ internal sealed class ClusterIndex : DigestIndex
     }
 
     /// <inheritdoc/>
-    internal override void Select(in SelectRequest request, Selection selection)
+    internal override int UnitTokens => 1;
+
+    /// <inheritdoc/>
+    internal override void SelectHead(in SelectRequest request, int kvHead, Selection selection)
     {
-        selection.UnitTokens = 1;
         if (Tokens == 0) return;
-        var view = new ClusterView(shape, segments, (int)Tokens);
-        for (int kvHead = 0; kvHead < layout.KvHeads; kvHead++)
-        {
-            ClusterSelection.Run(view, layout, request, kvHead, selection);
-            metrics?.Learn(request, kvHead, layout.KvHeads);
-        }
+        ClusterSelection.Run(new ClusterView(shape, segments, (int)Tokens), layout, request, kvHead, selection);
+        metrics?.Learn(request, kvHead, layout.KvHeads);
     }
 
     /// <inheritdoc/>

@@ -53,10 +53,9 @@ internal static class ClusterSelection
         }
 
         table.Softmax();
-        selection.UnitsScored += first;
-        selection.DigestBytes += (long)first * shape.RowBytes(RowPart.Main);
+        selection.AddCost(first, (long)first * shape.RowBytes(RowPart.Main));
         // A code says of every token which entry of the codebook stands for it.
-        if (shape.Spec.Kind == DigestKind.Vq) selection.DigestBytes += (long)view.Tokens * (shape.Spec.CodebookSize <= 256 ? 1 : 2);
+        if (shape.Spec.Kind == DigestKind.Vq) selection.AddCost(0, (long)view.Tokens * (shape.Spec.CodebookSize <= 256 ? 1 : 2));
     }
 
     private static void Choose(ref ClusterChooser chooser, ScoreTable table, Selector selector)
@@ -105,7 +104,7 @@ internal static class ClusterSelection
         foreach (int u in order[..estimated]) table.Keys[u] = shares[u];
         for (int q = 0; q < table.Queries; q++) RowMath.Multiply(table.Line(table.Masses, q), table.Keys);
         AddValues(view, head, kvHead, table, selection);
-        selection.DigestBytes += (long)estimated * view.Shape.RowBytes(RowPart.Value);
+        selection.AddCost(0, (long)estimated * view.Shape.RowBytes(RowPart.Value));
     }
 
     private static void AddValues(in ClusterView view, int head, int kvHead, ScoreTable table, Selection selection)
