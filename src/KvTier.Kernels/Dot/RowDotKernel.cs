@@ -3,7 +3,7 @@ namespace KvTier.Kernels;
 /// <summary>Scoring for one vector width and one dtype. Rows are taken in blocks that stay in the first-level cache while all queries pass
 /// over them, so that memory is read once however many queries there are. Within a block four rows meet four, two or one queries at once:
 /// each piece of a row is widened once for these queries, and the sums of four rows leave in one vector. The loops are compiled in full at
-/// once, here as in the other kernels: unoptimised, such code is a hundred times slower, and a first recall would wait for it.</summary>
+/// once, here as in the other kernels: a first recall would run them unoptimised otherwise.</summary>
 internal static class RowDotKernel<TLanes, TVector, TElement>
     where TLanes : struct, ILanes<TVector>
     where TVector : struct

@@ -32,7 +32,8 @@ internal static class ChunkSelection
         int limit = TokenLimit.Of(selector, view.Tokens);
         var always = new AlwaysIn(view, head, table, limit);
         always.Mark(selector, selection);
-        for (int chunk = 0; chunk < view.Chunks; chunk++)
+        int chunks = view.Chunks;
+        for (int chunk = 0; chunk < chunks; chunk++)
             if (table.Forced[chunk] != 0) table.Room.Add(chunk);
         Choose(view, head, table, selector, limit - always.Tokens, selection);
         selection.Set(kvHead, table.Room.Chosen);
