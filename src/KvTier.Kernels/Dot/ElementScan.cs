@@ -7,7 +7,8 @@ internal static class ElementScan<TLanes, TVector, TElement>
     where TElement : struct, IElement
 {
     /// <summary>False when the first elements have denormals among them. The faster way multiplies these as fp32 denormals, and the
-    /// processor is slow at that (75 ns for each on a Cascade Lake): right, but slow. So a sample decides; the result is the same either way.</summary>
+    /// processor is slow at that (75 ns for each on a Cascade Lake): right, but slow. So a sample decides; the result is the same either
+    /// way.</summary>
     internal static bool LooksPlain(ref byte source, nint bytes)
     {
         if (!TElement.HasSpecials) return true;
