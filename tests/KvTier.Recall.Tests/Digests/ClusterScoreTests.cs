@@ -76,6 +76,18 @@ public class ClusterScoreTests
     }
 
     [Fact]
+    public void Vq_QueriesOfOneDirectionSeen_CodesTellThatDirectionBetter()
+    {
+        // Queries look at channel 0 alone nearly: a codebook of plain distance spends its codes on all 16.
+        var sample = new KvSample(43, 1024, kvHeads: 1, headDim: Dim);
+        DigestSpec spec = Selectors.Find("a2ats")!.Digest with { CodebookSize = 16, Form = DigestForm.Float32 };
+        double plain = ErrorOf(sample, Build(sample, spec, learns: false));
+        double learnt = ErrorOf(sample, Build(sample, spec, learns: true));
+        Assert.Equal(learnt, ErrorOf(sample, Build(sample, spec, learns: true)));
+        Assert.True(learnt < 0.5 * plain, $"{learnt} against {plain}");
+    }
+
+    [Fact]
     public void Vq_FewQueriesSeen_CodesByPlainDistance()
     {
         var sample = new KvSample(44, 1024, kvHeads: 1, headDim: Dim);

@@ -78,7 +78,8 @@ internal sealed class ClusterBuilder
             for (int t = 0; t < tokens; t++)
             {
                 bool holds = RowMath.MaxAbs(keys.AsSpan(t * dim, dim)) <= limit;
-                clusterOf[t] = holds ? t / shape.Spec.ChunkTokens : segment.Clusters;
+                // A chunk's number would pass for "none" where there are fewer clusters than chunks.
+                clusterOf[t] = !holds ? segment.Clusters : provisional ? t / shape.Spec.ChunkTokens : 0;
                 if (!holds) continue;
                 keys.AsSpan(t * dim, dim).CopyTo(good.AsSpan(count++ * dim));
             }
