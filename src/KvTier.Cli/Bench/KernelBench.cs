@@ -65,7 +65,7 @@ internal sealed class KernelBench : IBenchGroup
         {
             int piece = (worker * pieces) + (int)(i % pieces);
             ReadOnlySpan<byte> rows = digests.AsSpan(piece * pieceBytes, pieceBytes);
-            RowDot.Dot(Dtype.Float16, rows, PieceRows, rowLength, queries, Group, [], scores[worker], PieceRows);
+            RowDot.Dot(Dtype.Float16, rows, PieceRows, rowLength, queries, Group, [], scores[worker], PieceRows, finite: true);
         });
         return rate * pieceBytes;
     }

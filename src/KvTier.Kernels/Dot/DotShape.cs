@@ -5,4 +5,5 @@ namespace KvTier.Kernels;
 /// <param name="RowLength">Elements of a row and of a query.</param>
 /// <param name="QueryCount">Queries.</param>
 /// <param name="ScoreStride">Floats from one query's scores to the next one's.</param>
-internal readonly record struct DotShape(int RowCount, int RowLength, int QueryCount, int ScoreStride);
+/// <param name="Finite">True when no element of the rows is an infinity or a NaN.</param>
+internal readonly record struct DotShape(int RowCount, int RowLength, int QueryCount, int ScoreStride, bool Finite = false);

@@ -16,6 +16,8 @@ public static class RowDot
     /// <param name="rowScales">A factor for each row (int8 forms); empty for 1.</param>
     /// <param name="scores">Receives <c>[queryCount, scoreStride]</c>, of which the first rowCount of each line are written.</param>
     /// <param name="scoreStride">Floats from one query's scores to the next one's, at least rowCount.</param>
+    /// <param name="finite">True when the caller knows that no element is an infinity or a NaN, as digests have none: they are not looked
+    /// for then, and the scores of a row that has one mean nothing. Default false.</param>
     /// <exception cref="NotSupportedException">The dtype is raw.</exception>
     /// <exception cref="ArgumentException">A span is shorter than its shape, or the stride is too small.</exception>
     public static void Dot(
@@ -27,7 +29,8 @@ public static class RowDot
         int queryCount,
         ReadOnlySpan<float> rowScales,
         Span<float> scores,
-        int scoreStride)
+        int scoreStride,
+        bool finite = false)
     {
         if (rowCount == 0 || queryCount == 0) return;
         Shapes.Require(rows.Length, (long)rowCount * rowLength * dtype.SizeBytes(), nameof(rows));
@@ -35,7 +38,7 @@ public static class RowDot
         if (!rowScales.IsEmpty) Shapes.Require(rowScales.Length, rowCount, nameof(rowScales));
         Shapes.Require(scoreStride, queryCount == 1 ? 0 : rowCount, nameof(scoreStride));
         Shapes.Require(scores.Length, ((long)(queryCount - 1) * scoreStride) + rowCount, nameof(scores));
-        DotShape shape = new(rowCount, rowLength, queryCount, scoreStride);
+        DotShape shape = new(rowCount, rowLength, queryCount, scoreStride, finite);
         if (Lanes512.IsSupported) Run<Lanes512, Vector512<float>>(dtype, rows, queries, rowScales, scores, shape);
         else if (Lanes256.IsSupported) Run<Lanes256, Vector256<float>>(dtype, rows, queries, rowScales, scores, shape);
         else if (Lanes128.IsSupported) Run<Lanes128, Vector128<float>>(dtype, rows, queries, rowScales, scores, shape);

@@ -30,7 +30,7 @@ internal static class RowDotKernel<TLanes, TVector, TElement>
             if (plain) Block<Finite>(ref block, count, ref query, factors, ref score, shape);
 
             // Infinity and NaN are so rare that looking for them afterwards, in the cache, costs less than to care at every element.
-            if (!plain || ElementScan<TLanes, TVector, TElement>.AnySpecial(ref block, count * rowBytes))
+            if (!plain || (!shape.Finite && ElementScan<TLanes, TVector, TElement>.AnySpecial(ref block, count * rowBytes)))
                 Block<Any>(ref block, count, ref query, factors, ref score, shape);
         }
     }

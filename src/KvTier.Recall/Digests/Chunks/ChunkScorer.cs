@@ -80,7 +80,8 @@ internal readonly ref struct ChunkScorer(ChunkView view, int head, ScoreTable ta
             table.Queries,
             shape.HasScales ? rows.Scales(head, part, row, count * perChunk) : [],
             scores,
-            stride);
+            stride,
+            finite: true);
     }
 
     // A chunk is worth its best part (LServe).

@@ -98,7 +98,8 @@ internal readonly ref struct MomentScorer(ChunkView view, int head, ScoreTable t
             table.Queries,
             shape.HasScales ? segment.Scales(head, RowPart.Sigma, row, count) : [],
             spreads,
-            count);
+            count,
+            finite: true);
         for (int q = 0; q < table.Queries; q++)
         {
             Span<float> most = spreads.Slice(q * count, count);
@@ -127,6 +128,7 @@ internal readonly ref struct MomentScorer(ChunkView view, int head, ScoreTable t
             table.Queries,
             shape.HasScales ? segment.Scales(head, part, row, count) : [],
             scores,
-            table.Stride);
+            table.Stride,
+            finite: true);
     }
 }
