@@ -9,7 +9,14 @@ public class RecallPlotTests
 
     private static readonly RecallCase about = new()
     {
-        Source = "a < b & c", Tokens = 32_768, KvHeads = 8, QueryHeads = 32, HeadDim = 128, Steps = 4, Dtype = "fp16", Tier = "host",
+        Source = "a < b & c",
+        Tokens = 32_768,
+        KvHeads = 8,
+        QueryHeads = 32,
+        HeadDim = 128,
+        Steps = 4,
+        Dtype = "fp16",
+        Tier = "host",
         KvBytes = 1,
     };
 
@@ -61,9 +68,20 @@ public class RecallPlotTests
 
     private static RecallFigures Figures(double error, double bytes) => new()
     {
-        RecallAtK = 0, MassRecall = 0, MassRecallOfBest = 0, OutputRelativeL2 = error, OutputCosine = 1, ChunksScored = 0,
-        BytesRead = bytes, BytesReadShare = 0, Jaccard = null, TokensChosen = 0, SsdBytes = 0, ReusedSteps = 0,
-        AttendError = null, Needles = [],
+        RecallAtK = 0,
+        MassRecall = 0,
+        MassRecallOfBest = 0,
+        OutputRelativeL2 = error,
+        OutputCosine = 1,
+        ChunksScored = 0,
+        BytesRead = bytes,
+        BytesReadShare = 0,
+        Jaccard = null,
+        TokensChosen = 0,
+        SsdBytes = 0,
+        ReusedSteps = 0,
+        AttendError = null,
+        Needles = [],
     };
 
     private static (double X, double Y) Point(string text)

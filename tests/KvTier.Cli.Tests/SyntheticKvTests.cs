@@ -140,7 +140,11 @@ public class SyntheticKvTests
     {
         var options = new SyntheticOptions
         {
-            Tokens = tokens, KvHeads = kvHeads, QueryHeads = queryHeads, HeadDim = headDim, Steps = steps,
+            Tokens = tokens,
+            KvHeads = kvHeads,
+            QueryHeads = queryHeads,
+            HeadDim = headDim,
+            Steps = steps,
         };
         Assert.Equal(field, options.Validate()?.Field);
         Assert.Throws<CliException>(() => SyntheticKv.Generate(options));

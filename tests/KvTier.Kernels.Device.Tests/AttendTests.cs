@@ -132,7 +132,12 @@ public sealed class AttendTests(DeviceFixture fixture) : LeakGated
         float[] lses = new float[queries.Length / dims];
         var batch = new AttendBatch
         {
-            Dtype = dtype, Dims = dims, Scale = KeysAndValues.Scale(dims), Queries = queries, Groups = groups, Chunks = [.. chunks],
+            Dtype = dtype,
+            Dims = dims,
+            Scale = KeysAndValues.Scale(dims),
+            Queries = queries,
+            Groups = groups,
+            Chunks = [.. chunks],
         };
         Assert.Null(fixture.Device.Attend(batch, outputs, lses));
         return (outputs, lses);

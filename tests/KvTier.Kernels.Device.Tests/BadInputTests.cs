@@ -105,7 +105,11 @@ public sealed class BadInputTests(DeviceFixture fixture) : LeakGated
 
     private static ScoreBatch Batch(Dtype dtype, int length, int queries, int elements, RowRange range) => new()
     {
-        Dtype = dtype, RowLength = length, Queries = queries, QueryRows = new float[elements], Ranges = new[] { range },
+        Dtype = dtype,
+        RowLength = length,
+        Queries = queries,
+        QueryRows = new float[elements],
+        Ranges = new[] { range },
     };
 
     private string? Score(Dtype dtype, int length, int queries, int elements, RowRange range) =>
@@ -121,7 +125,12 @@ public sealed class BadInputTests(DeviceFixture fixture) : LeakGated
     {
         var batch = new AttendBatch
         {
-            Dtype = dtype, Dims = dims, Scale = scale, Queries = new float[64], Groups = [group], Chunks = [chunk],
+            Dtype = dtype,
+            Dims = dims,
+            Scale = scale,
+            Queries = new float[64],
+            Groups = [group],
+            Chunks = [chunk],
         };
         return Device.Attend(batch, new float[64], new float[2])?.Field;
     }

@@ -29,7 +29,10 @@ public sealed class ConcurrencyTests(DeviceFixture fixture) : LeakGated
                 ones.AsSpan().Fill(1);
                 var batch = new ScoreBatch
                 {
-                    Dtype = Dtype.Float32, RowLength = 16, Queries = 1, QueryRows = ones,
+                    Dtype = Dtype.Float32,
+                    RowLength = 16,
+                    Queries = 1,
+                    QueryRows = ones,
                     Ranges = new[] { new RowRange(slot.Offset, rows) },
                 };
                 if (device.Score(batch, scores) is { } error) wrong.Enqueue(error.Message);

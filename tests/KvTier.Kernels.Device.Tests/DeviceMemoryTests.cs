@@ -129,7 +129,12 @@ public sealed class DeviceMemoryTests(DeviceFixture fixture) : LeakGated
                 & Device.ScoreTopK(batch, ScoreReduction.Max, [new ScoreList(0, 256)], 8, best, []) is null;
             var attend = new AttendBatch
             {
-                Dtype = Dtype.Float16, Dims = 64, Scale = 1, Queries = queries, Groups = [new AttendGroup(0, 4, 0, 1)], Chunks = chunks,
+                Dtype = Dtype.Float16,
+                Dims = 64,
+                Scale = 1,
+                Queries = queries,
+                Groups = [new AttendGroup(0, 4, 0, 1)],
+                Chunks = chunks,
             };
             good &= Device.Attend(attend, outputs, scores.AsSpan(0, 4)) is null;
             good &= Device.Wait(Device.CopyIn(bytes, rows.Slot).Value) is null;

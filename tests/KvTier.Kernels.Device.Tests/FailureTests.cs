@@ -84,7 +84,11 @@ public sealed class FailureTests : LeakGated
         if (driver.Info.Api == DeviceApi.Cuda) return;
         var launch = new KernelLaunch
         {
-            Kernel = DeviceKernel.Merge, Dtype = Dtype.Raw, Groups = 1, GroupSize = 64, Arguments = [1, 2, 3, 4, 5, 6, 7, 8, 9],
+            Kernel = DeviceKernel.Merge,
+            Dtype = Dtype.Raw,
+            Groups = 1,
+            GroupSize = 64,
+            Arguments = [1, 2, 3, 4, 5, 6, 7, 8, 9],
         };
         Assert.Equal(ErrorCode.Internal, driver.Launch(launch).Error!.Code);
     }
@@ -103,13 +107,18 @@ public sealed class FailureTests : LeakGated
         // A millisecond is not enough to run this on a CPU; where it is, the request has succeeded and the device has no fault.
         RecallDevice device = RecallDevice.Open(DeviceFixture.Options with
         {
-            OperationTimeout = TimeSpan.FromMilliseconds(1), CloseTimeout = DeviceFixture.Options.OperationTimeout,
+            OperationTimeout = TimeSpan.FromMilliseconds(1),
+            CloseTimeout = DeviceFixture.Options.OperationTimeout,
         }).Value;
         Assert.Equal(DeviceAllocation.Allocated, device.TryAllocate(16 << 20, out DeviceSlot slot));
         float[] outputs = new float[8 * 256];
         var batch = new AttendBatch
         {
-            Dtype = Dtype.Float8E4M3, Dims = 256, Scale = 1, Queries = outputs, Groups = [new AttendGroup(0, 8, 0, 1)],
+            Dtype = Dtype.Float8E4M3,
+            Dims = 256,
+            Scale = 1,
+            Queries = outputs,
+            Groups = [new AttendGroup(0, 8, 0, 1)],
             Chunks = [new AttendChunk(slot.Offset, slot.Offset, 20_000)],
         };
         KvError? error = device.Attend(batch, outputs, new float[8]);
@@ -138,14 +147,22 @@ public sealed class FailureTests : LeakGated
 
     private static ScoreBatch Batch(DeviceSlot slot) => new()
     {
-        Dtype = Dtype.Float32, RowLength = 32, Queries = 2, QueryRows = new float[64], Ranges = new[] { new RowRange(slot.Offset, 100) },
+        Dtype = Dtype.Float32,
+        RowLength = 32,
+        Queries = 2,
+        QueryRows = new float[64],
+        Ranges = new[] { new RowRange(slot.Offset, 100) },
     };
 
     private static KvError? Attend(RecallDevice device, DeviceSlot slot)
     {
         var batch = new AttendBatch
         {
-            Dtype = Dtype.Float32, Dims = 32, Scale = 1, Queries = new float[64], Groups = [new AttendGroup(0, 2, 0, 1)],
+            Dtype = Dtype.Float32,
+            Dims = 32,
+            Scale = 1,
+            Queries = new float[64],
+            Groups = [new AttendGroup(0, 2, 0, 1)],
             Chunks = [new AttendChunk(slot.Offset, slot.Offset, 100)],
         };
         return device.Attend(batch, new float[64], new float[2]);

@@ -41,7 +41,10 @@ public sealed class HostAgreementTests(DeviceFixture fixture) : LeakGated
             float[] device = new float[queries * count];
             var batch = new ScoreBatch
             {
-                Dtype = dtype, RowLength = length, Queries = queries, QueryRows = query,
+                Dtype = dtype,
+                RowLength = length,
+                Queries = queries,
+                QueryRows = query,
                 Ranges = new[] { new RowRange(rows.At(0), count, 0, rows.ScaleAt(0)) },
             };
             return fixture.Device.Score(batch, device) is null
@@ -70,7 +73,10 @@ public sealed class HostAgreementTests(DeviceFixture fixture) : LeakGated
             (float[] output, float[] lse) = (new float[queries * dims], new float[queries]);
             var batch = new AttendBatch
             {
-                Dtype = dtype, Dims = dims, Scale = scale, Queries = query,
+                Dtype = dtype,
+                Dims = dims,
+                Scale = scale,
+                Queries = query,
                 Groups = new[] { new AttendGroup(0, queries, 0, 1) },
                 Chunks = new[] { new AttendChunk(keys.At(0), values.At(0), tokens, keys.ScaleAt(0), values.ScaleAt(0)) },
             };

@@ -46,7 +46,11 @@ public sealed class ScoreTests(DeviceFixture fixture) : LeakGated
         float[] scores = new float[queries * order.Count];
         var batch = new ScoreBatch
         {
-            Dtype = dtype, RowLength = rowLength, Queries = queries, QueryRows = queryRows, Ranges = [.. ranges],
+            Dtype = dtype,
+            RowLength = rowLength,
+            Queries = queries,
+            QueryRows = queryRows,
+            Ranges = [.. ranges],
         };
         Assert.Null(fixture.Device.Score(batch, scores));
         for (int q = 0; q < queries; q++)
@@ -77,7 +81,11 @@ public sealed class ScoreTests(DeviceFixture fixture) : LeakGated
         float[] scores = new float[codes];
         var batch = new ScoreBatch
         {
-            Dtype = dtype, RowLength = 4, Queries = 1, QueryRows = [1, 0, 0, 0], Ranges = [new RowRange(rows.At(0), codes)],
+            Dtype = dtype,
+            RowLength = 4,
+            Queries = 1,
+            QueryRows = [1, 0, 0, 0],
+            Ranges = [new RowRange(rows.At(0), codes)],
         };
         Assert.Null(fixture.Device.Score(batch, scores));
         for (int code = 0; code < codes; code++)

@@ -16,9 +16,11 @@ public class LimitedHardwareTests
     public async Task KeyTests_WithInstructionsHidden_Pass(string switchedOff, int lanes)
     {
         Assert.SkipUnless(Avx2.IsSupported, "the switches are those of x64 with AVX2");
-        ProcessStartInfo start = new(Environment.ProcessPath!) 
+        ProcessStartInfo start = new(Environment.ProcessPath!)
         {
-            UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true,
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         Type[] suites =
         [

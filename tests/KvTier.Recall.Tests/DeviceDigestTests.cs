@@ -27,7 +27,12 @@ public class DeviceDigestTests : LeakGated
     {
         var spec = new DigestSpec
         {
-            Kind = kind, Form = form, ChunkTokens = 8, Rank = rank, Bounds = bounds, SubChunks = subChunks,
+            Kind = kind,
+            Form = form,
+            ChunkTokens = 8,
+            Rank = rank,
+            Bounds = bounds,
+            SubChunks = subChunks,
             Peaks = kind == DigestKind.Moments ? rank : 0,
         };
         var device = new HostDevice(8 << 20);

@@ -7,8 +7,15 @@ public static class Selectors
     public static Selector Moments { get; } = new()
     {
         Name = "moments",
-        Digest = new DigestSpec { Kind = DigestKind.Moments, ChunkTokens = 16, Form = DigestForm.Int8,
-            Peaks = 1, Rank = 1, ValueMap = true },
+        Digest = new DigestSpec
+        {
+            Kind = DigestKind.Moments,
+            ChunkTokens = 16,
+            Form = DigestForm.Int8,
+            Peaks = 1,
+            Rank = 1,
+            ValueMap = true
+        },
         Reduction = GroupReduction.Sum,
         RecentChunks = 4,
         Estimate = true,

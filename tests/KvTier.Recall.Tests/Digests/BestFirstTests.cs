@@ -56,7 +56,11 @@ public class BestFirstTests
         DigestSpec spec = new() { Kind = c.Kind, ChunkTokens = c.Chunk, Form = c.Form, Bounds = c.Kind == DigestKind.Moments };
         Selector selector = new()
         {
-            Name = "test", Digest = spec, Softmax = false, Reduction = c.Reduction, RecentChunks = 0,
+            Name = "test",
+            Digest = spec,
+            Softmax = false,
+            Reduction = c.Reduction,
+            RecentChunks = 0,
             Budget = RecallBudget.OfTokens(c.Budget),
         };
         float[] queries = sample.Queries(QueryHeads);

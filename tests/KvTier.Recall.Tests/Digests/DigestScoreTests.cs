@@ -82,7 +82,11 @@ public class DigestScoreTests
     private static DigestSpec Variant(DigestSpec spec, int variant) => spec.Kind == DigestKind.Moments
         ? spec with
         {
-            Rank = variant % 4, Peaks = variant / 2, ValueMap = variant == 2, Bounds = variant == 3, ChunkTokens = variant == 1 ? 64 : 16,
+            Rank = variant % 4,
+            Peaks = variant / 2,
+            ValueMap = variant == 2,
+            Bounds = variant == 3,
+            ChunkTokens = variant == 1 ? 64 : 16,
         }
         : spec with { ChunkTokens = 8 << variant, SubChunks = 1 << variant };
 

@@ -99,7 +99,11 @@ public class IndexTests
             float[] queries = sample.Queries(2);
             var selector = new Selector
             {
-                Name = "test", Digest = spec, Softmax = false, Reduction = reduction, Budget = RecallBudget.OfTokens(333),
+                Name = "test",
+                Digest = spec,
+                Softmax = false,
+                Reduction = reduction,
+                Budget = RecallBudget.OfTokens(333),
             };
             using DigestIndex flat = sample.Build(spec);
             using DigestIndex tree = sample.Build(spec with { Fanout = 8 });

@@ -16,7 +16,11 @@ public class MomentBoundTests
             var random = new SampleRandom(seed);
             var spec = new DigestSpec
             {
-                Kind = DigestKind.Moments, ChunkTokens = 8 << random.Below(4), Form = form, Rank = random.Below(5), Peaks = random.Below(5),
+                Kind = DigestKind.Moments,
+                ChunkTokens = 8 << random.Below(4),
+                Form = form,
+                Rank = random.Below(5),
+                Peaks = random.Below(5),
                 Bounds = boundRows,
             };
             var sample = new KvSample(seed, 1 + random.Below(400), headDim: 8 * (1 + random.Below(3)), clustered: seed % 2 == 0);

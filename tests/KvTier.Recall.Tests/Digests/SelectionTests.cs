@@ -65,7 +65,12 @@ public class SelectionTests
             float[] queries = sample.Queries(QueryHeads, window);
             var selector = new Selector
             {
-                Name = "test", Digest = index.Spec, Reduction = reduction, Softmax = softmax, SinkChunks = 1, RecentChunks = 2,
+                Name = "test",
+                Digest = index.Spec,
+                Reduction = reduction,
+                Softmax = softmax,
+                SinkChunks = 1,
+                RecentChunks = 2,
                 Budget = RecallBudget.OfTokens(200),
             };
             Selection selection = sample.Select(index, selector, queries, QueryHeads, 0, window);
@@ -86,7 +91,12 @@ public class SelectionTests
         float[] queries = sample.Queries(QueryHeads);
         var selector = new Selector
         {
-            Name = "test", Digest = index.Spec, Reduction = GroupReduction.Union, Softmax = false, SinkChunks = 0, RecentChunks = 0,
+            Name = "test",
+            Digest = index.Spec,
+            Reduction = GroupReduction.Union,
+            Softmax = false,
+            SinkChunks = 0,
+            RecentChunks = 0,
             Budget = RecallBudget.OfTokens(160),
         };
         Selection selection = sample.Select(index, selector, queries, QueryHeads);
