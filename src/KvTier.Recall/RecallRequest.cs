@@ -13,7 +13,7 @@ public sealed record RecallItem
     public required ReadOnlyMemory<float> Queries { get; init; }
 
     /// <summary>Units that the caller still holds, <c>[Hkv, slots]</c>, -1 for a free slot; empty when it holds none and wants no slots.
-    /// </summary>
+    /// A partly filled last unit must not be named after an append: the silo can't know that the caller has only its first rows.</summary>
     public ReadOnlyMemory<int> Held { get; init; }
 }
 
