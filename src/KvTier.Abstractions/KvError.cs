@@ -61,6 +61,16 @@ public enum ErrorCode : ushort
 
     /// <summary>Something that should not happen did.</summary>
     Internal = 18,
+
+    /// <summary>Another silo owns what was asked for: its name is the value, the epoch is the limit.</summary>
+    Moved = 19,
+
+    /// <summary>The silo can't show that it still is the owner (its lease has run out, or the sender's epoch is an old one); nothing was
+    /// changed.</summary>
+    Fenced = 20,
+
+    /// <summary>Another change came first; look again and decide anew.</summary>
+    Conflict = 21,
 }
 
 /// <summary>

@@ -30,13 +30,20 @@ public enum MissReason : byte
 
     /// <summary>The silo is shutting down.</summary>
     ShuttingDown = 8,
+
+    /// <summary>The silo that was asked does not own the block's group: ask the owner.</summary>
+    Moved = 9,
+
+    /// <summary>The silo that owned it was lost with it.</summary>
+    OwnerLost = 10,
 }
 
 /// <summary>Names of <see cref="MissReason"/> as metrics, JSON and clients spell them.</summary>
 public static class MissReasonExtensions
 {
     private static readonly string[] names =
-        ["none", "never_stored", "evicted", "expired", "deleted", "corrupt", "deadline", "not_sealed", "shutting_down"];
+        ["none", "never_stored", "evicted", "expired", "deleted", "corrupt", "deadline", "not_sealed", "shutting_down",
+            "moved", "owner_lost"];
 
     /// <summary>Number of reasons, <see cref="MissReason.None"/> included.</summary>
     public static int Count => names.Length;

@@ -31,6 +31,12 @@ public sealed record NamespaceDescriptor(string Tenant, ModelProfile Profile)
     /// </summary>
     public bool IsInternal => Tenant.StartsWith('_');
 
+    /// <summary>
+    /// True for the databases of RESP2 clients (tenant <c>resp</c>), whose values may be replaced and deleted at any time. Blocks of all
+    /// other namespaces are what their keys say, and equal wherever they are.
+    /// </summary>
+    public bool IsMutable => Tenant == "resp";
+
     /// <summary>The fingerprint, computed once.</summary>
     public NamespaceId Id => id ??= ComputeId();
 

@@ -25,4 +25,8 @@ public enum AckLevel : byte
 
     /// <summary>The block's log record is committed; a crash of the silo does not lose it.</summary>
     Ssd = 1,
+
+    /// <summary>Every silo that is to hold the block has it sealed in host RAM, so the loss of one of them does not lose it. On a silo
+    /// outside of a cluster, and where one copy is all that is asked for, this is refused.</summary>
+    Replica = 2,
 }
