@@ -15,7 +15,11 @@ public sealed class DataDirectory : IDisposable
     private const string LockName = "silo.lock";
     private const string FormatName = "FORMAT";
     private const string FormatPrefix = "kvtier-data ";
+    private const string IdentityName = "identity";
     private const int SmallFileBytesMax = 4096;
+
+    /// <summary>Bytes of the folder's identity.</summary>
+    public const int IdentityBytes = 16;
 
     private readonly FileStream lockFile;
 
@@ -58,6 +62,29 @@ public sealed class DataDirectory : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return new KvError(ErrorCode.IoError, "dataDirectory", path, $"a folder that can be read and written ({exception.Message})");
+        }
+    }
+
+    /// <summary>
+    /// Reads the folder's identity, which tells it from every other folder: made once, then kept. A copy of a folder has the same one.
+    /// </summary>
+    /// <param name="fresh">The identity of a folder that has none yet: <see cref="IdentityBytes"/> random bytes.</param>
+    /// <returns>32 hexadecimal digits; <see cref="ErrorCode.Corrupt"/> when the file holds something else.</returns>
+    public Result<string> ReadIdentity(ReadOnlySpan<byte> fresh)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(fresh.Length, IdentityBytes);
+        string identityPath = System.IO.Path.Combine(Path, IdentityName);
+        try
+        {
+            if (!File.Exists(identityPath)) AtomicFile.Write(identityPath, Encoding.ASCII.GetBytes(Convert.ToHexStringLower(fresh) + "\n"));
+            string text = ReadSmall(identityPath).Trim();
+            return text.Length == 2 * IdentityBytes && text.All(char.IsAsciiHexDigitLower)
+                ? text
+                : new KvError(ErrorCode.Corrupt, identityPath, text, $"{2 * IdentityBytes} hexadecimal digits");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new KvError(ErrorCode.IoError, identityPath, "can't be used", exception.Message);
         }
     }
 

@@ -24,6 +24,26 @@ public sealed class DataDirectoryTests : IDisposable
         Assert.Equal(Path.Combine(path, "log"), again.LogPath);
     }
 
+    [Fact]
+    public void ReadIdentity_OfAFolder_IsMadeOnceAndKept()
+    {
+        byte[] first = [.. Enumerable.Range(0, DataDirectory.IdentityBytes).Select(i => (byte)i)];
+        using (DataDirectory folder = DataDirectory.Open(path).Value)
+            Assert.Equal("000102030405060708090a0b0c0d0e0f", folder.ReadIdentity(first).Value);
+        using DataDirectory again = DataDirectory.Open(path).Value;
+        Assert.Equal("000102030405060708090a0b0c0d0e0f", again.ReadIdentity(new byte[DataDirectory.IdentityBytes]).Value);
+    }
+
+    [Fact]
+    public void ReadIdentity_OfSomethingElse_IsRefusedAndLeftAlone()
+    {
+        File.WriteAllText(Path.Combine(path, "identity"), "mine");
+        using DataDirectory folder = DataDirectory.Open(path).Value;
+        KvError error = folder.ReadIdentity(new byte[DataDirectory.IdentityBytes]).Error!;
+        Assert.Equal((ErrorCode.Corrupt, "mine"), (error.Code, error.Value));
+        Assert.Equal("mine", File.ReadAllText(Path.Combine(path, "identity")));
+    }
+
     [Theory]
     [InlineData("kvtier-data 2\n", ErrorCode.VersionMismatch, "2")]
     [InlineData("kvtier-data 0\n", ErrorCode.VersionMismatch, "0")]

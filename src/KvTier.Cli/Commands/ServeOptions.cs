@@ -24,6 +24,7 @@ internal sealed class ServeOptions
                 HelpName = option.Kind,
             };
             if (option.Name != LineName(option.Name)[2..]) line.Aliases.Add($"--{option.Name}");
+            if (option.Name == "cluster.etcd") line.Aliases.Add("--etcd");
             options.Add((option, line));
             command.Options.Add(line);
         }

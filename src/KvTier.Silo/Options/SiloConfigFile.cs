@@ -73,7 +73,9 @@ internal static class SiloConfigFile
         Result<SiloOptions> applied = value switch
         {
             YamlScalarNode scalar => option.Apply(options, IsNull(scalar) ? "" : scalar.Value ?? ""),
-            YamlSequenceNode list when option.Kind == "list" => ApplyNamespaces(options, list),
+            YamlSequenceNode list when option.Name == "namespaces" => ApplyNamespaces(options, list),
+            YamlSequenceNode list when option.Kind == "list" && list.Children.All(item => item is YamlScalarNode) =>
+                option.Apply(options, string.Join(',', list.Children.Cast<YamlScalarNode>().Select(item => item.Value))),
             _ => KvError.InvalidArgument(option.Name, value.NodeType.ToString(), option.Allowed),
         };
         return applied.Error is { } error ? SiloOptionsLoader.InSource(error, source) : applied;

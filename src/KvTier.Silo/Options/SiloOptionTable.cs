@@ -6,7 +6,7 @@ public static partial class SiloOptionTable
     /// <summary>All options, in the order of the reference page.</summary>
     public static IReadOnlyList<SiloOption> All { get; } =
     [
-        Name("name", "Name of the silo in logs and stat.", o => o.Name, (o, v) => o with { Name = v }),
+        Name("name", "Name of the silo; in a cluster unique, and there by default the machine's.", o => o.Name, (o, v) => o with { Name = v }),
         Switch("tcp", "Listen on TCP for the native protocol.", o => o.Tcp, (o, v) => o with { Tcp = v }),
         Address("address", "Address of the native TCP listener.", o => o.Address, (o, v) => o with { Address = v }),
         Port("port", "Port of the native TCP listener; 0 lets the system choose.", o => o.Port, (o, v) => o with { Port = v }),
@@ -47,6 +47,7 @@ public static partial class SiloOptionTable
             o with { WriteBatchBytes = v }),
         .. RecallOptionList(),
         .. DeviceOptionList(),
+        .. ClusterOptionList(),
         Secret("token", "Token that native and HTTP clients must show; empty for none.", o => o.Token, (o, v) => o with { Token = v }),
         Number("drainSeconds", 0, 3600, "Longest that stopping waits for requests and for the log.", o => o.DrainSeconds, (o, v) =>
             o with { DrainSeconds = (int)v }),

@@ -11,8 +11,11 @@ public sealed record SiloOptions
     /// <summary>The options that hold when nothing is said: loopback only, 1 GiB of host memory, no SSD tier.</summary>
     public static SiloOptions Default { get; } = new();
 
-    /// <summary>Name of the silo in logs, <c>stat</c> and the answer to Hello. Default <c>silo</c>.</summary>
-    public string Name { get; init; } = "silo";
+    /// <summary>
+    /// Name of the silo in logs, <c>stat</c>, the answer to Hello and the cluster, where it is unique. Default <c>silo</c>, which in a
+    /// cluster stands for the machine's name.
+    /// </summary>
+    public string Name { get; init; } = SiloName.Default;
 
     /// <summary>True to listen on TCP for the native protocol. Default true.</summary>
     public bool Tcp { get; init; } = true;
@@ -76,6 +79,9 @@ public sealed record SiloOptions
     /// <summary>The device tier.</summary>
     public DeviceSettings Device { get; init; } = new();
 
+    /// <summary>The cluster.</summary>
+    public SiloClusterSettings Cluster { get; init; } = new();
+
     /// <summary>Limits on requests, keys, blocks and connections.</summary>
     public Limits Limits { get; init; } = Limits.Default;
 
@@ -118,6 +124,7 @@ public sealed record SiloOptions
         if (RequestDeadlineMs > Limits.DeadlineMsMax) return KvError.LimitExceeded("requestDeadlineMs", RequestDeadlineMs,
             Limits.DeadlineMsMax);
         if (Device.Validate() is { } device) return device;
+        if (SiloClusterCheck.Check(this) is { } cluster) return cluster;
         if (!Tcp && UnixSocket is null && !Resp.Enabled)
             return KvError.InvalidArgument("tcp", "false", "true, or a unixSocket, or resp.enabled: nobody could reach the silo");
         return null;

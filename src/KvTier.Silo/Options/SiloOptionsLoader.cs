@@ -38,7 +38,7 @@ public static class SiloOptionsLoader
             options = next;
         }
 
-        return options.Validate() is { } invalid ? invalid : options;
+        return options.Validate() is { } invalid ? invalid : SiloName.Resolve(options);
     }
 
     /// <summary>The variables of this process.</summary>
