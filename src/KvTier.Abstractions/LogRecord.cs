@@ -39,6 +39,9 @@ public readonly record struct LogRecord
     /// <summary>The block; unused for <see cref="LogRecordKind.Clear"/>.</summary>
     public BlockId Id { get; init; }
 
+    /// <summary>Group of the block; default for its own id.</summary>
+    public BlockId Group { get; init; }
+
     /// <summary>Stored form of the payload; 0 is raw.</summary>
     public byte Codec { get; init; }
 
@@ -69,6 +72,9 @@ public readonly record struct RecoveredRecord
 
     /// <summary>The block.</summary>
     public BlockId Id { get; init; }
+
+    /// <summary>Group of the block; default for its own id.</summary>
+    public BlockId Group { get; init; }
 
     /// <summary>Stored form of the payload.</summary>
     public byte Codec { get; init; }

@@ -73,7 +73,10 @@ public sealed partial class BlockEngine
             ref BlockEntry entry = ref state.Index[number];
             long pinned = entry.Has(EntryFlags.Pinned) ? state.Pins.Get(number) : 0;
             return new BlockInfo(
-                TiersOf(entry), MissReason.None, entry.Length, entry.Crc, entry.Codec, entry.Expiry, pinned, !entry.Address.IsNone);
+                TiersOf(entry), MissReason.None, entry.Length, entry.Crc, entry.Codec, entry.Expiry, pinned, !entry.Address.IsNone)
+            {
+                Group = state.GroupOf(number),
+            };
         }
     }
 

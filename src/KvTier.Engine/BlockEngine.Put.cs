@@ -72,7 +72,7 @@ public sealed partial class BlockEngine
             }
 
             if (number == 0) number = AddEntry(put);
-            else ReplaceEntry(ref state.Index[number], put);
+            else ReplaceEntry(number, put);
             Store(number, put, reservation.Slot, payloadCrc);
             ticket = state.Ops.Last;
             return SealStatus.Stored;
@@ -115,6 +115,7 @@ public sealed partial class BlockEngine
         var put = new PendingPut
         {
             Id = request.Id,
+            Group = request.Group,
             Fingerprint = hash,
             Expiry = request.ExpiryUnixMs,
             Length = request.Length,
@@ -168,12 +169,14 @@ public sealed partial class BlockEngine
         return number;
     }
 
-    private void ReplaceEntry(ref BlockEntry entry, in PendingPut put)
+    private void ReplaceEntry(uint number, in PendingPut put)
     {
+        ref BlockEntry entry = ref state.Index[number];
         state.Keys.Remove(put.Key, put.KeyLength);
         if (entry.Slot >= 0) state.DetachSlot(ref entry);
         state.LeaveDevice(ref entry);
         state.SetAddress(ref entry, LogAddress.None);
+        state.RemoveContent(number);
         entry.Flags &= ~(EntryFlags.Hot | EntryFlags.ReadOnce);
     }
 
@@ -181,7 +184,7 @@ public sealed partial class BlockEngine
     {
         ref BlockEntry entry = ref state.Index[number];
         state.SetExpiry(ref entry, put.Expiry);
-        entry.Length = put.Length;
+        state.AddContent(number, put.Length, put.Group);
         entry.Crc = payloadCrc;
         entry.Codec = put.Codec;
         entry.Slot = slot;

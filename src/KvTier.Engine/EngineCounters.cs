@@ -3,6 +3,8 @@ namespace KvTier.Engine;
 /// <summary>What the engine counts, under its lock.</summary>
 internal sealed class EngineCounters
 {
+    /// <summary>Payload bytes of all blocks, each once, whatever tiers it is in.</summary>
+    internal long BlockBytes;
     internal long HostBlocks;
     internal long HostBytes;
     internal long SsdBlocks;

@@ -45,6 +45,8 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
 
     internal KeyStore Keys { get; }
 
+    internal GroupTable Groups { get; } = new();
+
     internal HostTier Host { get; }
 
     internal NamespaceTable Namespaces { get; }
@@ -86,7 +88,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     internal long NowUnixMs => Time.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>Native memory that the engine holds beside the arena.</summary>
-    internal long NativeBytes => Index.NativeBytes + Keys.NativeBytes + Host.Slots.NativeBytes;
+    internal long NativeBytes => Index.NativeBytes + Groups.NativeBytes + Keys.NativeBytes + Host.Slots.NativeBytes;
 
     /// <inheritdoc/>
     public bool MayGo(int slot)
@@ -184,6 +186,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         if (entry.Has(EntryFlags.Pinned)) Pins.Remove(number);
         if (entry.Expiry != 0) Counters.ExpiringBlocks--;
         Ledger.Record(BlockIndex.Hash(entry.Namespace, entry.Id), reason);
+        RemoveContent(number);
         Namespaces.Blocks(entry.Namespace)--;
         Keys.Remove(entry.Key, entry.KeyLength);
         Index.Remove(number);
@@ -314,6 +317,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     {
         Host.Dispose();
         Index.Dispose();
+        Groups.Dispose();
         Keys.Dispose();
     }
 }

@@ -17,6 +17,9 @@ public readonly ref struct PutRequest
     /// <summary>Bytes of the payload, 0 to <see cref="Limits.BlockBytesMax"/>.</summary>
     public required int Length { get; init; }
 
+    /// <summary>The placement unit that the block belongs to, within its namespace; default for the block's own id.</summary>
+    public BlockId Group { get; init; }
+
     /// <summary>Stored form of the payload; 0 is raw.</summary>
     public byte Codec { get; init; }
 
@@ -91,7 +94,25 @@ public readonly record struct LeaseResult(MissReason Reason, BlockLease Lease);
 /// <param name="PinnedUntilUnixMs">Until when it is pinned; 0 when it is not.</param>
 /// <param name="Durable">True when its log record is committed.</param>
 public readonly record struct BlockInfo(
-    TierSet Tiers, MissReason Reason, int Length, uint PayloadCrc, byte Codec, long ExpiryUnixMs, long PinnedUntilUnixMs, bool Durable);
+    TierSet Tiers, MissReason Reason, int Length, uint PayloadCrc, byte Codec, long ExpiryUnixMs, long PinnedUntilUnixMs, bool Durable)
+{
+    /// <summary>Its group; default for a miss.</summary>
+    public BlockId Group { get; init; }
+}
+
+/// <summary>A block as <see cref="BlockEngine.Walk"/> finds it.</summary>
+/// <param name="Namespace">Handle of its namespace.</param>
+/// <param name="Id">The block.</param>
+/// <param name="Group">Its group.</param>
+/// <param name="Length">Bytes of it.</param>
+public readonly record struct EngineBlock(ushort Namespace, BlockId Id, BlockId Group, int Length);
+
+/// <summary>A group as <see cref="BlockEngine.WalkGroups"/> finds it.</summary>
+/// <param name="Namespace">Handle of its namespace.</param>
+/// <param name="Group">The group.</param>
+/// <param name="Blocks">Blocks of it that are here.</param>
+/// <param name="Bytes">Bytes of them, each block once, in whatever tier.</param>
+public readonly record struct EngineGroup(ushort Namespace, BlockId Group, long Blocks, long Bytes);
 
 /// <summary>How the engine is set up.</summary>
 public sealed record EngineOptions

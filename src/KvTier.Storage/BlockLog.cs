@@ -167,7 +167,7 @@ public sealed class BlockLog : IBlockLog
         long count = indexes.List(number, sink);
         if (count >= 0) return count;
         using SegmentIndexFile.LoadedIndex? index = SegmentIndexFile.Load(store.PathOf(SegmentIndexFile.NameOf(number)));
-        if (index is not null && index.Header.Segment == number) return IndexKeeper.Pass(index.Entries, sink);
+        if (index is not null && index.Header.Segment == number) return IndexKeeper.Pass(index.Entries, index.Header.Version, sink);
         using var scanner = new SegmentScanner(segments, geometry, committer!.Durable);
         long found = 0;
         scanner.Scan(Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(number)), verifyAll: false,
@@ -249,6 +249,7 @@ public sealed class BlockLog : IBlockLog
         FragmentIndex = index,
         Namespace = record.Namespace,
         Id = record.Id,
+        Group = record.Group,
         PayloadLength = record.Payload.Length,
         FragmentOffset = piece.PayloadOffset,
         FragmentLength = piece.PayloadBytes,

@@ -10,7 +10,7 @@ namespace KvTier.Storage;
 public sealed class DataDirectory : IDisposable
 {
     /// <summary>Version of the disk format that this build writes, and the newest it reads.</summary>
-    public const int FormatVersion = 1;
+    public const int FormatVersion = 2;
 
     private const string LockName = "silo.lock";
     private const string FormatName = "FORMAT";
@@ -136,8 +136,7 @@ public sealed class DataDirectory : IDisposable
         string formatPath = System.IO.Path.Combine(path, FormatName);
         if (!File.Exists(formatPath))
         {
-            AtomicFile.Write(formatPath,
-                Encoding.ASCII.GetBytes(FormatPrefix + FormatVersion.ToString(CultureInfo.InvariantCulture) + "\n"));
+            WriteFormat(formatPath);
             return null;
         }
 
@@ -145,12 +144,20 @@ public sealed class DataDirectory : IDisposable
         bool known = text.StartsWith(FormatPrefix, StringComparison.Ordinal)
             & int.TryParse(text.AsSpan(Math.Min(FormatPrefix.Length, text.Length)), NumberStyles.None, CultureInfo.InvariantCulture,
                 out int version);
-        if (!known) return new KvError(ErrorCode.Corrupt, formatPath, text, $"{FormatPrefix}{FormatVersion}");
-        return version is >= 1 and <= FormatVersion
-            ? null
-            : new KvError(ErrorCode.VersionMismatch, $"data format of {path}", $"{version}",
+        if (!known) return new KvError(ErrorCode.Corrupt, formatPath, text, $"{FormatPrefix.Trim()} and a number from 1 to {FormatVersion}");
+        if (version is < 1 or > FormatVersion)
+        {
+            return new KvError(ErrorCode.VersionMismatch, $"data format of {path}", $"{version}",
                 $"1 to {FormatVersion}, what this build reads");
+        }
+
+        // What is written from now on has fields that an older build would take for zeros.
+        if (version < FormatVersion) WriteFormat(formatPath);
+        return null;
     }
+
+    private static void WriteFormat(string formatPath) =>
+        AtomicFile.Write(formatPath, Encoding.ASCII.GetBytes(FormatPrefix + FormatVersion.ToString(CultureInfo.InvariantCulture) + "\n"));
 
     private static string ReadSmall(string path)
     {

@@ -45,7 +45,7 @@ public sealed class DataDirectoryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("kvtier-data 2\n", ErrorCode.VersionMismatch, "2")]
+    [InlineData("kvtier-data 3\n", ErrorCode.VersionMismatch, "3")]
     [InlineData("kvtier-data 0\n", ErrorCode.VersionMismatch, "0")]
     [InlineData("something else", ErrorCode.Corrupt, "something else")]
     [InlineData("", ErrorCode.Corrupt, "")]

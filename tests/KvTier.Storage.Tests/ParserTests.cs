@@ -66,7 +66,8 @@ public sealed class ParserTests
         {
             var bytes = new byte[random.Next(700)];
             random.NextBytes(bytes);
-            if (SegmentIndexFile.TryReadEntry(bytes, out RecoveredRecord record, out ReadOnlySpan<byte> key))
+            ReadOnlySpan<byte> entries = bytes;
+            while (SegmentIndexFile.TryReadEntry(ref entries, 1 + (i % 2), out RecoveredRecord record, out ReadOnlySpan<byte> key))
                 Assert.True(key.Length <= 512 && record.Length >= 0);
         }
     }

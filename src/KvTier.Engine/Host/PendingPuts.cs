@@ -4,6 +4,7 @@ namespace KvTier.Engine;
 internal struct PendingPut
 {
     internal BlockId Id;
+    internal BlockId Group;
     internal ulong Fingerprint;
     internal long Expiry;
     internal int Length;

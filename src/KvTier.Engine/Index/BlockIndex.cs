@@ -26,9 +26,10 @@ internal sealed unsafe partial class BlockIndex : IDisposable
     /// <summary>
     /// Below this many buckets the table doubles; from it on it grows by a quarter, to keep the mean load between 7.2 and 9.
     /// </summary>
-    private const ulong DoublingMax = 4096;
+    private const ulong DoublingMax = 1024;
 
     private readonly ReservedArray<BlockEntry> entries = new(BlocksMax);
+    private readonly ReservedArray<uint> groups = new(BlocksMax);
     private readonly ReservedArray<Bucket> buckets = new(BlocksMax / 4);
     private readonly ReservedArray<Bucket> overflows = new(BlocksMax / 16);
     private ulong bucketsOld = BucketsFirst;
@@ -48,7 +49,7 @@ internal sealed unsafe partial class BlockIndex : IDisposable
     /// <summary>Bytes of native memory that entries and buckets take.</summary>
     internal long NativeBytes => entries.Pointer == null
         ? 0
-        : (entriesTop * (long)BlockEntry.SizeBytes) + (((long)bucketsNew + overflowsTop) * Bucket.SizeBytes);
+        : (entriesTop * (long)(BlockEntry.SizeBytes + sizeof(uint))) + (((long)bucketsNew + overflowsTop) * Bucket.SizeBytes);
 
     /// <summary>An entry by its number.</summary>
     internal ref BlockEntry this[uint entry]
@@ -56,6 +57,12 @@ internal sealed unsafe partial class BlockIndex : IDisposable
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => ref entries.Pointer[entry];
     }
+
+    /// <summary>
+    /// Ordinal of a block's group in the <see cref="GroupTable"/>; 0 for its own id. It lies beside the entries, so that they keep the
+    /// size that look-ups are fast with.
+    /// </summary>
+    internal ref uint GroupOf(uint entry) => ref groups.Pointer[entry];
 
     /// <summary>The 64-bit hash of a block's identity, which ghost list and miss ledger use too.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -108,6 +115,7 @@ internal sealed unsafe partial class BlockIndex : IDisposable
     public void Dispose()
     {
         entries.Dispose();
+        groups.Dispose();
         buckets.Dispose();
         overflows.Dispose();
         Count = 0;

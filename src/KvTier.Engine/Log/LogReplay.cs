@@ -57,7 +57,8 @@ internal sealed class LogReplay(EngineState state) : ILogRecordSink
 
         ref BlockEntry entry = ref state.Index[number];
         state.SetAddress(ref entry, LogAddress.None);
-        entry.Length = record.Length;
+        state.RemoveContent(number);
+        state.AddContent(number, record.Length, record.Group);
         entry.Crc = record.PayloadCrc;
         entry.Codec = record.Codec;
         entry.Flags |= EntryFlags.Traced;

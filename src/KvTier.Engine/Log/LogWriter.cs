@@ -183,6 +183,7 @@ internal sealed partial class LogWriter
         state.Host.Refresh(op.Slot);
         LogRecord record = RecordOf(op) with
         {
+            Group = state.RecordedGroupOf(slot.Entry),
             Codec = entry.Codec,
             PayloadCrc = entry.Crc,
             ExpiryUnixMs = entry.Expiry,

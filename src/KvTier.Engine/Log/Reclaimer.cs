@@ -160,6 +160,7 @@ internal sealed class Reclaimer : ILogRecordSink, IDisposable
                 Kind = LogRecordKind.Block,
                 Namespace = candidate.Namespace,
                 Id = candidate.Id,
+                Group = state.RecordedGroupOf(number),
                 Codec = entry.Codec,
                 PayloadCrc = entry.Crc,
                 ExpiryUnixMs = entry.Expiry,

@@ -37,6 +37,7 @@ internal struct RecordHeader
     public uint FragmentIndex;
     public NamespaceId Namespace;
     public BlockId Id;
+    public BlockId Group;
     public int PayloadLength;
     public int FragmentOffset;
     public int FragmentLength;
@@ -56,6 +57,7 @@ internal struct RecordHeader
         Address = new LogAddress(Address),
         Namespace = Namespace,
         Id = Id,
+        Group = Group,
         Codec = Codec,
         Length = PayloadLength,
         PayloadCrc = PayloadCrc,
@@ -88,6 +90,7 @@ internal struct RecordHeader
         BinaryPrimitives.WriteInt64LittleEndian(h[84..], ExpiryUnixMs);
         h[92] = (byte)Geometry.PageBits;
         h[93] = (byte)Geometry.SegmentBits;
+        Group.WriteTo(h[94..]);
         key.CopyTo(h[(FixedBytes - EntryPrefixBytes)..]);
         uint crc = Crc32C.Append(Crc32C.Compute(h[..(CrcOffset - EntryPrefixBytes)]), key);
         BinaryPrimitives.WriteUInt32LittleEndian(h[(CrcOffset - EntryPrefixBytes)..], crc);
@@ -133,6 +136,7 @@ internal struct RecordHeader
         PayloadCrc = BinaryPrimitives.ReadUInt32LittleEndian(h[80..]),
         ExpiryUnixMs = BinaryPrimitives.ReadInt64LittleEndian(h[84..]),
         Geometry = new LogGeometry(h[92], h[93]),
+        Group = BlockId.Read(h[94..]),
     };
 
     private readonly bool IsConsistent()

@@ -6,7 +6,11 @@ namespace KvTier.Storage.Format;
 
 /// <summary>What the header of a segment's index says.</summary>
 internal readonly record struct SegmentIndexHeader(
-    LogGeometry Geometry, long Segment, long NextAddress, uint Epoch, int Count, long EntryBytes);
+    LogGeometry Geometry, long Segment, long NextAddress, uint Epoch, int Count, long EntryBytes)
+{
+    /// <summary>Version of the entries; that of this build when it writes them.</summary>
+    public int Version { get; init; } = SegmentIndexFile.Version;
+}
 
 /// <summary>
 /// The index of a segment: one entry for each record that begins in it, with its key, so that a restart need not read the segment.
@@ -15,9 +19,12 @@ internal readonly record struct SegmentIndexHeader(
 internal static class SegmentIndexFile
 {
     public const int HeaderBytes = 64;
-    public const int EntryFixedBytes = 68;
+    public const int EntryFixedBytes = 76;
+    public const ushort Version = 2;
     private const uint Magic = 0x3149564B; // "KVI1"
-    private const ushort Version = 1;
+    private const ushort VersionWithoutGroups = 1;
+    private const int EntryFixedBytesWithoutGroups = 68;
+    private const int GroupOffset = 60;
     private const long FileBytesMax = 2L << 30;
 
     public static string NameOf(long segment) => segment.ToString("x16", CultureInfo.InvariantCulture) + ".idx";
@@ -35,25 +42,35 @@ internal static class SegmentIndexFile
         BinaryPrimitives.WriteInt32LittleEndian(entry[44..], record.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(entry[48..], record.PayloadCrc);
         BinaryPrimitives.WriteInt64LittleEndian(entry[52..], record.ExpiryUnixMs);
-        entry[60..EntryFixedBytes].Clear();
+        record.Group.WriteTo(entry[GroupOffset..]);
         key.CopyTo(entry[EntryFixedBytes..]);
     }
 
-    /// <summary>Reads one entry from the front of the bytes. Never throws, whatever they are.</summary>
-    public static bool TryReadEntry(ReadOnlySpan<byte> bytes, out RecoveredRecord record, out ReadOnlySpan<byte> key)
+    /// <summary>Reads one entry from the front of the bytes and moves past it. Never throws, whatever they are.</summary>
+    /// <param name="entries">The entries that are left.</param>
+    /// <param name="version">Version of the index; before 2 an entry names no group.</param>
+    /// <param name="record">The record.</param>
+    /// <param name="key">Its key.</param>
+    public static bool TryReadEntry(
+        ref ReadOnlySpan<byte> entries, int version, out RecoveredRecord record, out ReadOnlySpan<byte> key)
     {
         record = default;
         key = default;
-        if (bytes.Length < EntryFixedBytes) return false;
+        ReadOnlySpan<byte> bytes = entries;
+        bool hasGroup = version != VersionWithoutGroups;
+        int fixedBytes = hasGroup ? EntryFixedBytes : EntryFixedBytesWithoutGroups;
+        if (bytes.Length < fixedBytes) return false;
         int keyLength = BinaryPrimitives.ReadUInt16LittleEndian(bytes[42..]);
-        if (keyLength > RecordHeader.KeyBytesMax || bytes.Length < EntryFixedBytes + keyLength) return false;
-        key = bytes.Slice(EntryFixedBytes, keyLength);
+        if (keyLength > RecordHeader.KeyBytesMax || bytes.Length < fixedBytes + keyLength) return false;
+        key = bytes.Slice(fixedBytes, keyLength);
+        entries = bytes[(fixedBytes + keyLength)..];
         record = new RecoveredRecord
         {
             Kind = (LogRecordKind)bytes[40],
             Address = new LogAddress(BinaryPrimitives.ReadInt64LittleEndian(bytes)),
             Namespace = NamespaceId.Read(bytes[8..]),
             Id = BlockId.Read(bytes[24..]),
+            Group = hasGroup ? BlockId.Read(bytes[GroupOffset..]) : default,
             Codec = bytes[41],
             Length = BinaryPrimitives.ReadInt32LittleEndian(bytes[44..]),
             PayloadCrc = BinaryPrimitives.ReadUInt32LittleEndian(bytes[48..]),
@@ -66,7 +83,7 @@ internal static class SegmentIndexFile
     {
         file[..HeaderBytes].Clear();
         BinaryPrimitives.WriteUInt32LittleEndian(file, Magic);
-        BinaryPrimitives.WriteUInt16LittleEndian(file[4..], Version);
+        BinaryPrimitives.WriteUInt16LittleEndian(file[4..], (ushort)header.Version);
         file[6] = (byte)header.Geometry.PageBits;
         file[7] = (byte)header.Geometry.SegmentBits;
         BinaryPrimitives.WriteInt64LittleEndian(file[8..], header.Segment);
@@ -83,14 +100,15 @@ internal static class SegmentIndexFile
     {
         header = default;
         if (file.Length < HeaderBytes || BinaryPrimitives.ReadUInt32LittleEndian(file) != Magic) return false;
-        if (BinaryPrimitives.ReadUInt16LittleEndian(file[4..]) != Version) return false;
+        int version = BinaryPrimitives.ReadUInt16LittleEndian(file[4..]);
+        if (version is not (Version or VersionWithoutGroups)) return false;
         header = new SegmentIndexHeader(
             new LogGeometry(file[6], file[7]),
             BinaryPrimitives.ReadInt64LittleEndian(file[8..]),
             BinaryPrimitives.ReadInt64LittleEndian(file[16..]),
             BinaryPrimitives.ReadUInt32LittleEndian(file[24..]),
             BinaryPrimitives.ReadInt32LittleEndian(file[28..]),
-            BinaryPrimitives.ReadInt64LittleEndian(file[32..]));
+            BinaryPrimitives.ReadInt64LittleEndian(file[32..])) { Version = version };
         if (header.EntryBytes != file.Length - HeaderBytes || header.Count < 0) return false;
         return Crc32C.Append(Crc32C.Compute(file[..60]), file[HeaderBytes..]) == BinaryPrimitives.ReadUInt32LittleEndian(file[60..]);
     }

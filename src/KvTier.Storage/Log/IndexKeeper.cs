@@ -108,7 +108,7 @@ internal sealed class IndexKeeper(ISegmentStore store, SegmentTable segments, Lo
         lock (gate)
         {
             SegmentIndexBuilder? builder = pending.Find(candidate => candidate.Segment == segment);
-            return builder is null ? -1 : Pass(builder.Entries, sink);
+            return builder is null ? -1 : Pass(builder.Entries, SegmentIndexFile.Version, sink);
         }
     }
 
@@ -126,13 +126,12 @@ internal sealed class IndexKeeper(ISegmentStore store, SegmentTable segments, Lo
     }
 
     /// <summary>Passes the entries of an index to a sink, as far as they can be read.</summary>
-    public static long Pass(ReadOnlySpan<byte> entries, ILogRecordSink sink)
+    public static long Pass(ReadOnlySpan<byte> entries, int version, ILogRecordSink sink)
     {
         long count = 0;
-        while (SegmentIndexFile.TryReadEntry(entries, out RecoveredRecord record, out ReadOnlySpan<byte> key))
+        while (SegmentIndexFile.TryReadEntry(ref entries, version, out RecoveredRecord record, out ReadOnlySpan<byte> key))
         {
             sink.OnRecord(record, key);
-            entries = entries[SegmentIndexFile.EntryBytes(key.Length)..];
             count++;
         }
 

@@ -98,14 +98,13 @@ internal sealed class LogRecovery(
     {
         if (whole)
         {
-            records += IndexKeeper.Pass(index.Entries, sink);
+            records += IndexKeeper.Pass(index.Entries, index.Header.Version, sink);
             return;
         }
 
         ReadOnlySpan<byte> entries = index.Entries;
-        while (SegmentIndexFile.TryReadEntry(entries, out RecoveredRecord record, out ReadOnlySpan<byte> key))
+        while (SegmentIndexFile.TryReadEntry(ref entries, index.Header.Version, out RecoveredRecord record, out ReadOnlySpan<byte> key))
         {
-            entries = entries[SegmentIndexFile.EntryBytes(key.Length)..];
             OnScanned(record, key, index.Header.NextAddress);
         }
     }

@@ -57,6 +57,7 @@ internal sealed class PendingAppend(BlockLog log)
         Address = new LogAddress(Address),
         Namespace = record.Namespace,
         Id = record.Id,
+        Group = record.Group,
         Codec = record.Codec,
         Length = record.Payload.Length,
         PayloadCrc = record.PayloadCrc,
