@@ -16,6 +16,7 @@ internal static class CommandTree
         root.Subcommands.Add(BenchCommand.Create(output));
         root.Subcommands.Add(EvalCommand.Create(output));
         root.Subcommands.Add(StatCommand.Create(output));
+        root.Subcommands.Add(HealthCommand.Create(output));
         root.Subcommands.Add(BlockCommand.Create(output));
         root.Subcommands.Add(NamespaceCommand.Create(output));
         root.Subcommands.Add(SequenceCommand.Create(output));

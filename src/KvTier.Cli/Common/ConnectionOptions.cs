@@ -18,7 +18,11 @@ internal sealed class ConnectionOptions
         DefaultValueFactory = _ => "auto",
     };
 
-    private readonly Option<string?> token = new("--token") { Description = "Token that the silo asks for." };
+    private readonly Option<string?> token = new("--token")
+    {
+        Description = "Token that the silo asks for; KVTIER_TOKEN if not given.",
+        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("KVTIER_TOKEN"),
+    };
 
     private readonly Option<int> timeout = new("--timeout-ms")
     {
