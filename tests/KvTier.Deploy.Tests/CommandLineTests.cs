@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using KvTier.Testing;
 using YamlDotNet.RepresentationModel;
 
@@ -10,6 +12,8 @@ public sealed class CommandLineTests
     [MemberData(nameof(ChartValues.All), MemberType = typeof(ChartValues))]
     public void Chart_EverySilo_IsAccepted(string values)
     {
+        using var secrets = new TempDirectory();
+        WriteCertificate(secrets.FullPath);
         foreach (YamlNode set in Chart.Render(values).Of("StatefulSet"))
         {
             YamlNode silo = set.Items("spec", "template", "spec", "containers")[0];
@@ -20,7 +24,10 @@ public sealed class CommandLineTests
                 "POD_NAMESPACE" => "prod",
                 _ => "from-a-secret",
             });
-            Dictionary<string, string> options = ServeCheck.Accept([.. silo.Texts("args").Select(each => Expand(each, environment))], environment);
+            Dictionary<string, string> options = ServeCheck.Accept(
+                [.. silo.Texts("args").Select(each =>
+                    Expand(each, environment).Replace("/etcd-tls", secrets.FullPath, StringComparison.Ordinal))],
+                environment);
             Assert.Equal($"{set.Text("metadata", "name")}-0", options["name"]);
             bool clustered = values.Contains("etcd", StringComparison.Ordinal);
             Assert.Equal(clustered, options["cluster.etcd"].Length > 0);
@@ -59,7 +66,8 @@ public sealed class CommandLineTests
         Assert.Equal(2, lines.Count(line => line.StartsWith("FROM ", StringComparison.Ordinal)));
         string user = Assert.Single(lines, line => line.StartsWith("USER ", StringComparison.Ordinal))["USER ".Length..];
         Assert.True(int.Parse(user.Split(':')[0], System.Globalization.CultureInfo.InvariantCulture) > 0);
-        Assert.Contains(lines, line => line.StartsWith("HEALTHCHECK ", StringComparison.Ordinal) && line.Contains("\"kvtier\", \"health\"", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("HEALTHCHECK ", StringComparison.Ordinal)
+            && line.Contains("\"kvtier\", \"health\"", StringComparison.Ordinal));
         Assert.Equal(["kvtier"], Words(lines, "ENTRYPOINT "));
         Assert.Equal("/data/silo", ServeCheck.Accept(Words(lines, "CMD "), new Dictionary<string, string>())["dataDirectory"]);
     }
@@ -68,10 +76,22 @@ public sealed class CommandLineTests
     public void Systemd_UnitWithItsConfig_IsAccepted()
     {
         string unit = File.ReadAllText(RepositoryFiles.PathOf("deploy", "kvtier.service"));
-        string line = Assert.Single(unit.Split('\n'), each => each.StartsWith("ExecStart=", StringComparison.Ordinal))["ExecStart=".Length..];
+        string line = Assert.Single(
+            unit.Split('\n'), each => each.StartsWith("ExecStart=", StringComparison.Ordinal))["ExecStart=".Length..];
         string[] arguments = [.. line.Split(' ')[1..].Select(each =>
             each == "/etc/kvtier/silo.yaml" ? RepositoryFiles.PathOf("deploy", "silo.yaml") : each)];
         Assert.Equal("/var/lib/kvtier/data", ServeCheck.Accept(arguments, new Dictionary<string, string>())["dataDirectory"]);
+    }
+
+    /// <summary>Writes what the secret of a TLS etcd has.</summary>
+    private static void WriteCertificate(string folder)
+    {
+        using RSA key = RSA.Create(2048);
+        var request = new CertificateRequest("CN=etcd", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        File.WriteAllText(Path.Combine(folder, "ca.crt"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(folder, "tls.crt"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(folder, "tls.key"), key.ExportPkcs8PrivateKeyPem());
     }
 
     private static string Expand(string argument, Dictionary<string, string> environment) =>

@@ -10,7 +10,8 @@ public sealed class SchemaTests
         schema = json.load(open(sys.argv[1]))
         jsonschema.Draft7Validator.check_schema(schema)
         values = json.loads(sys.argv[2])
-        print("\n".join(sorted(f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in jsonschema.Draft7Validator(schema).iter_errors(values))))
+        errors = jsonschema.Draft7Validator(schema).iter_errors(values)
+        print("\n".join(sorted(f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in errors)))
         """;
 
     [Fact]

@@ -20,7 +20,7 @@ internal static class Yaml
         {
             node = node switch
             {
-                YamlMappingNode map => map.Children.GetValueOrDefault(new YamlScalarNode(step)),
+                YamlMappingNode map => map.Children.TryGetValue(new YamlScalarNode(step), out YamlNode? child) ? child : null,
                 YamlSequenceNode list when int.TryParse(step, out int index) && index < list.Children.Count => list.Children[index],
                 _ => null,
             };
@@ -31,7 +31,9 @@ internal static class Yaml
 
     /// <summary>The text at a path.</summary>
     public static string Text(this YamlNode node, params ReadOnlySpan<string> path) =>
-        node.Find(path) is YamlScalarNode scalar ? scalar.Value ?? "" : throw new InvalidDataException($"no text at {string.Join('.', path.ToArray())}");
+        node.Find(path) is YamlScalarNode scalar
+            ? scalar.Value ?? ""
+            : throw new InvalidDataException($"no text at {string.Join('.', path.ToArray())}");
 
     /// <summary>The items of the list at a path; none when there is no list.</summary>
     public static IReadOnlyList<YamlNode> Items(this YamlNode node, params ReadOnlySpan<string> path) =>
