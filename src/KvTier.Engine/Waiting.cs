@@ -12,7 +12,17 @@ internal static class Waiting
         var late = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using ITimer timer = time.CreateTimer(
             static state => ((TaskCompletionSource)state!).TrySetResult(), late, timeout, Timeout.InfiniteTimeSpan);
-        return await Task.WhenAny(task, late.Task) == task || task.IsCompleted;
+        if (SynchronizationContext.Current is null) await Task.WhenAny(task, late.Task);
+        else await FirstAsync(task, late);
+        return task.IsCompleted;
+    }
+
+    // Task.WhenAny changes to a thread of the pool by itself, which who runs everything in one thread can't have. It also forgets the task
+    // when the time has passed, and this does not; so it is for those only.
+    private static async Task FirstAsync(Task task, TaskCompletionSource late)
+    {
+        task.GetAwaiter().UnsafeOnCompleted(() => late.TrySetResult());
+        await late.Task;
     }
 }
 

@@ -108,7 +108,7 @@ internal sealed class RangeRead : ILogRangeSink
             Ranges = ranges.AsMemory(0, rangeCount),
             Sink = this,
             ContinuesOnLogThread = true,
-        }).ConfigureAwait(false).GetAwaiter();
+        }).ConfigureAwait(continueOnCapturedContext: true).GetAwaiter();
         if (awaiter.IsCompleted) return true;
         awaiter.UnsafeOnCompleted(completed);
         return false;
