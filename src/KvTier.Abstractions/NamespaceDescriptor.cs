@@ -12,8 +12,9 @@ namespace KvTier;
 public sealed record NamespaceDescriptor(string Tenant, ModelProfile Profile)
 {
     private NamespaceId? id;
+    private string? name;
 
-    /// <summary>A copy, to be changed by <c>with</c>: the fingerprint is not copied, since it may be another one then.</summary>
+    /// <summary>A copy, to be changed by <c>with</c>: name and fingerprint are not copied, since they may be others then.</summary>
     private NamespaceDescriptor(NamespaceDescriptor original)
     {
         Tenant = original.Tenant;
@@ -23,7 +24,7 @@ public sealed record NamespaceDescriptor(string Tenant, ModelProfile Profile)
     /// <summary>
     /// The name people use, <c>tenant/profile</c>. One silo holds one descriptor under a name; a second one that differs is refused.
     /// </summary>
-    public string Name => $"{Tenant}/{Profile.Name}";
+    public string Name => name ??= $"{Tenant}/{Profile.Name}";
 
     /// <summary>
     /// True when the tenant begins with <c>_</c>: the silo's own state. No client opens or sees it, and its blocks stay in the log until

@@ -1,38 +1,30 @@
 namespace KvTier.Cluster;
 
-/// <summary>What somebody wants of a group.</summary>
-public enum AccessKind : byte
-{
-    /// <summary>Reads blocks.</summary>
-    Read,
-
-    /// <summary>Stores blocks that are what their keys say.</summary>
-    Put,
-
-    /// <summary>Changes what has an owner: values of a mutable namespace, sequences.</summary>
-    Change,
-}
-
-/// <summary>What a silo does with a request about a group.</summary>
-public enum Admission : byte
-{
-    /// <summary>It serves it.</summary>
-    Serve,
-
-    /// <summary>It is not the owner: <see cref="ErrorCode.Moved"/>.</summary>
-    Moved,
-
-    /// <summary>It can't show that it still is the owner: <see cref="ErrorCode.Fenced"/>.</summary>
-    Fenced,
-}
-
 /// <summary>
 /// A silo's part in the cluster: what it serves, what it copies to others and fetches from them. The listeners ask it before they touch
-/// the engine; outside of a cluster there is none and nothing is asked.
+/// the engine; outside of a cluster there is none and nothing is asked. Thread-safe.
 /// </summary>
 public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
 {
-    /// <summary>Makes a node; nothing runs before <see cref="Start"/>.</summary>
+    private static readonly TimeSpan stopLongest = TimeSpan.FromSeconds(5);
+
+    private readonly NodeContext node;
+    private readonly Admissions admissions;
+    private readonly Replicator replicator;
+    private readonly ReplicaQueue queue;
+    private readonly HandOverLoop handOver;
+    private readonly ReadThrough readThrough;
+    private readonly Settling settling;
+    private readonly HotGroups hotGroups;
+    private readonly LostSilos lost;
+    private readonly BlockCalls blockCalls;
+    private readonly List<Task> loops = [];
+
+    /// <summary>
+    /// Makes a node; nothing runs before <see cref="Start"/>. It hooks itself into the membership: what was set there as
+    /// <see cref="IMembership.OnMap"/> and <see cref="IMembership.LoadOf"/> before is called first, and the load gets
+    /// <see cref="SiloLoad.SettledEpoch"/>.
+    /// </summary>
     /// <param name="options">How; checked by the caller.</param>
     /// <param name="membership">This silo's membership; not owned.</param>
     /// <param name="peers">The way to the others.</param>
@@ -40,61 +32,134 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="random">Of jitter and choice; seeded in tests.</param>
     public ClusterNode(
-        ClusterOptions options, IMembership membership, IPeers peers, IBlockStore store, TimeProvider time, Random random) =>
-        throw new NotImplementedException();
+        ClusterOptions options, IMembership membership, IPeers peers, IBlockStore store, TimeProvider time, Random random)
+    {
+        node = new NodeContext
+        {
+            Options = options, Membership = membership, Peers = peers, Store = store, Time = time, Random = random,
+        };
+        var calls = new PeerCalls(node);
+        var hotHeld = new HotHeld(node);
+        var reservations = new Reservations(node);
+        settling = new Settling(node);
+        hotGroups = new HotGroups(node);
+        lost = new LostSilos(node);
+        admissions = new Admissions(node, reservations, hotHeld);
+        handOver = new HandOverLoop(node, calls, settling, hotHeld, new CopyBudget(node));
+        queue = new ReplicaQueue(node, calls, hotGroups, handOver);
+        replicator = new Replicator(node, calls, queue);
+        readThrough = new ReadThrough(node, calls, settling, new EarlierHolders(node, settling));
+        blockCalls = new BlockCalls(node);
+        membership.OnMap += OnMap;
+        Func<SiloLoad>? loadOf = membership.LoadOf;
+        membership.LoadOf = () => (loadOf?.Invoke() ?? new SiloLoad()) with { SettledEpoch = settling.OwnEpoch };
+    }
 
     /// <summary>The newest map this silo knows.</summary>
-    public ClusterMap Map => throw new NotImplementedException();
+    public ClusterMap Map => node.Map;
 
-    /// <summary>Starts the work in the background: hand-over, replication that is not waited for, hot prefixes, lending.</summary>
-    public void Start() => throw new NotImplementedException();
+    /// <summary>Epoch of the newest map under which this silo has handed over everything that others own; 0 for none.</summary>
+    public long SettledEpoch => settling.OwnEpoch;
 
-    /// <summary>Says what is to be done with a request about a group. Allocates nothing.</summary>
-    public Admission Admit(NamespaceDescriptor ns, BlockId group, AccessKind kind) => throw new NotImplementedException();
+    /// <summary>Rules left out by the simulation to show that it would notice. Set before the start.</summary>
+    internal Faults Faults
+    {
+        get => node.Faults;
+        set => node.Faults = value;
+    }
 
-    /// <summary>The same for blocks that another silo pushes.</summary>
+    /// <summary>Starts the work in the background: hand-over, replication that is not waited for, hot prefixes, lending. The loops run
+    /// where they are started: on the caller's synchronization context if there is one, else on the thread pool.</summary>
+    public void Start()
+    {
+        loops.Add(handOver.RunAsync());
+        loops.Add(queue.RunAsync());
+    }
+
+    /// <summary>
+    /// Says what is to be done with a request about a group. Allocates nothing. Who changes a value of a mutable namespace asks again
+    /// after the change and before the answer: what another silo owned by then was not changed for sure.
+    /// </summary>
+    /// <remarks>A silo that is told <see cref="Admission.Moved"/> for reads may still serve blocks that it has, other than of a mutable
+    /// namespace: they are what their keys say. A miss is then put down to <see cref="MissReason.Moved"/>.</remarks>
+    public Admission Admit(NamespaceDescriptor ns, BlockId group, AccessKind kind) => admissions.Of(ns, group, kind);
+
+    /// <summary>The same for blocks that another silo pushes. A sender with a newer map is waited for by <see cref="CatchUpAsync"/> first.
+    /// </summary>
     /// <param name="role">Why they come.</param>
     /// <param name="epoch">The sender's epoch.</param>
     /// <param name="ns">Their namespace.</param>
     /// <param name="group">Their group.</param>
-    public Admission AdmitPush(PushRole role, long epoch, NamespaceDescriptor ns, BlockId group) => throw new NotImplementedException();
+    public Admission AdmitPush(PushRole role, long epoch, NamespaceDescriptor ns, BlockId group) =>
+        admissions.OfPush(role, epoch, ns, group);
 
     /// <summary>Waits, for a short time, until this silo's map is as new as that of whoever asks.</summary>
-    public ValueTask CatchUpAsync(long epoch) => throw new NotImplementedException();
+    public ValueTask CatchUpAsync(long epoch) => Map.Epoch >= epoch ? default : WaitForEpochAsync(epoch);
 
     /// <summary>
     /// Copies blocks that were just sealed to the other holders of their groups. With <see cref="AckLevel.Replica"/> it ends when all have
     /// them; otherwise the copies are queued and it ends at once.
     /// </summary>
+    /// <param name="ns">Handle of the namespace.</param>
+    /// <param name="ids">The blocks.</param>
+    /// <param name="groups">Their groups; none when each is its own. With <see cref="AckLevel.Replica"/> both stay until it ends.</param>
+    /// <param name="ack">How far the put is to come.</param>
+    /// <param name="deadline">Time for it.</param>
     /// <returns>Null, or why not all holders have them: field <c>ack</c>, what is missing, and what was asked for.</returns>
     public ValueTask<KvError?> ReplicateAsync(
         ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, AckLevel ack, TimeSpan deadline) =>
-        throw new NotImplementedException();
+        replicator.ReplicateAsync(ns, ids, groups, ack, deadline);
 
     /// <summary>True when blocks of a group may still be with silos that held it before: then a miss asks them first.</summary>
-    public bool MayBeElsewhere(BlockId group) => throw new NotImplementedException();
+    public bool MayBeElsewhere(BlockId group) => settling.MayBeElsewhere(group);
 
     /// <summary>Fetches blocks that are not here from the silos that held their groups before, into this silo's store.</summary>
     /// <returns>How many came.</returns>
     public ValueTask<int> ReadThroughAsync(
-        ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, TimeSpan deadline) => throw new NotImplementedException();
+        ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, TimeSpan deadline) =>
+        readThrough.RunAsync(ns, ids, groups, deadline);
 
     /// <summary>The reason of a miss as the cluster sees it: what a lost silo took with it is <see cref="MissReason.OwnerLost"/>.</summary>
-    public MissReason ReasonOf(BlockId group, MissReason local) => throw new NotImplementedException();
+    public MissReason ReasonOf(BlockId group, MissReason local) =>
+        local == MissReason.NeverStored && lost.HaveHeld(group) ? MissReason.OwnerLost : local;
 
     /// <summary>Notes a read of a group, for the rate above which it is replicated once more.</summary>
-    public void NoteRead(ushort ns, BlockId group) => throw new NotImplementedException();
+    public void NoteRead(ushort ns, BlockId group)
+    {
+    }
 
     /// <summary>Silos of the rendezvous order that hold a group now, the owner included: more than its replicas while it is hot.</summary>
-    public int CopiesOf(NamespaceDescriptor ns, BlockId group) => throw new NotImplementedException();
+    public int CopiesOf(NamespaceDescriptor ns, BlockId group)
+    {
+        ClusterMap map = Map;
+        int copies = hotGroups.Copies(map.Settings.ReplicasOf(ns), group);
+        return Holders.Of(map, copies, group).Count;
+    }
 
     /// <summary>Moves a group to another silo: reserves there, copies, switches in one change of the map, drops.</summary>
-    public ValueTask<KvError?> MoveAsync(BlockId group, string silo, TimeSpan deadline) => throw new NotImplementedException();
+    public ValueTask<KvError?> MoveAsync(BlockId group, string silo, TimeSpan deadline) =>
+        new(new KvError(ErrorCode.Unsupported, "move", $"{group}", "not built yet"));
 
     /// <inheritdoc/>
     public ValueTask<Result<PeerMessage>> OnCallAsync(string from, PeerMessage request, TimeSpan deadline) =>
-        throw new NotImplementedException();
+        blockCalls.AnswerAsync(from, request, deadline);
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync()
+    {
+        node.Stop.Cancel();
+        handOver.Wake();
+        queue.Wake();
+        await NodeWaiting.ForAsync(Task.WhenAll(loops), stopLongest, node.Time);
+    }
+
+    private void OnMap(ClusterMap before, ClusterMap after)
+    {
+        lost.OnMap(before, after);
+        settling.OnMap(before, after);
+        node.ForgetOthers(after);
+        handOver.OnMap(after);
+    }
+
+    private async ValueTask WaitForEpochAsync(long epoch) => await node.CatchUpAsync(epoch, node.Options.CatchUp);
 }
