@@ -44,4 +44,7 @@ public sealed record SiloLoad
     /// Epoch of members up to which it has handed over what others own: who joined later need not ask it for what they don't have.
     /// </summary>
     public long SettledEpoch { get; init; }
+
+    /// <summary>Epoch of its map, when it was published; filled in by the membership. It is told only while nobody counts on an older word.</summary>
+    public long Epoch { get; init; }
 }

@@ -1,0 +1,116 @@
+namespace KvTier.Cluster;
+
+/// <summary>
+/// Makes the silo a member: registers it under a lease, tells the members that it is about to join, and makes the change of the map. The same
+/// after a lease was lost.
+/// </summary>
+internal sealed class Joining(MembershipContext context)
+{
+    private readonly Dictionary<string, long> met = new(StringComparer.Ordinal);
+    private long registeredAt;
+
+    /// <summary>Tries until the silo is a member.</summary>
+    /// <param name="deadline">Time for it.</param>
+    /// <returns>Null, or why it is none: at once when that does not pass by itself, else the last reason.</returns>
+    public async ValueTask<KvError?> RunAsync(TimeSpan deadline)
+    {
+        TimeSpan end = context.Clock.Now + deadline;
+        Backoff backoff = context.NewBackoff(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(500));
+        KvError last = new(ErrorCode.DeadlineExceeded, "cluster.join", $"{deadline.TotalMilliseconds:0} ms", "more time");
+        while (!context.Stop.IsCancellationRequested && !context.IsLeaving)
+        {
+            TimeSpan left = end - context.Clock.Now;
+            if (left <= TimeSpan.Zero) return last;
+            if (await TryAsync(left) is not { } error) return null;
+            if (!MembershipContext.IsPassing(error)) return error;
+            last = error;
+            await context.Clock.DelayAsync(backoff.Next(), context.Stop);
+        }
+
+        return new KvError(ErrorCode.ShuttingDown, "cluster.join");
+    }
+
+    /// <summary>Joins again whenever the silo is no member, until it is told to stop.</summary>
+    public async Task RunAsync()
+    {
+        Backoff backoff = context.NewBackoff(TimeSpan.FromMilliseconds(50), context.Options.LeaseTtl);
+        while (!context.Stop.IsCancellationRequested && !context.IsLeaving)
+        {
+            if (context.Authority.Entry is not null)
+            {
+                backoff.Reset();
+                await context.JoinWake.SleepAsync(context.Options.LeaseTtl, context.Stop);
+                continue;
+            }
+
+            context.Problem = await RunAsync(context.Options.LeaseTtl * 3);
+            if (context.Problem is not null) await context.Clock.DelayAsync(backoff.Next(), context.Stop);
+        }
+    }
+
+    private async ValueTask<KvError?> TryAsync(TimeSpan left)
+    {
+        Result<ClusterState> found = context.IsRegistered
+            ? await context.Engine.ReadAsync(context.CallTime(left))
+            : await RegisterAsync(context.CallTime(left));
+        if (!found.TryGet(out ClusterState? read, out KvError? error)) return error;
+        if (JoinChecks.Check(context.Options, context.Self, read) is { } refusal) return refusal;
+        context.Keeper.TakeOver(read);
+        ClusterState state = context.Keeper.State;
+        if (read.Map.Epoch < state.Map.Epoch) return JoinChecks.EngineWentBack(read.Map.Epoch, state.Map.Epoch);
+        if (IsJoined(state.Map) is > 0 and var epoch) return Accept(epoch);
+        if (state.Map.IndexOf(context.Self.Name) < 0 && await MeetAsync(state) is { } stranger) return stranger;
+        ClusterChange change = MapChanges.Join(state.Map, context.Self);
+        Result<ClusterState> joined = await context.Engine.CommitAsync(change, context.CallTime(left));
+        if (!joined.TryGet(out ClusterState? next, out error))
+        {
+            if (error.Code == ErrorCode.Fenced) context.RenewWake.Set();
+            return error;
+        }
+
+        Accept(change.Epoch + 1);
+        context.Keeper.TakeOver(next);
+        return null;
+    }
+
+    private async ValueTask<Result<ClusterState>> RegisterAsync(TimeSpan deadline)
+    {
+        TimeSpan sent = context.Clock.Now;
+        Result<ClusterState> registered = await context.Engine.JoinAsync(context.Self, context.Options.LeaseTtl, deadline);
+        if (!registered.TryGet(out ClusterState? state, out _)) return registered;
+        met.Clear();
+        registeredAt = state.Map.Epoch;
+        context.Authority.Renewed(sent);
+        context.IsRegistered = true;
+        return registered;
+    }
+
+    /// <summary>An entry under the silo's name that is younger than its registration is its own: whose lease has the name, has the entry.</summary>
+    private long IsJoined(ClusterMap map) =>
+        map.IndexOf(context.Self.Name) is >= 0 and var index && map.Silos[index].JoinedEpoch is var epoch && epoch > registeredAt ? epoch : 0;
+
+    private KvError? Accept(long epoch)
+    {
+        context.Authority.Joined(epoch, context.Clock.Now);
+        context.SettleWake.Set();
+        context.TendWake.Set();
+        return null;
+    }
+
+    private async ValueTask<KvError?> MeetAsync(ClusterState state)
+    {
+        SiloEntry[] strangers = [.. state.Map.Silos.Where(silo => met.GetValueOrDefault(silo.Name) != silo.JoinedEpoch)];
+        await Task.WhenAll(strangers.Select(silo => MeetAsync(state, silo)));
+        SiloEntry[] silent = [.. strangers.Where(silo => met.GetValueOrDefault(silo.Name) != silo.JoinedEpoch)];
+        return silent.Length == 0 ? null : JoinChecks.Silent(state, silent);
+    }
+
+    private async Task MeetAsync(ClusterState state, SiloEntry silo)
+    {
+        var question = new PeerMessage(MembershipOps.Meet, state.Map.Epoch, MembershipBody.Write(state.Revision));
+        Result<PeerMessage> answer = await context.Peers.CallAsync(silo, question, context.CallTime(context.Options.PeerDeadline));
+        if (!answer.TryGet(out PeerMessage? message, out _)) return;
+        context.Hear(message.Epoch);
+        lock (met) met[silo.Name] = silo.JoinedEpoch;
+    }
+}
