@@ -5,8 +5,10 @@ namespace KvTier.Cluster;
 /// monotonic clock (<c>now</c>, counted from any origin), and asks nobody.
 /// </summary>
 /// <remarks>
-/// Two things must hold. First a right to speak at all: the lease, counted from when its last renewal was sent, less a margin; or, while the
-/// engine is away, the word of every other silo that this one knows of (<see cref="Confirmations"/>). Second, for groups that came with the newest
+/// Two things must hold. First a right to speak at all: the lease, counted from when its last renewal was sent, less a margin; or, while
+/// the
+/// engine is away, the word of every other silo that this one knows of (<see cref="Confirmations"/>). Second, for groups that came with the
+/// newest
 /// map: that every other silo has that map too (<see cref="Takeover"/>). Thread-safe; reading is one volatile read.
 /// </remarks>
 internal sealed class Authority
@@ -185,7 +187,9 @@ internal sealed class Authority
         }
     }
 
-    /// <summary>True while the silo is a member whose lease was last renewed so long ago that it needs the word of the others soon.</summary>
+    /// <summary>
+    /// True while the silo is a member whose lease was last renewed so long ago that it needs the word of the others soon.
+    /// </summary>
     public bool NeedsConfirmations(TimeSpan now)
     {
         lock (gate) return entry is not null && !leaving && renewedAt != TimeSpan.MinValue && now >= renewedAt + ttl * (2.0 / 3);

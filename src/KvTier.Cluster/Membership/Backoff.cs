@@ -1,6 +1,8 @@
 namespace KvTier.Cluster;
 
-/// <summary>Pauses between attempts: each twice as long as the last one, a random half of it left off, so that silos don't come in step.</summary>
+/// <summary>
+/// Pauses between attempts: each twice as long as the last one, a random half of it left off, so that silos don't come in step.
+/// </summary>
 internal sealed class Backoff
 {
     private readonly Func<double> jitter;

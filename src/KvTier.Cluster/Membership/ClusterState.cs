@@ -45,6 +45,8 @@ public sealed record SiloLoad
     /// </summary>
     public long SettledEpoch { get; init; }
 
-    /// <summary>Epoch of its map, when it was published; filled in by the membership. It is told only while nobody counts on an older word.</summary>
+    /// <summary>
+    /// Epoch of its map, when it was published; filled in by the membership. It is told only while nobody counts on an older word.
+    /// </summary>
     public long Epoch { get; init; }
 }

@@ -29,7 +29,8 @@ public interface IMembership
     ValueTask<Result<ClusterState>> CommitAsync(ClusterChange change, TimeSpan deadline);
 
     /// <summary>
-    /// Calls back with the old and new map after each change, in order, on the membership's own loop; epochs may be left out. A silo whose own
+    /// Calls back with the old and new map after each change, in order, on the membership's own loop; epochs may be left out. A silo whose
+    /// own
     /// <see cref="SiloEntry.JoinedEpoch"/> differs between the two was away in between. Set before the start; must not throw.
     /// </summary>
     Action<ClusterMap, ClusterMap>? OnMap { get; set; }

@@ -8,7 +8,7 @@ internal static class JoinChecks
     public static KvError? Check(ClusterOptions options, SiloEntry self, ClusterState state)
     {
         if (state.Map.Cluster != options.Cluster)
-            return new KvError(ErrorCode.VersionMismatch, "cluster.name", options.Cluster, $"{state.Map.Cluster}, the name the cluster has");
+            return new KvError(ErrorCode.VersionMismatch, "cluster.name", options.Cluster, $"{state.Map.Cluster}, the name it has");
         if (state.Map.IndexOf(self.Name) < 0 && state.Map.Silos.Count >= ClusterMap.SilosMax)
             return KvError.LimitExceeded("cluster.silos", state.Map.Silos.Count + 1, ClusterMap.SilosMax);
         foreach (SiloEntry silo in state.Map.Silos)

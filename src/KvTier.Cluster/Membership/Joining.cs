@@ -1,7 +1,8 @@
 namespace KvTier.Cluster;
 
 /// <summary>
-/// Makes the silo a member: registers it under a lease, tells the members that it is about to join, and makes the change of the map. The same
+/// Makes the silo a member: registers it under a lease, tells the members that it is about to join, and makes the change of the map. The
+/// same
 /// after a lease was lost.
 /// </summary>
 internal sealed class Joining(MembershipContext context)
@@ -58,7 +59,7 @@ internal sealed class Joining(MembershipContext context)
         context.Keeper.TakeOver(read);
         ClusterState state = context.Keeper.State;
         if (read.Map.Epoch < state.Map.Epoch) return JoinChecks.EngineWentBack(read.Map.Epoch, state.Map.Epoch);
-        if (IsJoined(state.Map) is > 0 and var epoch) return Accept(epoch);
+        if (FindJoined(state.Map) is > 0 and var epoch) return Accept(epoch);
         if (state.Map.IndexOf(context.Self.Name) < 0 && await MeetAsync(state) is { } stranger) return stranger;
         ClusterChange change = MapChanges.Join(state.Map, context.Self);
         Result<ClusterState> joined = await context.Engine.CommitAsync(change, context.CallTime(left));
@@ -85,9 +86,14 @@ internal sealed class Joining(MembershipContext context)
         return registered;
     }
 
-    /// <summary>An entry under the silo's name that is younger than its registration is its own: whose lease has the name, has the entry.</summary>
-    private long IsJoined(ClusterMap map) =>
-        map.IndexOf(context.Self.Name) is >= 0 and var index && map.Silos[index].JoinedEpoch is var epoch && epoch > registeredAt ? epoch : 0;
+    /// <summary>
+    /// An entry under the silo's name that is younger than its registration is its own: whose lease has the name, has the entry.
+    /// </summary>
+    private long FindJoined(ClusterMap map)
+    {
+        int index = map.IndexOf(context.Self.Name);
+        return index >= 0 && map.Silos[index].JoinedEpoch > registeredAt ? map.Silos[index].JoinedEpoch : 0;
+    }
 
     private KvError? Accept(long epoch)
     {

@@ -1,10 +1,13 @@
 namespace KvTier.Cluster;
 
 /// <summary>
-/// A silo's membership in its cluster: a lease that is renewed, the newest map, and the right to change things as an owner. One for each silo.
+/// A silo's membership in its cluster: a lease that is renewed, the newest map, and the right to change things as an owner. One for each
+/// silo.
 /// What it decides follows from what the engine and the other silos say, the clock and the random numbers it is given, and nothing else.
 /// </summary>
-/// <remarks>Thread-safe. Its loops run where <see cref="StartAsync"/> was called: on the caller's synchronization context, if it has one.</remarks>
+/// <remarks>
+/// Thread-safe. Its loops run where <see cref="StartAsync"/> was called: on the caller's synchronization context, if it has one.
+/// </remarks>
 public sealed class Membership : IMembership, IPeerHandler, IAsyncDisposable
 {
     private readonly MembershipContext context;

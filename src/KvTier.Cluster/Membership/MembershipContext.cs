@@ -58,7 +58,9 @@ internal sealed class MembershipContext
 
     public Wake SettleWake { get; }
 
-    /// <summary>True while the silo has a lease as far as it knows. Set by the joining, cleared by the renewing and the leaving only.</summary>
+    /// <summary>
+    /// True while the silo has a lease as far as it knows. Set by the joining, cleared by the renewing and the leaving only.
+    /// </summary>
     public bool IsRegistered
     {
         get => Volatile.Read(ref registered);

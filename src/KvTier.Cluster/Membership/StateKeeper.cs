@@ -1,7 +1,8 @@
 namespace KvTier.Cluster;
 
 /// <summary>
-/// Keeps the newest state: never an older epoch after a newer one, and calls back in order. Thread-safe; callbacks run outside of its lock, one
+/// Keeps the newest state: never an older epoch after a newer one, and calls back in order. Thread-safe; callbacks run outside of its lock,
+/// one
 /// at a time.
 /// </summary>
 /// <param name="empty">The state before the first one.</param>

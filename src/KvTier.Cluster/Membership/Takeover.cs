@@ -7,7 +7,9 @@ namespace KvTier.Cluster;
 /// <param name="self">Name of the silo.</param>
 internal sealed class Takeover(string self)
 {
-    /// <summary>Changes of the map that may be waited for at once; above it nothing may be changed before the others know the newest.</summary>
+    /// <summary>
+    /// Changes of the map that may be waited for at once; above it nothing may be changed before the others know the newest.
+    /// </summary>
     private const int MapsMax = 8;
 
     private readonly Dictionary<string, long> acknowledged = new(StringComparer.Ordinal);
@@ -50,7 +52,9 @@ internal sealed class Takeover(string self)
         complete = !FindMissing(after).Any();
     }
 
-    /// <summary>A silo has told its epoch. One that this silo's map is not at yet says nothing: what comes between is not known here.</summary>
+    /// <summary>
+    /// A silo has told its epoch. One that this silo's map is not at yet says nothing: what comes between is not known here.
+    /// </summary>
     /// <param name="map">The map of this silo.</param>
     /// <param name="by">The other's name.</param>
     /// <param name="epoch">Its epoch.</param>

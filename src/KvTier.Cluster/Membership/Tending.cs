@@ -1,7 +1,8 @@
 namespace KvTier.Cluster;
 
 /// <summary>
-/// Removes silos whose lease is gone from the map. The living member with the lowest name does it at once, each next one a little later, so that not
+/// Removes silos whose lease is gone from the map. The living member with the lowest name does it at once, each next one a little later, so
+/// that not
 /// all write at the same time and one that does not do it is stood in for.
 /// </summary>
 internal sealed class Tending(MembershipContext context)

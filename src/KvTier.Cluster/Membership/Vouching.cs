@@ -1,6 +1,8 @@
 namespace KvTier.Cluster;
 
-/// <summary>What silos ask each other about the map: confirmations while the engine is away, and whether they know what this silo owns newly.</summary>
+/// <summary>
+/// What silos ask each other about the map: confirmations while the engine is away, and whether they know what this silo owns newly.
+/// </summary>
 internal sealed class Vouching(MembershipContext context)
 {
     private static readonly TimeSpan askLongest = TimeSpan.FromSeconds(1);
@@ -15,7 +17,11 @@ internal sealed class Vouching(MembershipContext context)
             TimeSpan life = Confirmations.LifeOf(ttl, map.Silos.Count);
             bool needed = context.Authority.NeedsConfirmations(context.Clock.Now);
             if (needed && context.Authority.Entry is { } self)
-                await Task.WhenAll(map.Silos.Where(silo => silo.Name != self.Name).Select(silo => ConfirmAsync(silo, self, map.Epoch, life)));
+            {
+                IEnumerable<SiloEntry> others = map.Silos.Where(silo => silo.Name != self.Name);
+                await Task.WhenAll(others.Select(silo => ConfirmAsync(silo, self, map.Epoch, life)));
+            }
+
             await context.Clock.DelayAsync(needed ? life / 3 : ttl / 10, context.Stop);
         }
     }

@@ -18,7 +18,9 @@ internal static class BlockOps
     /// <summary>Asks the owner to move a group (<see cref="MoveRequest"/>, answered by nothing).</summary>
     public const ushort Move = PeerOps.Blocks + 4;
 
-    /// <summary>Groups that the receiver is to hold for a while as they are read much (<see cref="IdsQuery"/> with groups as ids).</summary>
+    /// <summary>
+    /// Groups that the receiver is to hold for a while as they are read much (<see cref="IdsQuery"/> with groups as ids).
+    /// </summary>
     public const ushort Hot = PeerOps.Blocks + 5;
 
     /// <summary>What the receiver knows of mutable values (<see cref="IdsQuery"/>, answered by <see cref="ValuesAnswer"/>).</summary>

@@ -18,10 +18,13 @@ public static class MembershipOps
     public const ushort Last = PeerOps.Blocks - 1;
 }
 
-/// <summary>The body of every request and answer of membership: <c>[number u]</c>. What the number means depends on the operation.</summary>
+/// <summary>
+/// The body of every request and answer of membership: <c>[number u]</c>. What the number means depends on the operation.
+/// </summary>
 /// <remarks>
 /// Confirm: the epoch in which the sender joined; answered with the ms for which the word counts, 0 for a refusal. Acknowledge: 0; answered
-/// with the ms for which words that were given may still be counted on. Meet: a revision at which the sender was registered; answered with 0.
+/// with the ms for which words that were given may still be counted on. Meet: a revision at which the sender was registered; answered with
+/// 0.
 /// </remarks>
 internal static class MembershipBody
 {

@@ -28,7 +28,9 @@ public interface IBlockStore
     /// <param name="reason">What a later miss of it is put down to.</param>
     void Drop(ushort ns, BlockId id, MissReason reason);
 
-    /// <summary>Walks all blocks of all namespaces but internal ones, as many as the span takes; one that stays is seen exactly once.</summary>
+    /// <summary>
+    /// Walks all blocks of all namespaces but internal ones, as many as the span takes; one that stays is seen exactly once.
+    /// </summary>
     /// <param name="cursor">0 to begin; then what the last call returned.</param>
     /// <param name="found">Takes blocks.</param>
     /// <param name="count">How many were found; may be 0 before the end.</param>

@@ -3,7 +3,8 @@ using KvTier.Testing;
 namespace KvTier.Cluster.Tests;
 
 /// <summary>
-/// Memberships of several silos in one thread: one clock, one <see cref="ModelEngine"/>, a network whose ways can be cut. Everything that runs
+/// Memberships of several silos in one thread: one clock, one <see cref="ModelEngine"/>, a network whose ways can be cut. Everything that
+/// runs
 /// is run by <see cref="Run"/>.
 /// </summary>
 internal sealed class ModelCluster : IDisposable

@@ -1,7 +1,8 @@
 namespace KvTier.Cluster.Tests;
 
 /// <summary>
-/// The facts that silos share, in memory: leases that expire by a clock, one guarded map. Each silo gets a <see cref="ModelSession"/> whose way to
+/// The facts that silos share, in memory: leases that expire by a clock, one guarded map. Each silo gets a <see cref="ModelSession"/> whose
+/// way to
 /// it can be cut.
 /// </summary>
 internal sealed class ModelEngine(TimeProvider time)
@@ -49,7 +50,7 @@ internal sealed class ModelEngine(TimeProvider time)
     public Result<ClusterState> Join(SiloEntry self, TimeSpan ttl, object session)
     {
         Expire();
-        if (leases.ContainsKey(self.Name)) return new KvError(ErrorCode.Conflict, "cluster.name", self.Name, "a name that no living silo has");
+        if (leases.ContainsKey(self.Name)) return new KvError(ErrorCode.Conflict, "cluster.name", self.Name, "a free name");
         leases[self.Name] = new Lease(self, ttl, session) { Until = Now + ttl };
         Touch();
         return Read();
@@ -77,8 +78,8 @@ internal sealed class ModelEngine(TimeProvider time)
         }
 
         long epoch = map.Epoch + 1;
-        map = new ClusterMap(
-            "test", epoch, change.Silos is null ? map.MembersEpoch : epoch, change.Silos ?? map.Silos, change.Settings ?? map.Settings, moved);
+        long membersEpoch = change.Silos is null ? map.MembersEpoch : epoch;
+        map = new ClusterMap("test", epoch, membersEpoch, change.Silos ?? map.Silos, change.Settings ?? map.Settings, moved);
         History.Add(map);
         Touch();
         return Read();

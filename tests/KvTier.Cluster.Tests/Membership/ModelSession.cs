@@ -1,6 +1,8 @@
 namespace KvTier.Cluster.Tests;
 
-/// <summary>One silo's way to a <see cref="ModelEngine"/>: with latency, and it can be cut, or lose its watches, or the answers of its changes.</summary>
+/// <summary>
+/// One silo's way to a <see cref="ModelEngine"/>: with latency, and it can be cut, or lose its watches, or the answers of its changes.
+/// </summary>
 internal sealed class ModelSession(ModelEngine engine, TimeProvider time, TimeSpan latency) : IClusterEngine
 {
     private readonly object session = new();
