@@ -16,7 +16,8 @@ internal sealed class Admissions(NodeContext node, Reservations reservations, Ho
         }
 
         // A block that is what its key says is right wherever it is; a value that can change is right only where nobody else changes it.
-        if ((kind == AccessKind.Read && !ns.IsMutable) || node.Membership.MayWrite || node.Faults.SkipMayWrite) return Admission.Serve;
+        bool isRight = kind == AccessKind.Read && !ns.IsMutable;
+        if (isRight || node.Membership.MayWriteTo(group) || node.Faults.SkipMayWrite) return Admission.Serve;
         NodeCounters.Add(ref counters.Fenced);
         return Admission.Fenced;
     }

@@ -52,10 +52,21 @@ internal static class NodeWaiting
     {
         if (task.IsCompleted) return true;
         if (timeout <= TimeSpan.Zero) return false;
-        var late = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using ITimer timer = time.CreateTimer(
-            static state => ((TaskCompletionSource)state!).TrySetResult(), late, timeout, Timeout.InfiniteTimeSpan);
-        return await Task.WhenAny(task, late.Task) == task || task.IsCompleted;
+            static state => ((TaskCompletionSource)state!).TrySetResult(), over, timeout, Timeout.InfiniteTimeSpan);
+        _ = EndAsync(task, over);
+        await over.Task;
+        return task.IsCompleted;
+    }
+
+    /// <summary>
+    /// Ends a wait with its task. Not by <c>Task.WhenAny</c>, which takes who waits to the thread pool, out of the order of a simulation.
+    /// </summary>
+    private static async Task EndAsync(Task task, TaskCompletionSource over)
+    {
+        await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        over.TrySetResult();
     }
 }
 
