@@ -27,6 +27,37 @@ public sealed class AllocationTests
     }
 
     [Fact]
+    public async Task PutInGroupsAndWalk_SteadyState_AllocateNothing()
+    {
+        await using var harness = new EngineHarness(new EngineOptions { HostBlocksMax = 500, GhostBlocks = 500 });
+        var blocks = new EngineBlock[64];
+        var groups = new EngineGroup[64];
+        BlockId[] ids = [.. Enumerable.Range(0, 1000).Select(EngineHarness.IdOf)];
+        byte[] key = EngineHarness.KeyOf(1);
+        Assert.Equal(0, Measure(() =>
+        {
+            for (int number = 0; number < ids.Length; number++)
+            {
+                var request = new PutRequest
+                {
+                    Namespace = harness.Namespace,
+                    Id = ids[number],
+                    Group = ids[number / 10],
+                    Key = key,
+                    Length = 16,
+                };
+                harness.Engine.TryBeginPut(request, out _, out Reservation reservation);
+                harness.Engine.Seal(reservation, 0, out _);
+            }
+
+            for (long next = harness.Engine.Walk(0, blocks, out _); next != 0;) next = harness.Engine.Walk(next, blocks, out _);
+            for (long next = harness.Engine.WalkGroups(0, groups, out _); next != 0;)
+                next = harness.Engine.WalkGroups(next, groups, out _);
+        }));
+        Assert.Equal(500, harness.Engine.Count(harness.Namespace));
+    }
+
+    [Fact]
     public async Task Prefix_HostHits_AllocatesNothing()
     {
         await using var harness = new EngineHarness();

@@ -28,6 +28,7 @@ public sealed class ModelTests
 
         Assert.True(model.RangeHits > 100, $"only {model.RangeHits} reads of ranges");
         model.ReleaseAll();
+        model.CheckWalk();
         Conservation.Check(harness.Engine);
         Assert.Equal(0, harness.Engine.Stats.LeasedSlots);
         Assert.True(model.Hits > 500, $"only {model.Hits} hits: the test would prove little");
@@ -42,6 +43,7 @@ public sealed class ModelTests
         var random = new Random(seed);
         var log = new FakeLog(1 << 20);
         var durable = new Dictionary<int, int>();
+        BlockId GroupOf(int number) => number % 4 == 0 ? EngineHarness.IdOf(number) : EngineHarness.IdOf(number / 8 * 8);
         int version = 0;
         for (int round = 0; round < 12; round++)
         {
@@ -49,7 +51,12 @@ public sealed class ModelTests
             harness.Engine.Recover([EngineHarness.Opaque]);
             Assert.Equal(durable.Count, harness.Engine.Count(harness.Namespace));
             foreach ((int number, int expected) in durable)
+            {
                 Assert.Equal(MissReason.None, (await harness.GetAsync(number, expected)).Reason);
+                Assert.Equal(GroupOf(number), harness.Describe(number).Group);
+            }
+
+            Conservation.Check(harness.Engine);
             var pending = new Dictionary<int, int>(durable);
             for (int step = 0; step < 200; step++)
             {
@@ -60,7 +67,8 @@ public sealed class ModelTests
                 }
                 else
                 {
-                    harness.Put(number, random.Next(2000), ++version, overwrite: true);
+                    harness.Begin(number, out Reservation reservation, random.Next(2000), overwrite: true, group: GroupOf(number));
+                    harness.Seal(number, reservation, out _, ++version);
                     pending[number] = version;
                 }
 
@@ -76,6 +84,7 @@ public sealed class ModelTests
     private sealed class Model(EngineHarness harness, Random random, FakeLog log)
     {
         private readonly Dictionary<int, (int Version, long Expiry)> blocks = [];
+        private readonly Dictionary<int, BlockId> groups = [];
         private readonly List<(int Number, int Version, BlockLease Lease)> leases = [];
         private readonly List<BlockLease> scratch = [];
         private readonly HashSet<BlockId> onDevice = [];
@@ -144,6 +153,30 @@ public sealed class ModelTests
             while (scratch.Count > 0) TakeScratchAway();
         }
 
+        internal void CheckWalk()
+        {
+            var walked = new HashSet<BlockId>();
+            var found = new EngineBlock[7];
+            long bytes = 0;
+            long cursor = 0;
+            do
+            {
+                cursor = harness.Engine.Walk(cursor, found, out int count);
+                foreach (EngineBlock block in found.AsSpan(0, count))
+                {
+                    int number = Enumerable.Range(0, 70).First(each => EngineHarness.IdOf(each) == block.Id);
+                    Assert.True(walked.Add(block.Id), "a block was walked twice");
+                    Assert.Equal(groups[number], block.Group);
+                    Assert.Equal(harness.Describe(number).Length, block.Length);
+                    bytes += block.Length;
+                }
+            }
+            while (cursor != 0);
+
+            Assert.Equal(harness.Engine.Count(harness.Namespace), walked.Count);
+            Assert.Equal(harness.Engine.UsedBytes, bytes);
+        }
+
         private long Now => harness.Clock.GetUtcNow().ToUnixTimeMilliseconds();
 
         private void Put(int number)
@@ -151,7 +184,8 @@ public sealed class ModelTests
             bool overwrite = random.Next(3) == 0;
             long expiry = random.Next(5) == 0 ? Now + random.Next(1, 1000) : 0;
             int length = random.Next(10) == 0 ? 0 : random.Next(1, 3000);
-            PutBegin begin = harness.Begin(number, out Reservation reservation, length, overwrite, expiry);
+            BlockId group = random.Next(3) == 0 ? default : EngineHarness.IdOf(random.Next(10));
+            PutBegin begin = harness.Begin(number, out Reservation reservation, length, overwrite, expiry, group);
             if (begin == PutBegin.Present) Assert.True(blocks.ContainsKey(number));
             if (begin != PutBegin.Reserved) return;
             if (random.Next(10) == 0)
@@ -162,6 +196,7 @@ public sealed class ModelTests
 
             Assert.Equal(SealStatus.Stored, harness.Seal(number, reservation, out _, ++versions));
             blocks[number] = (versions, expiry);
+            groups[number] = group == default ? EngineHarness.IdOf(number) : group;
         }
 
         private async Task GetAsync(int number, BlockId id)

@@ -39,6 +39,43 @@ internal static class Conservation
             Assert.Equal((scratch, scratchBytes), (counters.ScratchSlots, counters.ScratchBytes));
             Assert.Equal(ordered, state.Host.Ordered);
             CheckEntries(state, counters);
+            CheckGroups(state, counters);
+        }
+    }
+
+    private static void CheckGroups(EngineState state, EngineCounters counters)
+    {
+        var groups = new Dictionary<(ushort, BlockId), (uint Blocks, long Bytes)>();
+        var alone = new HashSet<(ushort, BlockId)>();
+        long bytes = 0;
+        for (uint number = 1; number < state.Index.Top; number++)
+        {
+            ref BlockEntry entry = ref state.Index[number];
+            if (entry.Namespace == BlockEntry.FreeNamespace)
+            {
+                Assert.Equal(0u, state.Index.GroupOf(number));
+                continue;
+            }
+
+            bytes += entry.Length;
+            (ushort, BlockId) key = (entry.Namespace, state.GroupOf(number));
+            if (state.Index.GroupOf(number) == 0)
+            {
+                alone.Add(key);
+                continue;
+            }
+
+            (uint blocks, long sum) = groups.GetValueOrDefault(key);
+            groups[key] = (blocks + 1, sum + entry.Length);
+        }
+
+        Assert.Equal(bytes, counters.BlockBytes);
+        Assert.Equal(groups.Count, state.Groups.Count);
+        foreach (((ushort ns, BlockId id), (uint blocks, long sum)) in groups)
+        {
+            ref GroupEntry group = ref state.Groups[state.Groups.Find(ns, id)];
+            Assert.Equal((ns, id, blocks, sum), (group.Namespace, group.Id, group.Blocks, group.Bytes));
+            Assert.False(alone.Contains((ns, id)), "the block that names a group is not counted with it");
         }
     }
 

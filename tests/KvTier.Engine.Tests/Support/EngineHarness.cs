@@ -51,19 +51,27 @@ internal sealed class EngineHarness : IAsyncDisposable
         return begin;
     }
 
-    internal PutBegin Begin(int number, out Reservation reservation, int length = 512, bool overwrite = false, long expiry = 0)
+    internal PutBegin Begin(
+        int number, out Reservation reservation, int length = 512, bool overwrite = false, long expiry = 0, BlockId group = default)
     {
         var request = new PutRequest
         {
             Namespace = Namespace,
             Id = IdOf(number),
             Key = KeyOf(number),
+            Group = group,
             Length = length,
             Overwrite = overwrite,
             ExpiryUnixMs = expiry,
         };
         Engine.TryBeginPut(request, out PutBegin begin, out reservation);
         return begin;
+    }
+
+    internal void PutInGroup(int number, BlockId group, int length = 512, bool overwrite = false)
+    {
+        Assert.Equal(PutBegin.Reserved, Begin(number, out Reservation reservation, length, overwrite, group: group));
+        Assert.Equal(SealStatus.Stored, Seal(number, reservation, out _));
     }
 
     internal SealStatus Seal(int number, Reservation reservation, out long ticket, int version = 0)

@@ -64,7 +64,7 @@ internal sealed class FakeLog : IBlockLog
             long end = ((address + size - 1) / segmentBytes * segmentBytes) + segmentBytes;
             if (end - begin > capBytes) return new(new LogAppendResult(LogAppendStatus.CapReached, default));
             records.Add(new Stored(record.Kind, address, record.Namespace, record.Id, record.Codec, record.PayloadCrc, record.ExpiryUnixMs,
-                record.Key.ToArray(), record.Payload.ToArray()));
+                record.Key.ToArray(), record.Payload.ToArray(), record.Group));
             tail = address + size;
             return new(new LogAppendResult(LogAppendStatus.Appended, new LogAddress(address)));
         }
@@ -154,6 +154,7 @@ internal sealed class FakeLog : IBlockLog
             Address = new LogAddress(record.Address),
             Namespace = record.Namespace,
             Id = record.Id,
+            Group = record.Group,
             Codec = record.Codec,
             Length = record.Payload.Length,
             PayloadCrc = record.Crc,
@@ -162,5 +163,6 @@ internal sealed class FakeLog : IBlockLog
         record.Key);
 
     internal sealed record Stored(
-        LogRecordKind Kind, long Address, NamespaceId Namespace, BlockId Id, byte Codec, uint Crc, long Expiry, byte[] Key, byte[] Payload);
+        LogRecordKind Kind, long Address, NamespaceId Namespace, BlockId Id, byte Codec, uint Crc, long Expiry, byte[] Key, byte[] Payload,
+        BlockId Group);
 }
