@@ -43,6 +43,40 @@ public sealed class GoldenFrameTests
         QueryCheck = 0,
     };
 
+    private const long Epoch = 42;
+
+    private static readonly ClusterMap map = new(
+        "kvtier",
+        Epoch,
+        41,
+        [
+            new SiloEntry
+            {
+                Name = "silo-b",
+                Endpoint = "10.0.0.2:7070",
+                CapacityBytes = 1L << 35,
+                Protocol = 1,
+                DiskFormat = 2,
+                JoinedEpoch = 7,
+                Draining = true,
+            },
+            new SiloEntry
+            {
+                Name = "silo-a",
+                Endpoint = "10.0.0.1:7070",
+                RespEndpoint = "10.0.0.1:6379",
+                HttpEndpoint = "10.0.0.1:8080",
+                CapacityBytes = 1L << 36,
+                Zone = "rack-1",
+                Protocol = 1,
+                DiskFormat = 2,
+                DataId = "d1",
+                JoinedEpoch = 3,
+            },
+        ],
+        new ClusterSettings { Replicas = 2, NamespaceReplicas = new Dictionary<string, int> { ["acme/opaque"] = 3 } },
+        new Dictionary<BlockId, string> { [id2] = "silo-a", [id1] = "silo-lost" });
+
     /// <summary>The body of each golden frame made of typed values.</summary>
     private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new()
     {
@@ -108,6 +142,40 @@ public sealed class GoldenFrameTests
         ["recall.response"] = WriteRecallResponse,
         ["localRecall.request"] = WriteLocalRecall,
         ["localRecall.response"] = WriteLocalRecallResponse,
+        ["put.request.routed"] = b => WriteRoutedPut(b, AckLevel.Replica, RouteRole.Client),
+        ["put.request.pushed"] = b => WriteRoutedPut(b, AckLevel.Memory, RouteRole.Replica),
+        ["put.response.moved"] = b => PutResponse.Write(b, [PutItemStatus.Stored, PutItemStatus.Moved], null, Epoch),
+        ["get.request.routed"] = b => GetRequest.Write(b, 7, 250, ids, [], new Route(Epoch, RouteRole.Client, [])),
+        ["get.request.hedge"] = b => GetRequest.Write(b, 7, 250, ids, [], new Route(Epoch, RouteRole.Hedge, ids)),
+        ["get.response.routed"] = WriteRoutedGetResponse,
+        ["prefix.request.routed"] = b => PrefixRequest.Write(b, 7, PrefixFlags.Touch, ids, new Route(Epoch, RouteRole.Client, [id1, id1])),
+        ["prefix.response.moved"] = b => PrefixResponse.Write(b, [TierSet.Host], Epoch, moved: true),
+        ["delete.request.routed"] = b => IdsRequest.Write(b, 7, ids, new Route(Epoch, RouteRole.Client, [])),
+        ["delete.response.moved"] = b => StatusesResponse.Write(b, [ItemStatus.Done, ItemStatus.Moved], Epoch),
+        ["pin.request.routed"] = b => PinRequest.Write(b, 7, 60_000, ids, new Route(Epoch, RouteRole.Client, [])),
+        ["describe.response.moved"] = WriteMovedDescribe,
+        ["localGet.request.routed"] =
+            b => LocalGetRequest.Write(b, 7, 100, 5000, ids, new Route(Epoch, RouteRole.Client, [id1, id1])),
+        ["localGet.response.routed"] = WriteRoutedLocalGetResponse,
+        ["localReserve.request.routed"] = WriteRoutedReserve,
+        ["localReserve.response.moved"] = WriteMovedReserve,
+        ["sequenceOpen.request.routed"] = b => new SequenceOpenRequest(7, 0, "chat-1", [moments], null, Epoch).Write(b),
+        ["sequenceAppend.request.routed"] = b => SequenceAppendRequest.Write(b, 7, 0, "chat-1", 9, true, -1, [id1], Epoch),
+        ["sequenceFork.request.routed"] = b => new SequenceForkRequest(7, 0, "chat-1", "chat-2", 0, Epoch).Write(b),
+        ["sequenceClose.request.routed"] = b => new SequenceRequest(7, 0, "chat-1", Epoch).Write(b),
+        ["sequenceList.request.routed"] = b => new SequenceListRequest(7, "", 100, Epoch).Write(b),
+        ["recall.request.routed"] = WriteRoutedRecall,
+        ["clusterMap.request"] = b => new ClusterMapRequest(40).Write(b),
+        ["clusterMap.response"] = b => ClusterMapResponse.Of(map, "silo-a", 40).Write(b),
+        ["clusterMap.response.current"] = b => ClusterMapResponse.Of(map, "silo-a", 42).Write(b),
+        ["clusterMap.response.none"] = b => ClusterMapResponse.OutsideOf("silo-a").Write(b),
+        ["clusterStatus.request"] = EmptyBody.Write,
+        ["clusterStatus.response"] = b => StatResponse.Write(b, "{\"epoch\":42}"u8),
+        ["peer.request"] = b => PeerRequest.Write(b, 20, Epoch, "silo-b", [0x92, 1, 2], 2000, Crc32C.Compute("hello"u8)),
+        ["peer.response"] = b => PeerResponse.Write(b, Epoch, [0x90], Crc32C.Compute("world!"u8)),
+        ["clusterAdmin.request"] = b => new ClusterAdminRequest("drain", ["silo-b"], 30_000).Write(b),
+        ["clusterAdmin.response"] = b => StatResponse.Write(b, "{\"epoch\":43}"u8),
+        ["error.moved"] = b => ErrorBody.Write(b, MovedError.Of("sequence chat-1", map.Silos[1], Epoch)),
         ["error"] = b => ErrorBody.Write(b, refused),
         ["error.untrusted"] = b => ErrorBody.Write(b, new KvError(ErrorCode.ProtocolViolation, "frame.magic", "47455420", "4B565431")),
     };
@@ -176,6 +244,62 @@ public sealed class GoldenFrameTests
         PutRequestWriter writer = PutRequestWriter.Begin(buffer, 7, AckLevel.Ssd, PutFlags.None, 3_600_000, 1000, 2);
         writer.Add("key-1"u8, 5, 0, check1);
         writer.Add(Enumerable.Repeat((byte)'k', 512).ToArray(), 6, 3, check2);
+    }
+
+    private static void WriteRoutedPut(FrameBuffer buffer, AckLevel ack, RouteRole role)
+    {
+        PutRequestWriter writer = PutRequestWriter.Begin(buffer, 7, ack, PutFlags.None, 0, 1000, 1, new Route(Epoch, role, [id2]));
+        writer.Add("key-1"u8, 5, 0, check1);
+        writer.End();
+    }
+
+    private static void WriteRoutedGetResponse(FrameBuffer buffer)
+    {
+        GetResponseWriter writer = GetResponseWriter.Begin(buffer, 3, Epoch, copies: 3);
+        writer.Add(new GetItem(GetStatus.HostHit, 5, 0, check1, 5));
+        writer.Add(GetItem.Miss(MissReason.Moved));
+        writer.Add(GetItem.Miss(MissReason.OwnerLost));
+        writer.End();
+    }
+
+    private static void WriteMovedDescribe(FrameBuffer buffer)
+    {
+        DescribeResponseWriter writer = DescribeResponseWriter.Begin(buffer, 2, Epoch);
+        writer.Add(new DescribeItem(TierSet.None, MissReason.Moved, 0, 0, 0, 0, 0, false));
+        writer.Add(new DescribeItem(TierSet.None, MissReason.OwnerLost, 0, 0, 0, 0, 0, false));
+        writer.End();
+    }
+
+    private static void WriteRoutedLocalGetResponse(FrameBuffer buffer)
+    {
+        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(buffer, 123_456_789_012_345, 2, Epoch);
+        writer.Add(new LocalGetItem(GetStatus.HostHit, 1UL << 40, 1 << 20, 5, 0, check1));
+        writer.Add(LocalGetItem.Miss(MissReason.Moved));
+        writer.End();
+    }
+
+    private static void WriteRoutedReserve(FrameBuffer buffer)
+    {
+        var route = new Route(Epoch, RouteRole.Client, [id2]);
+        LocalReserveRequestWriter writer = LocalReserveRequestWriter.Begin(buffer, 7, PutFlags.None, 0, 100, 5000, 1, route);
+        writer.Add("key-1"u8, 5, 0);
+        writer.End();
+    }
+
+    private static void WriteMovedReserve(FrameBuffer buffer)
+    {
+        LocalReserveResponseWriter writer = LocalReserveResponseWriter.Begin(buffer, 123_456_789_012_345, 2, Epoch);
+        writer.Add(new ReservedItem(ReserveStatus.Reserved, 9, 4096, 512));
+        writer.Add(new ReservedItem(ReserveStatus.Moved, 0, 0, 0));
+        writer.End(null);
+    }
+
+    private static void WriteRoutedRecall(FrameBuffer buffer)
+    {
+        RecallHead routed = head with { QueryCheck = CheckOf("recall.request.routed"), Epoch = Epoch };
+        RecallRequestWriter writer = RecallRequestWriter.Begin(buffer, routed, 1);
+        writer.Add("chat-1", 0, []);
+        writer.End();
     }
 
     private static void WriteGetResponse(FrameBuffer buffer)

@@ -18,7 +18,7 @@ internal static class RecallRecode
         if (SequenceAppendRequest.TryRead(body, Recode.Limits, out SequenceAppendRequest request) is { } error) return error;
         SequenceAppendRequest.Write(
             output, request.Namespace, request.DeadlineMs, request.Name, request.Tokens, request.ReplaceLast, request.ExpectedTokens,
-            Recode.ToArray(request.Ids));
+            Recode.ToArray(request.Ids), request.Epoch);
         return null;
     }
 
@@ -28,6 +28,7 @@ internal static class RecallRecode
         RecallRequestWriter writer = RecallRequestWriter.Begin(output, reader.Head, reader.Count);
         while (reader.TryReadNext(out RecallRequestItem item))
             writer.Add(Encoding.UTF8.GetString(item.Sequence), item.Layer, item.Held.ToArray());
+        writer.End();
         return null;
     }
 

@@ -76,6 +76,17 @@ internal static class Recode
         ["recall.response"] = RecallRecode.Response,
         ["localRecall.request"] = RecallRecode.Request,
         ["localRecall.response"] = RecallRecode.LocalResponse,
+        ["clusterMap.request"] = (body, _, output) => Whole(ClusterMapRequest.Read(body), output, static (m, o) => m.Write(o)),
+        ["clusterMap.response"] = (body, _, output) => Whole(ClusterMapResponse.Read(body), output, static (m, o) => m.Write(o)),
+        ["clusterStatus.request"] = Empty,
+        ["clusterStatus.response"] =
+            (body, _, output) => Whole(StatResponse.Read(body), output, static (m, o) => StatResponse.Write(o, Encoding.UTF8.GetBytes(m))),
+        ["peer.request"] = Peer,
+        ["peer.response"] = PeerResponse1,
+        ["clusterAdmin.request"] =
+            (body, _, output) => Whole(ClusterAdminRequest.Read(body, Limits), output, static (m, o) => m.Write(o)),
+        ["clusterAdmin.response"] =
+            (body, _, output) => Whole(StatResponse.Read(body), output, static (m, o) => StatResponse.Write(o, Encoding.UTF8.GetBytes(m))),
         ["error"] = Error,
     };
 
@@ -92,6 +103,9 @@ internal static class Recode
         list.CopyTo(ids);
         return ids;
     }
+
+    /// <summary>A route as it was read.</summary>
+    public static Route Again(RouteView route) => new(route.Epoch, route.Role, ToArray(route.Groups));
 
     private static KvError? Whole<T>(Result<T> result, FrameBuffer output, Action<T, FrameBuffer> write)
     {
@@ -118,12 +132,28 @@ internal static class Recode
         return null;
     }
 
+    private static KvError? Peer(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
+    {
+        if (PeerRequest.TryRead(body, payloadLength, Limits, out PeerRequest request) is { } error) return error;
+        PeerRequest.Write(output, request.Op, request.Epoch, request.Sender, request.Body, request.DeadlineMs, request.Check);
+        return null;
+    }
+
+    private static KvError? PeerResponse1(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
+    {
+        if (PeerResponse.TryRead(body, payloadLength, Limits, out PeerResponse response) is { } error) return error;
+        PeerResponse.Write(output, response.Epoch, response.Body, response.Check);
+        return null;
+    }
+
     private static KvError? PutRequest(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (PutRequestReader.TryRead(body, payloadLength, Limits, out PutRequestReader reader) is { } error) return error;
         PutRequestWriter writer = PutRequestWriter.Begin(
-            output, reader.Namespace, reader.Ack, reader.Flags, reader.TtlMs, reader.DeadlineMs, reader.Count);
+            output, reader.Namespace, reader.Ack, reader.Flags, reader.TtlMs, reader.DeadlineMs, reader.Count,
+            Again(reader.Route));
         while (reader.TryReadNext(out PutItem item)) writer.Add(item.Key, item.Length, item.Codec, item.Check);
+        writer.End();
         return null;
     }
 
@@ -134,7 +164,7 @@ internal static class Recode
     private static KvError? PutResponseOf(ReadOnlySpan<byte> body, int count, FrameBuffer output)
     {
         if (PutResponse.TryRead(body, count, out PutResponse response) is { } error) return error;
-        PutResponse.Write(output, response.Statuses, response.Error);
+        PutResponse.Write(output, response.Statuses, response.Error, response.Epoch);
         return null;
     }
 
@@ -143,36 +173,37 @@ internal static class Recode
         if (GetRequest.TryRead(body, Limits, out GetRequest request) is { } error) return error;
         var ranges = new ByteRange[request.Ranges.Count];
         for (int i = 0; i < ranges.Length; i++) ranges[i] = request.Ranges[i];
-        GetRequest.Write(output, request.Namespace, request.DeadlineMs, ToArray(request.Ids), ranges);
+        GetRequest.Write(output, request.Namespace, request.DeadlineMs, ToArray(request.Ids), ranges, Again(request.Route));
         return null;
     }
 
     private static KvError? GetResponse3(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (GetResponseReader.TryRead(body, 3, payloadLength, Limits, out GetResponseReader reader) is { } error) return error;
-        GetResponseWriter writer = GetResponseWriter.Begin(output, reader.Count);
+        GetResponseWriter writer = GetResponseWriter.Begin(output, reader.Count, reader.Epoch, reader.Copies);
         while (reader.TryReadNext(out GetItem item)) writer.Add(item);
+        writer.End();
         return null;
     }
 
     private static KvError? Prefix(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (PrefixRequest.TryRead(body, Limits, out PrefixRequest request) is { } error) return error;
-        PrefixRequest.Write(output, request.Namespace, request.Flags, ToArray(request.Ids));
+        PrefixRequest.Write(output, request.Namespace, request.Flags, ToArray(request.Ids), Again(request.Route));
         return null;
     }
 
     private static KvError? PrefixResponse2(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (PrefixResponse.TryRead(body, 2, out PrefixResponse response) is { } error) return error;
-        PrefixResponse.Write(output, response.Tiers);
+        PrefixResponse.Write(output, response.Tiers, response.Epoch, response.Moved);
         return null;
     }
 
     private static KvError? Ids(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (IdsRequest.TryRead(body, Limits, out IdsRequest request) is { } error) return error;
-        IdsRequest.Write(output, request.Namespace, ToArray(request.Ids));
+        IdsRequest.Write(output, request.Namespace, ToArray(request.Ids), Again(request.Route));
         return null;
     }
 
@@ -180,39 +211,42 @@ internal static class Recode
     {
         // The golden answers have one or two statuses; a client knows how many it asked for.
         int count = body.Length > 2 && body[2] == 1 ? 1 : 2;
-        if (StatusesResponse.TryRead(body, count, out ReadOnlySpan<ItemStatus> statuses) is { } error) return error;
-        StatusesResponse.Write(output, statuses);
+        if (StatusesResponse.TryRead(body, count, out ReadOnlySpan<ItemStatus> statuses, out long epoch) is { } error) return error;
+        StatusesResponse.Write(output, statuses, epoch);
         return null;
     }
 
     private static KvError? Pin(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (PinRequest.TryRead(body, Limits, out PinRequest request) is { } error) return error;
-        PinRequest.Write(output, request.Namespace, request.PinMs, ToArray(request.Ids));
+        PinRequest.Write(output, request.Namespace, request.PinMs, ToArray(request.Ids), Again(request.Route));
         return null;
     }
 
     private static KvError? Describe(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
-        Result<DescribeItem[]> result = DescribeResponse.Read(body, 2, Limits);
+        Result<DescribeItem[]> result = DescribeResponse.Read(body, 2, Limits, out long epoch);
         if (!result.IsOk) return result.Error;
-        DescribeResponseWriter writer = DescribeResponseWriter.Begin(output, 2);
+        DescribeResponseWriter writer = DescribeResponseWriter.Begin(output, 2, epoch);
         foreach (DescribeItem item in result.Value) writer.Add(item);
+        writer.End();
         return null;
     }
 
     private static KvError? LocalGet(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (LocalGetRequest.TryRead(body, Limits, out LocalGetRequest request) is { } error) return error;
-        LocalGetRequest.Write(output, request.Namespace, request.DeadlineMs, request.LeaseMs, ToArray(request.Ids));
+        LocalGetRequest.Write(output, request.Namespace, request.DeadlineMs, request.LeaseMs, ToArray(request.Ids), Again(request.Route));
         return null;
     }
 
     private static KvError? LocalGetResponse(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (LocalGetResponseReader.TryRead(body, 2, ArenaBytes, Limits, out LocalGetResponseReader reader) is { } error) return error;
-        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(output, reader.LeaseDeadlineNs, reader.Count);
+        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(
+            output, reader.LeaseDeadlineNs, reader.Count, reader.Epoch, reader.Copies);
         while (reader.TryReadNext(out LocalGetItem item)) writer.Add(item);
+        writer.End();
         return null;
     }
 
@@ -229,15 +263,17 @@ internal static class Recode
     {
         if (LocalReserveRequestReader.TryRead(body, Limits, out LocalReserveRequestReader reader) is { } error) return error;
         LocalReserveRequestWriter writer = LocalReserveRequestWriter.Begin(
-            output, reader.Namespace, reader.Flags, reader.TtlMs, reader.DeadlineMs, reader.LeaseMs, reader.Count);
+            output, reader.Namespace, reader.Flags, reader.TtlMs, reader.DeadlineMs, reader.LeaseMs, reader.Count, Again(reader.Route));
         while (reader.TryReadNext(out ReserveItem item)) writer.Add(item.Key, item.Length, item.Codec);
+        writer.End();
         return null;
     }
 
     private static KvError? LocalReserveResponse(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (LocalReserveResponseReader.TryRead(body, 2, ArenaBytes, out LocalReserveResponseReader reader) is { } error) return error;
-        LocalReserveResponseWriter writer = LocalReserveResponseWriter.Begin(output, reader.LeaseDeadlineNs, reader.Count);
+        LocalReserveResponseWriter writer = LocalReserveResponseWriter.Begin(
+            output, reader.LeaseDeadlineNs, reader.Count, reader.Epoch);
         while (reader.TryReadNext(out ReservedItem item)) writer.Add(item);
         writer.End(reader.Error);
         return null;

@@ -15,7 +15,7 @@ public sealed class ValidationTests
             ("put.request", w => Put(w, [], 0)),
         ["put.request: LimitExceeded: put.items[0].length is 67108865; allowed: 67108864"] =
             ("put.request", w => Put(w, [1], (64 << 20) + 1)),
-        ["put.request: LimitExceeded: put.ack is 2; allowed: 1"] = ("put.request", w => Put(w, [1], 0, ack: 2)),
+        ["put.request: LimitExceeded: put.ack is 3; allowed: 2"] = ("put.request", w => Put(w, [1], 0, ack: 3)),
         ["put.request: LimitExceeded: put.flags is 2; allowed: 1"] = ("put.request", w => Put(w, [1], 0, flags: 2)),
         ["put.request: LimitExceeded: put.ns is 65536; allowed: 65535"] = ("put.request", w => Put(w, [1], 0, ns: 65536)),
         ["put.request: LimitExceeded: put.deadline is 300001; allowed: 300000"] =
@@ -45,6 +45,17 @@ public sealed class ValidationTests
         ["localRelease.notice: InvalidArgument: notice.numbers is 12 bytes; allowed: a multiple of 8 bytes"] =
             ("localRelease.notice", w => Single(w, new byte[12])),
         ["hello.request: InvalidArgument: hello.probe.length is 4; allowed: 16"] = ("hello.request", ShortProbe),
+        ["get.request: InvalidArgument: get.groups.count is 2; allowed: 1, one for each block, or nil"] =
+            ("get.request", w => Routed(w, 3, 0, new byte[32])),
+        ["get.request: InvalidArgument: get.groups is 17 bytes; allowed: a multiple of 16 bytes"] =
+            ("get.request", w => Routed(w, 3, 0, new byte[17])),
+        ["get.request: LimitExceeded: get.role is 5; allowed: 4"] = ("get.request", w => Routed(w, 3, 5, null)),
+        ["get.request: InvalidArgument: get.epoch is -1; allowed: an integer from 0 to 9223372036854775807"] =
+            ("get.request", w => Routed(w, -1, 0, null)),
+        ["clusterMap.request: InvalidArgument: clusterMap.knownEpoch is string; allowed: an integer from 0 to 9223372036854775807"] =
+            ("clusterMap.request", w => Text(w, "1")),
+        ["clusterAdmin.request: InvalidArgument: clusterAdmin.verb.length is 0; allowed: 1 to 64"] =
+            ("clusterAdmin.request", w => Text(w, "", 3)),
         ["delete.request: InvalidArgument: request.body is 1 bytes after the array; allowed: nothing"] = ("delete.request", Trailing),
         ["namespaceOpen.request: InvalidArgument: namespaceOpen.profile.dtype is fp7; allowed: "
             + "raw, fp32, fp16, bf16, fp8_e4m3, fp8_e5m2, int8"] = ("namespaceOpen.request", w => Open(w, "acme", "fp7")),
@@ -71,7 +82,7 @@ public sealed class ValidationTests
     {
         using var body = new FrameBuffer();
         var writer = new MessagePackWriter(body);
-        writer.WriteArrayHeader(7);
+        writer.WriteArrayHeader(10);
         foreach (int value in (ReadOnlySpan<int>)[7, 0, 0, 0, 0]) writer.Write(value);
         writer.WriteArrayHeader(2);
         foreach (byte key in (ReadOnlySpan<byte>)[1, 2])
@@ -85,6 +96,9 @@ public sealed class ValidationTests
             writer.WriteNil();
         }
 
+        writer.Write(3);
+        writer.Write(0);
+        writer.WriteNil();
         writer.Write("newer");
         Assert.Null(PutRequestReader.TryRead(body.WrittenSpan, 8, Limits.Default, out PutRequestReader request));
         Assert.True(request.TryReadNext(out _));
@@ -162,6 +176,26 @@ public sealed class ValidationTests
         writer.Write(ids);
         if (ranges is null) writer.WriteNil();
         else writer.Write(ranges);
+    }
+
+    private static void Routed(MessagePackWriter writer, int epoch, int role, byte[]? groups)
+    {
+        writer.WriteArrayHeader(7);
+        writer.Write(1);
+        writer.Write(0);
+        writer.Write(id);
+        writer.WriteNil();
+        writer.Write(epoch);
+        writer.Write(role);
+        if (groups is null) writer.WriteNil();
+        else writer.Write(groups);
+    }
+
+    private static void Text(MessagePackWriter writer, string text, int fields = 1)
+    {
+        writer.WriteArrayHeader(fields);
+        writer.Write(text);
+        for (int i = 1; i < fields; i++) writer.WriteNil();
     }
 
     private static void Single(MessagePackWriter writer, byte[] value)

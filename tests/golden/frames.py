@@ -57,6 +57,10 @@ QUERIES = struct.pack("<8f", 1, 0, -1, 0.5, 0, 1, 2, -0.5)
 HALVES = struct.pack("<4e", 1, 0, -1, 0.5)
 OUTPUT = struct.pack("<4f", 0.25, 0.5, 1, -1) + struct.pack("<2f", 1.5, 2.5)
 ROWS = struct.pack("<16e", *range(16))
+EPOCH = 42
+SILO_A = ["silo-a", "10.0.0.1:7070", "10.0.0.1:6379", "10.0.0.1:8080", 1 << 36, "rack-1", 1, 2, "d1", 3, False]
+SILO_B = ["silo-b", "10.0.0.2:7070", None, None, 1 << 35, "", 1, 2, "", 7, True]
+MAP = [41, [SILO_A, SILO_B], 2, {"acme/opaque": 3}, ["silo-a", "silo-lost"], IDS, struct.pack("<2i", 1, 0)]
 
 
 def ints(*numbers):
@@ -148,6 +152,48 @@ FRAMES = [
     ("localRecall.response", "a gather of one unit of one KV head in the arena", RESPONSE, 47, 26,
      [123456789012345, 9, 4096, 32, [[4, ints(2), ints(0, 2), ints(2, 0), ints(1), ints(2), b"", 4, 0, 32, crc32c(ROWS),
         cost(3, 192, 32, 0, 1, 0)]]], b""),
+    # In a cluster.
+    ("put.request.routed", "one block of a group of another's id, ack=replica", REQUEST, 20, 27,
+     [7, 2, 0, 0, 1000, [[b"key-1", 5, 0, block_check(ID1, 0, 0, HELLO)]], EPOCH, 0, ID2], HELLO),
+    ("put.request.pushed", "the same from the owner to a replica", REQUEST, 20, 27,
+     [7, 0, 0, 0, 1000, [[b"key-1", 5, 0, block_check(ID1, 0, 0, HELLO)]], EPOCH, 1, ID2], HELLO),
+    ("put.response.moved", "one stored, one another silo's", RESPONSE, 20, 27, [b"\x00\x03", None, EPOCH], b""),
+    ("get.request.routed", "two blocks, each a group of its own", REQUEST, 21, 28, [7, 250, IDS, None, EPOCH, 0, None], b""),
+    ("get.request.hedge", "the same to a second silo", REQUEST, 21, 28, [7, 250, IDS, None, EPOCH, 4, IDS], b""),
+    ("get.response.routed", "a hit, another silo's, lost with its owner; three copies of the first", RESPONSE, 21, 28,
+     [[[0, 5, 0, block_check(ID1, 0, 0, HELLO), 5], [9, 0, 0, 0, 0], [10, 0, 0, 0, 0]], EPOCH, 3], HELLO),
+    ("prefix.request.routed", "two of one group", REQUEST, 22, 29, [7, 1, IDS, EPOCH, 0, ID1 + ID1], b""),
+    ("prefix.response.moved", "one here, the next one another silo's", RESPONSE, 22, 29, [1, b"\x02", EPOCH, True], b""),
+    ("delete.request.routed", "two ids", REQUEST, 23, 30, [7, IDS, EPOCH, 0, None], b""),
+    ("delete.response.moved", "one done, one another silo's", RESPONSE, 23, 30, [b"\x01\x02", EPOCH], b""),
+    ("pin.request.routed", "for a minute", REQUEST, 24, 31, [7, 60000, IDS, EPOCH, 0, None], b""),
+    ("describe.response.moved", "one another silo's, one lost with its owner", RESPONSE, 28, 32,
+     [[[0, 9, 0, 0, 0, 0, 0, False], [0, 10, 0, 0, 0, 0, 0, False]], EPOCH], b""),
+    ("localGet.request.routed", "two ids of one group", REQUEST, 31, 33, [7, 100, 5000, IDS, EPOCH, 0, ID1 + ID1], b""),
+    ("localGet.response.routed", "a hit and another silo's", RESPONSE, 31, 33,
+     [123456789012345, [[0, 1 << 40, 1 << 20, 5, 0, block_check(ID1, 0, 0, HELLO)], [9, 0, 0, 0, 0, 0]], EPOCH, 1], b""),
+    ("localReserve.request.routed", "one block of a group", REQUEST, 33, 34,
+     [7, 0, 0, 100, 5000, [[b"key-1", 5, 0]], EPOCH, 0, ID2], b""),
+    ("localReserve.response.moved", "one reserved, one another silo's", RESPONSE, 33, 34,
+     [123456789012345, [[0, 9, 4096, 512], [3, 0, 0, 0]], None, EPOCH], b""),
+    ("sequenceOpen.request.routed", "with the caller's epoch", REQUEST, 40, 35, [7, 0, "chat-1", [MOMENTS], None, EPOCH], b""),
+    ("sequenceAppend.request.routed", "with the caller's epoch", REQUEST, 41, 35, [7, 0, "chat-1", 9, True, None, ID1, EPOCH], b""),
+    ("sequenceFork.request.routed", "with the caller's epoch", REQUEST, 42, 35, [7, 0, "chat-1", "chat-2", 0, EPOCH], b""),
+    ("sequenceClose.request.routed", "with the caller's epoch", REQUEST, 43, 35, [7, 0, "chat-1", EPOCH], b""),
+    ("sequenceList.request.routed", "with the caller's epoch", REQUEST, 45, 35, [7, "", 100, EPOCH], b""),
+    ("recall.request.routed", "with the caller's epoch", REQUEST, 46, 36,
+     [7, 100, 0, 3, 2, 1, 4, "fp32", 1, 1.0, 1.0, SELECTOR, crc32c(QUERIES), [["chat-1", 0, b""]], EPOCH], QUERIES),
+    ("clusterMap.request", "newer than epoch 40", REQUEST, 48, 37, [40], b""),
+    ("clusterMap.response", "two silos, one of them draining; two moved groups", RESPONSE, 48, 37, [EPOCH, "kvtier", "silo-a", MAP], b""),
+    ("clusterMap.response.current", "nothing newer", RESPONSE, 48, 37, [EPOCH, "kvtier", "silo-a", None], b""),
+    ("clusterMap.response.none", "a silo that is in no cluster", RESPONSE, 48, 37, [0, "", "silo-a", None], b""),
+    ("clusterStatus.request", "no fields", REQUEST, 49, 38, [], b""),
+    ("clusterStatus.response", "JSON", RESPONSE, 49, 38, ['{"epoch":42}'], b""),
+    ("peer.request", "operation 20 with a payload", REQUEST, 50, 39, [20, EPOCH, "silo-b", b"\x92\x01\x02", 2000, crc32c(HELLO)], HELLO),
+    ("peer.response", "its answer, with a payload", RESPONSE, 50, 39, [EPOCH, b"\x90", crc32c(WORLD)], WORLD),
+    ("clusterAdmin.request", "drain a silo", REQUEST, 51, 40, ["drain", ["silo-b"], 30000], b""),
+    ("clusterAdmin.response", "JSON", RESPONSE, 51, 40, ['{"epoch":43}'], b""),
+    ("error.moved", "a sequence of another silo", ERROR, 44, 41, [19, "sequence chat-1", "silo-b", "10.0.0.2:7070 42"], b""),
     ("error", "a put of a key that is too long", ERROR, 20, 2**64 - 1, REFUSED, b""),
     ("error.untrusted", "about a frame whose header can't be trusted", ERROR, 0, 0, [11, "frame.magic", "47455420", "4B565431"], b""),
 ]

@@ -105,6 +105,18 @@ public enum Opcode : ushort
 
     /// <summary>The same with the payload in a leased slot of the shared arena.</summary>
     LocalRecall = 47,
+
+    /// <summary>Asks for the map of the cluster.</summary>
+    ClusterMap = 48,
+
+    /// <summary>The state of the cluster as JSON.</summary>
+    ClusterStatus = 49,
+
+    /// <summary>What one silo asks of another.</summary>
+    Peer = 50,
+
+    /// <summary>What an operator asks of the cluster.</summary>
+    ClusterAdmin = 51,
 }
 
 /// <summary>Facts about <see cref="Opcode"/>.</summary>
@@ -112,13 +124,14 @@ public static class OpcodeExtensions
 {
     /// <summary>True when this version of the protocol knows the opcode.</summary>
     public static bool IsKnown(this Opcode opcode) =>
-        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 47);
+        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 51);
 
     /// <summary>True for the opcodes of the local path, which only a client that may map the arena can use.</summary>
     public static bool IsLocal(this Opcode opcode) => opcode is (>= Opcode.LocalAttach and <= Opcode.LocalAbort) or Opcode.LocalRecall;
 
     /// <summary>True for the requests that a payload follows.</summary>
-    public static bool HasRequestPayload(this Opcode opcode) => opcode is Opcode.Put or Opcode.Recall or Opcode.LocalRecall;
+    public static bool HasRequestPayload(this Opcode opcode) =>
+        opcode is Opcode.Put or Opcode.Recall or Opcode.LocalRecall or Opcode.Peer;
 
     /// <summary>True for the opcodes that go as <see cref="FrameKind.Notice"/>.</summary>
     public static bool IsNotice(this Opcode opcode) => opcode is Opcode.LocalRelease or Opcode.LocalAbort;

@@ -28,7 +28,7 @@ internal ref struct BodyReader
     public readonly bool IsOk => Error is null;
 
     /// <summary>Elements of the body beyond those this version knows.</summary>
-    public int FieldsLeft { get; }
+    public int FieldsLeft { get; private set; }
 
     /// <summary>Bytes read.</summary>
     public readonly int Consumed => reader.Consumed;
@@ -42,6 +42,19 @@ internal ref struct BodyReader
         index = -1;
         for (int i = 0; i < FieldsLeft && IsOk; i++) SkipField("body");
         if (IsOk && !reader.End) Refuse("body", $"{reader.Remaining} bytes after the array", "nothing");
+    }
+
+    /// <summary>
+    /// Begins elements that a body may have at its end: call it before they are read, in their order.
+    /// </summary>
+    /// <param name="fields">How many there are when there is one.</param>
+    /// <returns>False when the body ends before them.</returns>
+    public bool TryOptional(int fields)
+    {
+        if (!IsOk || FieldsLeft == 0) return false;
+        index = -1;
+        FieldsLeft = Math.Max(0, FieldsLeft - fields);
+        return true;
     }
 
     /// <summary>An unsigned integer of at most <paramref name="max"/>.</summary>

@@ -12,25 +12,33 @@ namespace KvTier.Protocol;
 public readonly record struct DescribeItem(
     TierSet Tiers, MissReason Reason, int Length, byte Codec, uint PayloadCrc, long ExpiryUnixMs, long PinnedUntilUnixMs, bool Durable);
 
-/// <summary>Writes the body of a describe's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+/// <summary>
+/// Writes the body of a describe's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced, then <see cref="End"/>.
+/// </summary>
 public readonly ref struct DescribeResponseWriter
 {
     internal const int Fields = 1;
     internal const int ItemFields = 8;
 
     private readonly MessagePackWriter writer;
+    private readonly long epoch;
 
-    private DescribeResponseWriter(MessagePackWriter writer) => this.writer = writer;
+    private DescribeResponseWriter(MessagePackWriter writer, long epoch)
+    {
+        this.writer = writer;
+        this.epoch = epoch;
+    }
 
-    /// <summary>Writes all but the items.</summary>
+    /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="count">How many items will be added: one for each id of the request.</param>
-    public static DescribeResponseWriter Begin(FrameBuffer buffer, int count)
+    /// <param name="epoch">The silo's epoch; 0 outside of a cluster, and then it is not written.</param>
+    public static DescribeResponseWriter Begin(FrameBuffer buffer, int count, long epoch = 0)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        output.WriteArrayHeader(Fields + EpochField.CountOf(epoch));
         output.WriteArrayHeader(count);
-        return new DescribeResponseWriter(output);
+        return new DescribeResponseWriter(output, epoch);
     }
 
     /// <summary>Adds the answer for the next id.</summary>
@@ -46,6 +54,9 @@ public readonly ref struct DescribeResponseWriter
         writer.Write(item.PinnedUntilUnixMs);
         writer.Write(item.Durable);
     }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End() => EpochField.Write(writer, epoch);
 }
 
 /// <summary>The answer to a describe.</summary>
@@ -56,8 +67,17 @@ public static class DescribeResponse
     /// <param name="count">Ids of the request; that many items must be there.</param>
     /// <param name="limits">The limits.</param>
     /// <returns>The items in the order of the ids.</returns>
-    public static Result<DescribeItem[]> Read(ReadOnlySpan<byte> body, int count, Limits limits)
+    public static Result<DescribeItem[]> Read(ReadOnlySpan<byte> body, int count, Limits limits) => Read(body, count, limits, out _);
+
+    /// <summary>Reads and checks a body.</summary>
+    /// <param name="body">The body.</param>
+    /// <param name="count">Ids of the request; that many items must be there.</param>
+    /// <param name="limits">The limits.</param>
+    /// <param name="epoch">The silo's epoch; 0 outside of a cluster.</param>
+    /// <returns>The items in the order of the ids.</returns>
+    public static Result<DescribeItem[]> Read(ReadOnlySpan<byte> body, int count, Limits limits, out long epoch)
     {
+        epoch = 0;
         var reader = new BodyReader(body, "describe", DescribeResponseWriter.Fields);
         int found = reader.List("items", count);
         if (reader.IsOk && found != count) reader.Refuse("items.count", $"{found}", $"{count}, one for each id");
@@ -79,13 +99,14 @@ public static class DescribeResponse
             reader.EndItem("item", extra);
         }
 
+        epoch = EpochField.Read(ref reader);
         reader.Finish();
         if (reader.Error is not null) return reader.Error;
         return items;
     }
 }
 
-/// <summary>The answer to a stat: one JSON object.</summary>
+/// <summary>The answer to a stat, to the status of a cluster and to what an operator asks of it: one JSON object.</summary>
 public static class StatResponse
 {
     private const int Fields = 1;

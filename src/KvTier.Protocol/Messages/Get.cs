@@ -17,23 +17,29 @@ public readonly ref struct GetRequest
     /// <summary>The range of each block, standing in the body; empty for whole blocks.</summary>
     public RangeList Ranges { get; private init; }
 
+    /// <summary>What the request says to a cluster.</summary>
+    public RouteView Route { get; private init; }
+
     /// <summary>Writes the body.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="ns">Handle of the namespace.</param>
     /// <param name="deadlineMs">Deadline in ms; 0 for the silo's default.</param>
     /// <param name="ids">The blocks.</param>
     /// <param name="ranges">A range for each, or empty for whole blocks.</param>
+    /// <param name="route">What it says to a cluster; nothing by default.</param>
     public static void Write(
-        FrameBuffer buffer, ushort ns, int deadlineMs, ReadOnlySpan<BlockId> ids, ReadOnlySpan<ByteRange> ranges = default)
+        FrameBuffer buffer, ushort ns, int deadlineMs, ReadOnlySpan<BlockId> ids, ReadOnlySpan<ByteRange> ranges = default,
+        Route route = default)
     {
         if (!ranges.IsEmpty) ArgumentOutOfRangeException.ThrowIfNotEqual(ranges.Length, ids.Length, nameof(ranges));
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + route.FieldCount);
         writer.Write((uint)ns);
         writer.Write(deadlineMs);
         writer.WriteIds(buffer, ids);
         if (ranges.IsEmpty) writer.WriteNil();
         else writer.WriteRanges(buffer, ranges);
+        route.Write(buffer, ids.Length);
     }
 
     /// <summary>Reads and checks a body.</summary>
@@ -47,7 +53,9 @@ public readonly ref struct GetRequest
             DeadlineMs = reader.Int("deadline", limits.DeadlineMsMax),
             Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
             Ranges = reader.TryNil() ? default : new RangeList(reader.Blob("ranges", ByteRange.SizeBytes, limits.BatchBlocksMax)),
+            Route = RouteView.Read(ref reader),
         };
+        RouteView.Check(ref reader, request.Route, request.Ids.Count);
         reader.Finish();
         CheckRanges(ref reader, request, limits);
         if (reader.Error is null) return null;
@@ -87,25 +95,35 @@ public readonly record struct GetItem(GetStatus Status, int Length, byte Codec, 
     public static GetItem Miss(MissReason reason) => new(reason.ToGetStatus(), 0, 0, 0, 0);
 }
 
-/// <summary>Writes the body of a get's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+/// <summary>
+/// Writes the body of a get's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced, then <see cref="End"/>.
+/// </summary>
 public readonly ref struct GetResponseWriter
 {
     internal const int Fields = 1;
     internal const int ItemFields = 5;
 
     private readonly MessagePackWriter writer;
+    private readonly CopiesFields copies;
 
-    private GetResponseWriter(MessagePackWriter writer) => this.writer = writer;
+    private GetResponseWriter(MessagePackWriter writer, CopiesFields copies)
+    {
+        this.writer = writer;
+        this.copies = copies;
+    }
 
-    /// <summary>Writes all but the items.</summary>
+    /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="count">How many items will be added: one for each id of the request.</param>
-    public static GetResponseWriter Begin(FrameBuffer buffer, int count)
+    /// <param name="epoch">The silo's epoch; 0 outside of a cluster, and then neither it nor <paramref name="copies"/> is written.</param>
+    /// <param name="copies">Silos that hold the group of the first id, the owner included.</param>
+    public static GetResponseWriter Begin(FrameBuffer buffer, int count, long epoch = 0, int copies = 1)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        var after = new CopiesFields(epoch, copies);
+        output.WriteArrayHeader(Fields + after.Count);
         output.WriteArrayHeader(count);
-        return new GetResponseWriter(output);
+        return new GetResponseWriter(output, after);
     }
 
     /// <summary>Adds the answer for the next id.</summary>
@@ -118,6 +136,9 @@ public readonly ref struct GetResponseWriter
         writer.Write(item.Check);
         writer.Write(item.BlockLength);
     }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End() => copies.Write(writer);
 }
 
 /// <summary>The answer to a get. Every item is checked before the first is handed out.</summary>
@@ -128,6 +149,12 @@ public ref struct GetResponseReader
 
     /// <summary>Number of blocks.</summary>
     public int Count { get; private set; }
+
+    /// <summary>The silo's epoch; 0 outside of a cluster.</summary>
+    public long Epoch { get; private set; }
+
+    /// <summary>Silos that hold the group of the first id, the owner included.</summary>
+    public int Copies { get; private set; }
 
     /// <summary>Reads and checks a body.</summary>
     /// <param name="body">The body.</param>
@@ -159,6 +186,7 @@ public ref struct GetResponseReader
             total += length;
         }
 
+        (response.Epoch, response.Copies) = CopiesFields.Read(ref reader);
         reader.Finish();
         if (total != payloadLength) reader.Refuse("payloadLength", $"{payloadLength}", $"{total}, the sum of the items' lengths");
         if (reader.Error is null) return null;

@@ -11,13 +11,17 @@ public readonly ref struct IdsRequest
     /// <summary>The blocks, standing in the body.</summary>
     public IdList Ids { get; private init; }
 
+    /// <summary>What the request says to a cluster.</summary>
+    public RouteView Route { get; private init; }
+
     /// <summary>Writes the body.</summary>
-    public static void Write(FrameBuffer buffer, ushort ns, ReadOnlySpan<BlockId> ids)
+    public static void Write(FrameBuffer buffer, ushort ns, ReadOnlySpan<BlockId> ids, Route route = default)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + route.FieldCount);
         writer.Write((uint)ns);
         writer.WriteIds(buffer, ids);
+        route.Write(buffer, ids.Length);
     }
 
     /// <summary>Reads and checks a body.</summary>
@@ -29,7 +33,9 @@ public readonly ref struct IdsRequest
         {
             Namespace = (ushort)reader.Unsigned("ns", ushort.MaxValue),
             Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
+            Route = RouteView.Read(ref reader),
         };
+        RouteView.Check(ref reader, request.Route, request.Ids.Count);
         reader.Finish();
         if (reader.Error is null) return null;
         request = default;
@@ -51,14 +57,18 @@ public readonly ref struct PinRequest
     /// <summary>The blocks, standing in the body.</summary>
     public IdList Ids { get; private init; }
 
+    /// <summary>What the request says to a cluster.</summary>
+    public RouteView Route { get; private init; }
+
     /// <summary>Writes the body.</summary>
-    public static void Write(FrameBuffer buffer, ushort ns, long pinMs, ReadOnlySpan<BlockId> ids)
+    public static void Write(FrameBuffer buffer, ushort ns, long pinMs, ReadOnlySpan<BlockId> ids, Route route = default)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + route.FieldCount);
         writer.Write((uint)ns);
         writer.Write(pinMs);
         writer.WriteIds(buffer, ids);
+        route.Write(buffer, ids.Length);
     }
 
     /// <summary>Reads and checks a body.</summary>
@@ -71,7 +81,9 @@ public readonly ref struct PinRequest
             Namespace = (ushort)reader.Unsigned("ns", ushort.MaxValue),
             PinMs = reader.Long("pinMs", limits.PinMsMax, min: 1),
             Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
+            Route = RouteView.Read(ref reader),
         };
+        RouteView.Check(ref reader, request.Route, request.Ids.Count);
         reader.Finish();
         if (reader.Error is null) return null;
         request = default;

@@ -62,7 +62,7 @@ public ref struct LocalCommitRequestReader
     {
         request = default;
         var reader = new BodyReader(body, "localCommit", LocalCommitRequestWriter.Fields);
-        request.Ack = (AckLevel)reader.Unsigned("ack", (ulong)AckLevel.Ssd);
+        request.Ack = (AckLevel)reader.Unsigned("ack", (ulong)AckLevel.Replica);
         request.DeadlineMs = reader.Int("deadline", limits.DeadlineMsMax);
         request.Count = request.left = reader.List("items", limits.BatchBlocksMax);
         request.items = new MessagePackReader(body[reader.Consumed..]);

@@ -45,15 +45,20 @@ public readonly ref struct LocalGetRequest
     /// <summary>The blocks, standing in the body.</summary>
     public IdList Ids { get; private init; }
 
+    /// <summary>What the request says to a cluster.</summary>
+    public RouteView Route { get; private init; }
+
     /// <summary>Writes the body.</summary>
-    public static void Write(FrameBuffer buffer, ushort ns, int deadlineMs, int leaseMs, ReadOnlySpan<BlockId> ids)
+    public static void Write(
+        FrameBuffer buffer, ushort ns, int deadlineMs, int leaseMs, ReadOnlySpan<BlockId> ids, Route route = default)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + route.FieldCount);
         writer.Write((uint)ns);
         writer.Write(deadlineMs);
         writer.Write(leaseMs);
         writer.WriteIds(buffer, ids);
+        route.Write(buffer, ids.Length);
     }
 
     /// <summary>Reads and checks a body.</summary>
@@ -67,7 +72,9 @@ public readonly ref struct LocalGetRequest
             DeadlineMs = reader.Int("deadline", limits.DeadlineMsMax),
             LeaseMs = reader.Int("leaseMs", limits.LeaseMsMax),
             Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
+            Route = RouteView.Read(ref reader),
         };
+        RouteView.Check(ref reader, request.Route, request.Ids.Count);
         reader.Finish();
         if (reader.Error is null) return null;
         request = default;
@@ -88,27 +95,37 @@ public readonly record struct LocalGetItem(GetStatus Status, ulong Lease, long O
     public static LocalGetItem Miss(MissReason reason) => new(reason.ToGetStatus(), 0, 0, 0, 0, 0);
 }
 
-/// <summary>Writes the body of a local get's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+/// <summary>
+/// Writes the body of a local get's answer: <see cref="Begin"/>, then <see cref="Add"/> as often as announced, then <see cref="End"/>.
+/// </summary>
 public readonly ref struct LocalGetResponseWriter
 {
     internal const int Fields = 2;
     internal const int ItemFields = 6;
 
     private readonly MessagePackWriter writer;
+    private readonly CopiesFields copies;
 
-    private LocalGetResponseWriter(MessagePackWriter writer) => this.writer = writer;
+    private LocalGetResponseWriter(MessagePackWriter writer, CopiesFields copies)
+    {
+        this.writer = writer;
+        this.copies = copies;
+    }
 
-    /// <summary>Writes all but the items.</summary>
+    /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="leaseDeadlineNs">When the leases end, on <c>CLOCK_MONOTONIC</c>.</param>
     /// <param name="count">How many items will be added: one for each id of the request.</param>
-    public static LocalGetResponseWriter Begin(FrameBuffer buffer, long leaseDeadlineNs, int count)
+    /// <param name="epoch">The silo's epoch; 0 outside of a cluster, and then neither it nor <paramref name="copies"/> is written.</param>
+    /// <param name="copies">Silos that hold the group of the first id, the owner included.</param>
+    public static LocalGetResponseWriter Begin(FrameBuffer buffer, long leaseDeadlineNs, int count, long epoch = 0, int copies = 1)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        var after = new CopiesFields(epoch, copies);
+        output.WriteArrayHeader(Fields + after.Count);
         output.Write(leaseDeadlineNs);
         output.WriteArrayHeader(count);
-        return new LocalGetResponseWriter(output);
+        return new LocalGetResponseWriter(output, after);
     }
 
     /// <summary>Adds the answer for the next id.</summary>
@@ -122,6 +139,9 @@ public readonly ref struct LocalGetResponseWriter
         writer.Write((uint)item.Codec);
         writer.Write(item.Check);
     }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End() => copies.Write(writer);
 }
 
 /// <summary>The answer to a local get. Every item is checked before the first is handed out.</summary>
@@ -135,6 +155,12 @@ public ref struct LocalGetResponseReader
 
     /// <summary>Number of blocks.</summary>
     public int Count { get; private set; }
+
+    /// <summary>The silo's epoch; 0 outside of a cluster.</summary>
+    public long Epoch { get; private set; }
+
+    /// <summary>Silos that hold the group of the first id, the owner included.</summary>
+    public int Copies { get; private set; }
 
     /// <summary>Reads and checks a body.</summary>
     /// <param name="body">The body.</param>
@@ -165,6 +191,7 @@ public ref struct LocalGetResponseReader
             if (length > arenaBytes - offset) reader.Refuse("length", $"{length}", $"{arenaBytes - offset}, the end of the arena");
         }
 
+        (response.Epoch, response.Copies) = CopiesFields.Read(ref reader);
         reader.Finish();
         if (reader.Error is null) return null;
         response = default;

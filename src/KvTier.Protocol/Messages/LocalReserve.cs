@@ -13,17 +13,28 @@ public readonly ref struct ReserveItem
     public required byte Codec { get; init; }
 }
 
-/// <summary>Writes the body of a reserve: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+/// <summary>
+/// Writes the body of a reserve: <see cref="Begin"/>, then <see cref="Add"/> as often as announced, then <see cref="End"/>.
+/// </summary>
 public readonly ref struct LocalReserveRequestWriter
 {
     internal const int Fields = 6;
     internal const int ItemFields = 3;
 
+    private readonly FrameBuffer buffer;
     private readonly MessagePackWriter writer;
+    private readonly Route route;
+    private readonly int count;
 
-    private LocalReserveRequestWriter(MessagePackWriter writer) => this.writer = writer;
+    private LocalReserveRequestWriter(FrameBuffer buffer, MessagePackWriter writer, Route route, int count)
+    {
+        this.buffer = buffer;
+        this.writer = writer;
+        this.route = route;
+        this.count = count;
+    }
 
-    /// <summary>Writes all but the items.</summary>
+    /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="ns">Handle of the namespace.</param>
     /// <param name="flags">Flags.</param>
@@ -32,18 +43,19 @@ public readonly ref struct LocalReserveRequestWriter
     /// <param name="leaseMs">How long the reservations last, in ms; 0 for 10,000, or <see cref="Limits.LeaseMsMax"/> where that is
     /// less.</param>
     /// <param name="count">How many items will be added.</param>
+    /// <param name="route">What it says to a cluster; nothing by default.</param>
     public static LocalReserveRequestWriter Begin(
-        FrameBuffer buffer, ushort ns, PutFlags flags, long ttlMs, int deadlineMs, int leaseMs, int count)
+        FrameBuffer buffer, ushort ns, PutFlags flags, long ttlMs, int deadlineMs, int leaseMs, int count, Route route = default)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        output.WriteArrayHeader(Fields + route.FieldCount);
         output.Write((uint)ns);
         output.Write((uint)flags);
         output.Write(ttlMs);
         output.Write(deadlineMs);
         output.Write(leaseMs);
         output.WriteArrayHeader(count);
-        return new LocalReserveRequestWriter(output);
+        return new LocalReserveRequestWriter(buffer, output, route, count);
     }
 
     /// <summary>Adds a block.</summary>
@@ -54,6 +66,9 @@ public readonly ref struct LocalReserveRequestWriter
         writer.Write(length);
         writer.Write((uint)codec);
     }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End() => route.Write(buffer, count);
 }
 
 /// <summary>The body of a reserve. Every item is checked before the first is handed out.</summary>
@@ -80,6 +95,9 @@ public ref struct LocalReserveRequestReader
     /// <summary>Number of blocks.</summary>
     public int Count { get; private set; }
 
+    /// <summary>What the request says to a cluster.</summary>
+    public RouteView Route { get; private set; }
+
     /// <summary>Reads and checks a body.</summary>
     /// <returns>Null when all is well, else what is wrong.</returns>
     public static KvError? TryRead(ReadOnlySpan<byte> body, Limits limits, out LocalReserveRequestReader request)
@@ -103,6 +121,8 @@ public ref struct LocalReserveRequestReader
             reader.EndItem("item", extra);
         }
 
+        request.Route = RouteView.Read(ref reader);
+        RouteView.Check(ref reader, request.Route, request.Count);
         reader.Finish();
         if (reader.Error is null) return null;
         request = default;
@@ -144,24 +164,27 @@ public readonly ref struct LocalReserveResponseWriter
 
     private readonly FrameBuffer buffer;
     private readonly MessagePackWriter writer;
+    private readonly long epoch;
 
-    private LocalReserveResponseWriter(FrameBuffer buffer, MessagePackWriter writer)
+    private LocalReserveResponseWriter(FrameBuffer buffer, MessagePackWriter writer, long epoch)
     {
         this.buffer = buffer;
         this.writer = writer;
+        this.epoch = epoch;
     }
 
     /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="leaseDeadlineNs">When the reservations end, on <c>CLOCK_MONOTONIC</c>.</param>
     /// <param name="count">How many items will be added: one for each of the request.</param>
-    public static LocalReserveResponseWriter Begin(FrameBuffer buffer, long leaseDeadlineNs, int count)
+    /// <param name="epoch">The silo's epoch; 0 outside of a cluster, and then it is not written.</param>
+    public static LocalReserveResponseWriter Begin(FrameBuffer buffer, long leaseDeadlineNs, int count, long epoch = 0)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        output.WriteArrayHeader(Fields + EpochField.CountOf(epoch));
         output.Write(leaseDeadlineNs);
         output.WriteArrayHeader(count);
-        return new LocalReserveResponseWriter(buffer, output);
+        return new LocalReserveResponseWriter(buffer, output, epoch);
     }
 
     /// <summary>Adds the answer for the next block.</summary>
@@ -176,7 +199,11 @@ public readonly ref struct LocalReserveResponseWriter
 
     /// <summary>Writes what stands after the items.</summary>
     /// <param name="error">Why the first refused one was; null when none was.</param>
-    public void End(KvError? error) => ErrorBody.WriteOrNil(buffer, error);
+    public void End(KvError? error)
+    {
+        ErrorBody.WriteOrNil(buffer, error);
+        EpochField.Write(writer, epoch);
+    }
 }
 
 /// <summary>The answer to a reserve. Every item is checked before the first is handed out.</summary>
@@ -193,6 +220,9 @@ public ref struct LocalReserveResponseReader
 
     /// <summary>Why the first refused one was; null when none was.</summary>
     public KvError? Error { get; private set; }
+
+    /// <summary>The silo's epoch; 0 outside of a cluster.</summary>
+    public long Epoch { get; private set; }
 
     /// <summary>Reads and checks a body.</summary>
     /// <param name="body">The body.</param>
@@ -212,7 +242,7 @@ public ref struct LocalReserveResponseReader
         {
             reader.At(i);
             int extra = reader.BeginItem("item", LocalReserveResponseWriter.ItemFields);
-            reader.Unsigned("status", (ulong)ReserveStatus.Refused);
+            reader.Unsigned("status", (ulong)ReserveStatus.Moved);
             reader.Unsigned("reservation", ulong.MaxValue);
             long offset = reader.Long("offset", arenaBytes);
             int capacity = reader.Int("capacity", int.MaxValue);
@@ -222,6 +252,7 @@ public ref struct LocalReserveResponseReader
 
         reader.At(-1);
         response.Error = ErrorBody.ReadOrNil(ref reader);
+        response.Epoch = EpochField.Read(ref reader);
         reader.Finish();
         if (reader.Error is null) return null;
         response = default;

@@ -16,17 +16,28 @@ public readonly ref struct PutItem
     public required uint Check { get; init; }
 }
 
-/// <summary>Writes the body of a put: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+/// <summary>
+/// Writes the body of a put: <see cref="Begin"/>, then <see cref="Add"/> as often as announced, then <see cref="End"/>.
+/// </summary>
 public readonly ref struct PutRequestWriter
 {
     internal const int Fields = 6;
     internal const int ItemFields = 4;
 
+    private readonly FrameBuffer buffer;
     private readonly MessagePackWriter writer;
+    private readonly Route route;
+    private readonly int count;
 
-    private PutRequestWriter(MessagePackWriter writer) => this.writer = writer;
+    private PutRequestWriter(FrameBuffer buffer, MessagePackWriter writer, Route route, int count)
+    {
+        this.buffer = buffer;
+        this.writer = writer;
+        this.route = route;
+        this.count = count;
+    }
 
-    /// <summary>Writes all but the items.</summary>
+    /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="ns">Handle of the namespace.</param>
     /// <param name="ack">How far the put must come before it is answered.</param>
@@ -34,18 +45,19 @@ public readonly ref struct PutRequestWriter
     /// <param name="ttlMs">Time to live in ms; 0 for none.</param>
     /// <param name="deadlineMs">Deadline in ms; 0 for the silo's default.</param>
     /// <param name="count">How many items will be added.</param>
+    /// <param name="route">What it says to a cluster; nothing by default.</param>
     public static PutRequestWriter Begin(
-        FrameBuffer buffer, ushort ns, AckLevel ack, PutFlags flags, long ttlMs, int deadlineMs, int count)
+        FrameBuffer buffer, ushort ns, AckLevel ack, PutFlags flags, long ttlMs, int deadlineMs, int count, Route route = default)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        output.WriteArrayHeader(Fields + route.FieldCount);
         output.Write((uint)ns);
         output.Write((uint)ack);
         output.Write((uint)flags);
         output.Write(ttlMs);
         output.Write(deadlineMs);
         output.WriteArrayHeader(count);
-        return new PutRequestWriter(output);
+        return new PutRequestWriter(buffer, output, route, count);
     }
 
     /// <summary>Adds a block.</summary>
@@ -61,6 +73,9 @@ public readonly ref struct PutRequestWriter
         writer.Write((uint)codec);
         writer.Write(check);
     }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End() => route.Write(buffer, count);
 }
 
 /// <summary>
@@ -90,6 +105,9 @@ public ref struct PutRequestReader
     /// <summary>Number of blocks.</summary>
     public int Count { get; private set; }
 
+    /// <summary>What the request says to a cluster.</summary>
+    public RouteView Route { get; private set; }
+
     /// <summary>Reads and checks a body.</summary>
     /// <param name="body">The body.</param>
     /// <param name="payloadLength">Bytes of the frame's payload, which the items' lengths must add up to.</param>
@@ -101,7 +119,7 @@ public ref struct PutRequestReader
         request = default;
         var reader = new BodyReader(body, "put", PutRequestWriter.Fields);
         request.Namespace = (ushort)reader.Unsigned("ns", ushort.MaxValue);
-        request.Ack = (AckLevel)reader.Unsigned("ack", (ulong)AckLevel.Ssd);
+        request.Ack = (AckLevel)reader.Unsigned("ack", (ulong)AckLevel.Replica);
         request.Flags = (PutFlags)reader.Unsigned("flags", (ulong)PutFlags.Overwrite);
         request.TtlMs = reader.Long("ttl", WireBounds.TtlMsMax);
         request.DeadlineMs = reader.Int("deadline", limits.DeadlineMsMax);
@@ -119,6 +137,8 @@ public ref struct PutRequestReader
             reader.EndItem("item", extra);
         }
 
+        request.Route = RouteView.Read(ref reader);
+        RouteView.Check(ref reader, request.Route, request.Count);
         reader.Finish();
         if (total != payloadLength) reader.Refuse("payloadLength", $"{payloadLength}", $"{total}, the sum of the items' lengths");
         if (reader.Error is null) return null;

@@ -30,6 +30,12 @@ public enum GetStatus : byte
     /// <summary>Miss: <see cref="MissReason.ShuttingDown"/>.</summary>
     ShuttingDown = 8,
 
+    /// <summary>Miss: <see cref="MissReason.Moved"/>.</summary>
+    Moved = 9,
+
+    /// <summary>Miss: <see cref="MissReason.OwnerLost"/>.</summary>
+    OwnerLost = 10,
+
     /// <summary>Hit that had to be read from the SSD log.</summary>
     SsdHit = 128,
 }
@@ -66,6 +72,9 @@ public enum PutItemStatus : byte
 
     /// <summary>Refused; the response's error says why for the first one.</summary>
     Refused = 2,
+
+    /// <summary>Another silo owns its group; nothing was done.</summary>
+    Moved = 3,
 }
 
 /// <summary>What became of a reservation.</summary>
@@ -79,6 +88,9 @@ public enum ReserveStatus : byte
 
     /// <summary>Refused; the response's error says why for the first one.</summary>
     Refused = 2,
+
+    /// <summary>Another silo owns its group; nothing was done.</summary>
+    Moved = 3,
 }
 
 /// <summary>What became of a block of a delete, pin, unpin, touch or prefetch.</summary>
@@ -89,6 +101,9 @@ public enum ItemStatus : byte
 
     /// <summary>Done.</summary>
     Done = 1,
+
+    /// <summary>Another silo owns its group; nothing was done.</summary>
+    Moved = 2,
 }
 
 /// <summary>Flags of a put or reserve.</summary>
@@ -151,6 +166,24 @@ public static class WireBounds
 
     /// <summary>Most bytes of the queries of one recall: 16 MiB.</summary>
     public const int RecallQueryBytesMax = 16 << 20;
+
+    /// <summary>Longest address of a listener, in bytes of UTF-8.</summary>
+    public const int EndpointBytesMax = 512;
+
+    /// <summary>Most groups that a map says were moved.</summary>
+    public const int MovedGroupsMax = 65_536;
+
+    /// <summary>Most bytes of the payload of a call between silos or of its answer: 64 MiB.</summary>
+    public const int PeerPayloadBytesMax = 64 << 20;
+
+    /// <summary>Longest verb of an operator, in bytes of UTF-8.</summary>
+    public const int VerbBytesMax = 64;
+
+    /// <summary>Most arguments of a verb.</summary>
+    public const int VerbArgumentsMax = 16;
+
+    /// <summary>Longest argument of a verb, in bytes of UTF-8.</summary>
+    public const int VerbArgumentBytesMax = 1024;
 
     /// <summary>The namespace whose id of the key <see cref="ProbeKey"/> is compared in the handshake.</summary>
     public static NamespaceDescriptor ProbeNamespace { get; } = new("default", Profiles.Opaque);

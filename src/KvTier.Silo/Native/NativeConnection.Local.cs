@@ -283,6 +283,7 @@ internal sealed partial class NativeConnection
     private KvError? Commit(PutWork work, in FrameHeader header, ReadOnlySpan<byte> body, long receivedAt)
     {
         if (LocalCommitRequestReader.TryRead(body, limits, out LocalCommitRequestReader request) is { } error) return error;
+        if (request.Ack == AckLevel.Replica) return new KvError(ErrorCode.Unsupported, "localCommit.ack", "replica", "a silo in a cluster");
         work.Begin(header, receivedAt, request.Count);
         work.Ack = request.Ack;
         work.LostBefore = engine.LostBlocks;

@@ -39,6 +39,7 @@ internal sealed partial class NativeConnection
     private KvError? BeginPut(PutWork work, in FrameHeader header, ReadOnlySpan<byte> body, long receivedAt)
     {
         if (PutRequestReader.TryRead(body, header.PayloadLength, limits, out PutRequestReader request) is { } error) return error;
+        if (request.Ack == AckLevel.Replica) return new KvError(ErrorCode.Unsupported, "put.ack", "replica", "a silo in a cluster");
         if (Opened(request.Namespace) is not { } ns) return UnknownNamespace(request.Namespace);
         work.Begin(header, receivedAt, request.Count);
         work.Namespace = request.Namespace;

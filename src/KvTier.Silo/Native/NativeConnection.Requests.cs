@@ -68,6 +68,8 @@ internal sealed partial class NativeConnection
     {
         if (!header.Opcode.IsKnown()) return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}",
             "an opcode of version 1");
+        if (header.Opcode is Opcode.ClusterMap or Opcode.ClusterStatus or Opcode.Peer or Opcode.ClusterAdmin)
+            return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}", "a silo in a cluster");
         if (header.PayloadLength > 0 && !header.Opcode.HasRequestPayload())
             return KvError.InvalidArgument("frame.payloadLength", header.PayloadLength, $"0 for {header.Opcode}");
         if (connections.IsDraining

@@ -39,6 +39,9 @@ public readonly record struct RecallHead
     /// <summary>How units are chosen.</summary>
     public Selector Selector { get; init; }
 
+    /// <summary>The caller's epoch; 0 outside of a cluster. It stands after the items.</summary>
+    public long Epoch { get; init; }
+
     /// <summary>CRC32C of the payload: the queries <c>[item][W][Hq][D]</c>.</summary>
     public uint QueryCheck { get; init; }
 

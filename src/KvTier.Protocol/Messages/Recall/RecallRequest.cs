@@ -13,7 +13,9 @@ public readonly ref struct RecallRequestItem
     public required Int32List Held { get; init; }
 }
 
-/// <summary>Writes the body of a recall: <see cref="Begin"/>, then <see cref="Add"/> as often as announced.</summary>
+/// <summary>
+/// Writes the body of a recall: <see cref="Begin"/>, then <see cref="Add"/> as often as announced, then <see cref="End"/>.
+/// </summary>
 public readonly ref struct RecallRequestWriter
 {
     internal const int Fields = 14;
@@ -21,24 +23,26 @@ public readonly ref struct RecallRequestWriter
 
     private readonly MessagePackWriter writer;
     private readonly FrameBuffer buffer;
+    private readonly long epoch;
 
-    private RecallRequestWriter(MessagePackWriter writer, FrameBuffer buffer)
+    private RecallRequestWriter(MessagePackWriter writer, FrameBuffer buffer, long epoch)
     {
         this.writer = writer;
         this.buffer = buffer;
+        this.epoch = epoch;
     }
 
-    /// <summary>Writes all but the items.</summary>
+    /// <summary>Writes what stands before the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="head">What all items have in common.</param>
     /// <param name="count">How many items will be added.</param>
     public static RecallRequestWriter Begin(FrameBuffer buffer, in RecallHead head, int count)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        output.WriteArrayHeader(Fields + EpochField.CountOf(head.Epoch));
         head.Write(output);
         output.WriteArrayHeader(count);
-        return new RecallRequestWriter(output, buffer);
+        return new RecallRequestWriter(output, buffer, head.Epoch);
     }
 
     /// <summary>Adds an item.</summary>
@@ -52,6 +56,9 @@ public readonly ref struct RecallRequestWriter
         writer.Write(layer);
         writer.WriteInt32s(buffer, held);
     }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End() => EpochField.Write(writer, epoch);
 }
 
 /// <summary>
@@ -93,6 +100,7 @@ public ref struct RecallRequestReader
             reader.EndItem("item", extra);
         }
 
+        request.Head = request.Head with { Epoch = EpochField.Read(ref reader) };
         reader.Finish();
         CheckQueries(ref reader, request.Count * request.Head.ItemQueryBytes, payloadLength);
         if (reader.Error is null) return null;

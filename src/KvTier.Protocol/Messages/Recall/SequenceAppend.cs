@@ -26,6 +26,9 @@ public readonly ref struct SequenceAppendRequest
     /// <summary>The blocks in order, standing in the body.</summary>
     public IdList Ids { get; private init; }
 
+    /// <summary>The caller's epoch; 0 outside of a cluster.</summary>
+    public long Epoch { get; private init; }
+
     /// <summary>Writes the body.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="ns">Handle of the namespace.</param>
@@ -35,12 +38,13 @@ public readonly ref struct SequenceAppendRequest
     /// <param name="replaceLast">True when the first block takes the place of the sequence's last one.</param>
     /// <param name="expectedTokens">Tokens that the sequence must have before; -1 for any.</param>
     /// <param name="ids">The blocks.</param>
+    /// <param name="epoch">The caller's epoch; 0 outside of a cluster, and then it is not written.</param>
     public static void Write(
         FrameBuffer buffer, ushort ns, int deadlineMs, string name, long tokens, bool replaceLast, long expectedTokens,
-        ReadOnlySpan<BlockId> ids)
+        ReadOnlySpan<BlockId> ids, long epoch = 0)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + EpochField.CountOf(epoch));
         writer.Write((uint)ns);
         writer.Write(deadlineMs);
         writer.Write(name);
@@ -49,6 +53,7 @@ public readonly ref struct SequenceAppendRequest
         if (expectedTokens < 0) writer.WriteNil();
         else writer.Write(expectedTokens);
         writer.WriteIds(buffer, ids);
+        EpochField.Write(writer, epoch);
     }
 
     /// <summary>Reads and checks a body.</summary>
@@ -65,6 +70,7 @@ public readonly ref struct SequenceAppendRequest
             ReplaceLast = reader.Bool("replaceLast"),
             ExpectedTokens = reader.TryNil() ? -1 : reader.Long("expectedTokens"),
             Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
+            Epoch = EpochField.Read(ref reader),
         };
         reader.Finish();
         if (reader.Error is null) return null;

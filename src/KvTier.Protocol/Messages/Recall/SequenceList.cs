@@ -4,7 +4,8 @@ namespace KvTier.Protocol;
 /// <param name="Namespace">Handle of the namespace.</param>
 /// <param name="After">The name after which the page begins; empty for the first page.</param>
 /// <param name="Max">Most sequences wanted, 1 to <see cref="WireBounds.SequencePageMax"/>; the page may have fewer.</param>
-public sealed record SequenceListRequest(ushort Namespace, string After, int Max)
+/// <param name="Epoch">The caller's epoch; 0 outside of a cluster.</param>
+public sealed record SequenceListRequest(ushort Namespace, string After, int Max, long Epoch = 0)
 {
     private const int Fields = 3;
 
@@ -12,10 +13,11 @@ public sealed record SequenceListRequest(ushort Namespace, string After, int Max
     public void Write(FrameBuffer buffer)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + EpochField.CountOf(Epoch));
         writer.Write((uint)Namespace);
         writer.Write(After);
         writer.Write(Max);
+        EpochField.Write(writer, Epoch);
     }
 
     /// <summary>Reads the body.</summary>
@@ -25,7 +27,8 @@ public sealed record SequenceListRequest(ushort Namespace, string After, int Max
         var request = new SequenceListRequest(
             (ushort)reader.Unsigned("ns", ushort.MaxValue),
             reader.Text("after", WireBounds.SequenceNameBytesMax),
-            reader.Int("max", WireBounds.SequencePageMax, 1));
+            reader.Int("max", WireBounds.SequencePageMax, 1),
+            EpochField.Read(ref reader));
         reader.Finish();
         return reader.Error is null ? request : reader.Error;
     }

@@ -6,8 +6,9 @@ namespace KvTier.Protocol;
 /// <param name="Name">Its name.</param>
 /// <param name="Digests">The digests it keeps, 1 to <see cref="WireBounds.SequenceDigestsMax"/>.</param>
 /// <param name="Rotation">How stored keys are to be rotated before use; null when they are stored rotated.</param>
+/// <param name="Epoch">The caller's epoch; 0 outside of a cluster.</param>
 public sealed record SequenceOpenRequest(
-    ushort Namespace, int DeadlineMs, string Name, IReadOnlyList<DigestSpec> Digests, RopeRotation? Rotation)
+    ushort Namespace, int DeadlineMs, string Name, IReadOnlyList<DigestSpec> Digests, RopeRotation? Rotation, long Epoch = 0)
 {
     private const int Fields = 5;
 
@@ -15,13 +16,14 @@ public sealed record SequenceOpenRequest(
     public void Write(FrameBuffer buffer)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + EpochField.CountOf(Epoch));
         writer.Write((uint)Namespace);
         writer.Write(DeadlineMs);
         writer.Write(Name);
         writer.WriteArrayHeader(Digests.Count);
         foreach (DigestSpec digest in Digests) SelectorCodec.WriteDigest(writer, digest);
         SelectorCodec.WriteRotation(writer, Rotation);
+        EpochField.Write(writer, Epoch);
     }
 
     /// <summary>Reads the body.</summary>
@@ -33,7 +35,8 @@ public sealed record SequenceOpenRequest(
             reader.Int("deadline", limits.DeadlineMsMax),
             SequenceNames.Read(ref reader, "name"),
             SequenceEntry.ReadDigests(ref reader),
-            SelectorCodec.ReadRotation(ref reader));
+            SelectorCodec.ReadRotation(ref reader),
+            EpochField.Read(ref reader));
         reader.Finish();
         return reader.Error is null ? request : reader.Error;
     }
@@ -45,7 +48,8 @@ public sealed record SequenceOpenRequest(
 /// <param name="Name">The sequence to fork.</param>
 /// <param name="NewName">Name of the new one.</param>
 /// <param name="Tokens">Tokens to keep; 0 for all.</param>
-public sealed record SequenceForkRequest(ushort Namespace, int DeadlineMs, string Name, string NewName, long Tokens)
+/// <param name="Epoch">The caller's epoch; 0 outside of a cluster.</param>
+public sealed record SequenceForkRequest(ushort Namespace, int DeadlineMs, string Name, string NewName, long Tokens, long Epoch = 0)
 {
     private const int Fields = 5;
 
@@ -53,12 +57,13 @@ public sealed record SequenceForkRequest(ushort Namespace, int DeadlineMs, strin
     public void Write(FrameBuffer buffer)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + EpochField.CountOf(Epoch));
         writer.Write((uint)Namespace);
         writer.Write(DeadlineMs);
         writer.Write(Name);
         writer.Write(NewName);
         writer.Write(Tokens);
+        EpochField.Write(writer, Epoch);
     }
 
     /// <summary>Reads the body.</summary>
@@ -70,7 +75,8 @@ public sealed record SequenceForkRequest(ushort Namespace, int DeadlineMs, strin
             reader.Int("deadline", limits.DeadlineMsMax),
             SequenceNames.Read(ref reader, "name"),
             SequenceNames.Read(ref reader, "newName"),
-            reader.Long("tokens"));
+            reader.Long("tokens"),
+            EpochField.Read(ref reader));
         reader.Finish();
         return reader.Error is null ? request : reader.Error;
     }
@@ -80,7 +86,8 @@ public sealed record SequenceForkRequest(ushort Namespace, int DeadlineMs, strin
 /// <param name="Namespace">Handle of the namespace.</param>
 /// <param name="DeadlineMs">Deadline in ms; 0 for the silo's default.</param>
 /// <param name="Name">The sequence.</param>
-public sealed record SequenceRequest(ushort Namespace, int DeadlineMs, string Name)
+/// <param name="Epoch">The caller's epoch; 0 outside of a cluster.</param>
+public sealed record SequenceRequest(ushort Namespace, int DeadlineMs, string Name, long Epoch = 0)
 {
     private const int Fields = 3;
 
@@ -88,10 +95,11 @@ public sealed record SequenceRequest(ushort Namespace, int DeadlineMs, string Na
     public void Write(FrameBuffer buffer)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields);
+        writer.WriteArrayHeader(Fields + EpochField.CountOf(Epoch));
         writer.Write((uint)Namespace);
         writer.Write(DeadlineMs);
         writer.Write(Name);
+        EpochField.Write(writer, Epoch);
     }
 
     /// <summary>Reads the body.</summary>
@@ -101,7 +109,8 @@ public sealed record SequenceRequest(ushort Namespace, int DeadlineMs, string Na
         var request = new SequenceRequest(
             (ushort)reader.Unsigned("ns", ushort.MaxValue),
             reader.Int("deadline", limits.DeadlineMsMax),
-            SequenceNames.Read(ref reader, "name"));
+            SequenceNames.Read(ref reader, "name"),
+            EpochField.Read(ref reader));
         reader.Finish();
         return reader.Error is null ? request : reader.Error;
     }
