@@ -83,10 +83,14 @@ internal sealed class Settling(NodeContext node)
     {
         ClusterState state = node.Membership.State;
         Seen? last = Volatile.Read(ref seen);
-        if (last is not null && ReferenceEquals(last.State, state)) return last;
+        return last is not null && ReferenceEquals(last.State, state) ? last : LookAnew(state);
+    }
+
+    private Seen LookAnew(ClusterState state)
+    {
         string self = node.Self;
         bool any = state.Map.Silos.Any(silo => silo.Name != self && IsUnsettled(state, silo.Name, state.Map.MembersEpoch));
-        last = new Seen(state, any);
+        var last = new Seen(state, any);
         Volatile.Write(ref seen, last);
         return last;
     }

@@ -16,6 +16,8 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     private readonly ReadThrough readThrough;
     private readonly Settling settling;
     private readonly HotGroups hotGroups;
+    private readonly HotHeld hotHeld;
+    private readonly Reservations reservations;
     private readonly LostSilos lost;
     private readonly BlockCalls blockCalls;
     private readonly List<Task> loops = [];
@@ -39,8 +41,8 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
             Options = options, Membership = membership, Peers = peers, Store = store, Time = time, Random = random,
         };
         var calls = new PeerCalls(node);
-        var hotHeld = new HotHeld(node);
-        var reservations = new Reservations(node);
+        hotHeld = new HotHeld(node);
+        reservations = new Reservations(node);
         settling = new Settling(node);
         hotGroups = new HotGroups(node);
         lost = new LostSilos(node);
@@ -60,6 +62,18 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
 
     /// <summary>Epoch of the newest map under which this silo has handed over everything that others own; 0 for none.</summary>
     public long SettledEpoch => settling.OwnEpoch;
+
+    /// <summary>Figures since the start.</summary>
+    public ClusterStats Stats => node.Counters.ToStats() with
+    {
+        QueuedBlocks = queue.Count,
+        IsSettled = handOver.IsIdle,
+        SettledEpoch = settling.OwnEpoch,
+        Reservations = reservations.Count,
+        ReservedBytes = reservations.Bytes,
+        HotGroups = hotGroups.Count,
+        HotHeld = hotHeld.Count,
+    };
 
     /// <summary>Rules left out by the simulation to show that it would notice. Set before the start.</summary>
     internal Faults Faults

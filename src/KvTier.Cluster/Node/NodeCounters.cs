@@ -28,8 +28,37 @@ internal sealed class NodeCounters
     public long MigrationsStarted;
     public long MigrationsDone;
     public long MigrationsFailed;
-    public long HotCopies;
 
     /// <summary>Adds to one of them.</summary>
     public static void Add(ref long counter, long count = 1) => Interlocked.Add(ref counter, count);
+
+    /// <summary>The counts so far.</summary>
+    public ClusterStats ToStats() => new()
+    {
+        Pushes = Interlocked.Read(ref Pushes),
+        PushedBlocks = Interlocked.Read(ref PushedBlocks),
+        PushedBytes = Interlocked.Read(ref PushedBytes),
+        PushFailures = Interlocked.Read(ref PushFailures),
+        PushesRefused = Interlocked.Read(ref PushesRefused),
+        ReplicaAcks = Interlocked.Read(ref ReplicaAcks),
+        ReplicaFailures = Interlocked.Read(ref ReplicaFailures),
+        QueueOverflow = Interlocked.Read(ref QueueOverflow),
+        LeftToWalk = Interlocked.Read(ref LeftToWalk),
+        ReadThroughAsked = Interlocked.Read(ref ReadThroughAsked),
+        ReadThroughBlocks = Interlocked.Read(ref ReadThroughBlocks),
+        ReadThroughBytes = Interlocked.Read(ref ReadThroughBytes),
+        Walks = Interlocked.Read(ref Walks),
+        WalksCompleted = Interlocked.Read(ref WalksCompleted),
+        WalkedBlocks = Interlocked.Read(ref WalkedBlocks),
+        HandedOverBlocks = Interlocked.Read(ref HandedOverBlocks),
+        HandedOverBytes = Interlocked.Read(ref HandedOverBytes),
+        Dropped = Interlocked.Read(ref Dropped),
+        MutableDropped = Interlocked.Read(ref MutableDropped),
+        MutableGivenUp = Interlocked.Read(ref MutableGivenUp),
+        Fenced = Interlocked.Read(ref Fenced),
+        Moved = Interlocked.Read(ref Moved),
+        MigrationsStarted = Interlocked.Read(ref MigrationsStarted),
+        MigrationsDone = Interlocked.Read(ref MigrationsDone),
+        MigrationsFailed = Interlocked.Read(ref MigrationsFailed),
+    };
 }

@@ -12,6 +12,15 @@ internal sealed class HotHeld(NodeContext node)
     private readonly Lock gate = new();
     private readonly Dictionary<BlockId, long> until = [];
 
+    /// <summary>How many there are.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (gate) return until.Count;
+        }
+    }
+
     /// <summary>Takes groups, or holds them longer.</summary>
     /// <returns>One for each: false when there are too many.</returns>
     public bool[] Take(BlockId[] groups)
