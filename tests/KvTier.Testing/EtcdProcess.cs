@@ -26,7 +26,7 @@ public sealed class EtcdProcess : IAsyncDisposable
     {
         this.options = options;
         folder = new TempDirectory();
-        Port = FreePort();
+        Port = options.Port ?? FreePort();
         peerPort = FreePort();
     }
 
@@ -247,6 +247,9 @@ public sealed record EtcdProcessOptions
 {
     /// <summary>Heartbeat in ms; a tenth of the election timeout, which bounds the shortest lease from below (1.5 times it). Default 50.</summary>
     public int HeartbeatMs { get; init; } = 50;
+
+    /// <summary>Port of its clients; null for one that is free. Default null.</summary>
+    public int? Port { get; init; }
 
     /// <summary>PEM file with its certificate; null for no TLS.</summary>
     public string? CertificateFile { get; init; }

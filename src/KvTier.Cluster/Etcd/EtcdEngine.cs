@@ -43,14 +43,14 @@ public sealed class EtcdEngine : IClusterEngine
     public async ValueTask<Result<ClusterState>> JoinAsync(SiloEntry self, TimeSpan ttl, TimeSpan deadline)
     {
         long begin = client.Time.GetTimestamp();
+        // No two at once: each of them would take the other's place.
         if (!await joining.WaitAsync(0)) return new KvError(ErrorCode.Busy, "JoinAsync", "called while it runs", "one call at a time");
         try
         {
-            Result<(long Lease, long Revision)> registered = await join.RegisterAsync(self, ttl, deadline);
-            if (!registered.TryGet(out (long Lease, long Revision) done, out KvError? error)) return error;
+            if (!(await join.RegisterAsync(self, ttl, deadline)).TryGet(out long lease, out KvError? error)) return error;
             loads.Clear();
-            registration = new Registration(self.Name, done.Lease);
-            return await ReadFromAsync(done.Revision, begin, deadline);
+            registration = new Registration(self.Name, lease);
+            return await ReadAsync(deadline - client.Time.GetElapsedTime(begin));
         }
         finally
         {
@@ -68,7 +68,7 @@ public sealed class EtcdEngine : IClusterEngine
             "/v3/lease/keepalive", new EtcdLeaseRequest(own.Lease), repeatable: true, deadline);
         if (!renewed.TryGet(out EtcdStreamed<EtcdLeaseAnswer>? answer, out KvError? error)) return error;
         if (answer.Result is not { Ttl: > 0 }) return Expired();
-        if (!loads.IsDue(load, view.State?.Alive.Count ?? 1)) return null;
+        if (!loads.IsDue(load, view.State)) return null;
         var put = new EtcdPutRequest { Key = keys.Load(own.Name), Value = EtcdJson.WriteValue(load), Lease = own.Lease };
         TimeSpan left = deadline - client.Time.GetElapsedTime(begin);
         error = (await client.CallAsync<EtcdPutRequest, EtcdPutAnswer>("/v3/kv/put", put, repeatable: true, left)).Error;
@@ -112,7 +112,10 @@ public sealed class EtcdEngine : IClusterEngine
             await client.CallAsync<EtcdTransaction, EtcdTransactionAnswer>("/v3/kv/txn", transaction, repeatable: false, left);
         if (!got.TryGet(out EtcdTransactionAnswer? answer, out error)) return error;
         if (!answer.Succeeded) return EtcdCommit.Refusal(answer, change, own.Name, own.Lease);
-        return await ReadFromAsync(answer.Header.Revision, begin, deadline);
+        watch.Start();
+        TimeSpan patience = TimeSpan.FromMilliseconds(Math.Min(500, deadline.TotalMilliseconds / 2));
+        return await WaitForAsync(answer.Header.Revision, client.Time.GetTimestamp(), patience)
+            ? view.State : await ReadAsync(deadline - client.Time.GetElapsedTime(begin));
     }
 
     /// <inheritdoc/>
@@ -133,19 +136,6 @@ public sealed class EtcdEngine : IClusterEngine
     }
 
     private static KvError Expired() => new(ErrorCode.LeaseExpired, "silo.lease", "run out", "a new one: join again");
-
-    /// <summary>The state at a revision of ours or later: mostly the watch brings it, else it is read.</summary>
-    private async ValueTask<Result<ClusterState>> ReadFromAsync(long revision, long begin, TimeSpan deadline)
-    {
-        if (view.State is not null)
-        {
-            watch.Start();
-            TimeSpan patience = TimeSpan.FromMilliseconds(Math.Min(500, deadline.TotalMilliseconds / 2));
-            if (await WaitForAsync(revision, client.Time.GetTimestamp(), patience)) return view.State;
-        }
-
-        return await ReadAsync(deadline - client.Time.GetElapsedTime(begin));
-    }
 
     private async ValueTask<bool> WaitForAsync(long revision, long begin, TimeSpan longest)
     {

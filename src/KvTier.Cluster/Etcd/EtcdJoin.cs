@@ -13,8 +13,8 @@ internal sealed class EtcdJoin(EtcdClient client, EtcdKeys keys, EtcdOptions opt
     private bool joinedBefore;
 
     /// <summary>Registers it.</summary>
-    /// <returns>The lease, and the revision of etcd that has the registration.</returns>
-    public async ValueTask<Result<(long Lease, long Revision)>> RegisterAsync(SiloEntry self, TimeSpan ttl, TimeSpan deadline)
+    /// <returns>The lease.</returns>
+    public async ValueTask<Result<long>> RegisterAsync(SiloEntry self, TimeSpan ttl, TimeSpan deadline)
     {
         long begin = client.Time.GetTimestamp();
         if (Validate(self) is { } invalid) return invalid;
@@ -28,7 +28,7 @@ internal sealed class EtcdJoin(EtcdClient client, EtcdKeys keys, EtcdOptions opt
             if (claimed.Succeeded)
             {
                 joinedBefore = true;
-                return (lease.Id, claimed.Header.Revision);
+                return lease.Id;
             }
 
             await RevokeAsync(lease.Id, Left());

@@ -1,8 +1,8 @@
 namespace KvTier.Cluster;
 
 /// <summary>
-/// Says when a silo publishes its load: at once when it has settled another epoch, else only when it has changed by much, and so that all
-/// silos together write at most <see cref="WritesPerSecond"/> times a second, since each write goes to all of them.
+/// Says when a silo publishes its load: at once when it has settled another epoch or has come to know other members, else only when it has
+/// changed by much, and so that all silos together write at most <see cref="WritesPerSecond"/> times a second: each write goes to all.
 /// </summary>
 internal sealed class EtcdLoads(TimeProvider time)
 {
@@ -18,14 +18,15 @@ internal sealed class EtcdLoads(TimeProvider time)
 
     /// <summary>True when a load is to be published.</summary>
     /// <param name="load">The load.</param>
-    /// <param name="silos">Silos of the cluster.</param>
-    public bool IsDue(SiloLoad load, int silos)
+    /// <param name="state">The state of the cluster; null when it is unknown.</param>
+    public bool IsDue(SiloLoad load, ClusterState? state)
     {
         if (last is null || load.SettledEpoch != last.SettledEpoch) return true;
-        TimeSpan interval = TimeSpan.FromSeconds((double)silos / WritesPerSecond);
+        if (load.Epoch > last.Epoch && state is not null && state.Map.MembersEpoch > last.Epoch) return true;
+        TimeSpan interval = TimeSpan.FromSeconds((double)(state?.Alive.Count ?? 1) / WritesPerSecond);
         return time.GetElapsedTime(lastAt) >= (interval > intervalMin ? interval : intervalMin)
-            && (Differs(load.UsedBytes, last.UsedBytes) || Differs(load.HostBytes, last.HostBytes) || Differs(load.Blocks, last.Blocks)
-                || Differs(load.RequestsPerSecond, last.RequestsPerSecond));
+            && (load.Epoch != last.Epoch || Differs(load.UsedBytes, last.UsedBytes) || Differs(load.HostBytes, last.HostBytes)
+                || Differs(load.Blocks, last.Blocks) || Differs(load.RequestsPerSecond, last.RequestsPerSecond));
     }
 
     /// <summary>Notes what was published.</summary>

@@ -25,7 +25,7 @@ internal sealed class EtcdReader(EtcdClient client, EtcdKeys keys, EtcdView view
         {
             Success = [EtcdOperation.Range(before.Begin, before.End, PageKeys), EtcdOperation.Range(after.Begin, after.End, PageKeys)],
         };
-        ClusterState? known = view.State;
+        (ClusterState? known, long position) = (view.State, view.Position);
         Result<EtcdTransactionAnswer> got =
             await client.CallAsync<EtcdTransaction, EtcdTransactionAnswer>("/v3/kv/txn", both, repeatable: true, Left());
         if (!got.TryGet(out EtcdTransactionAnswer? answer, out KvError? error)) return error;
@@ -37,10 +37,13 @@ internal sealed class EtcdReader(EtcdClient client, EtcdKeys keys, EtcdView view
         }
 
         EtcdKeyValue? epoch = found.Find(each => each.Key.AsSpan().SequenceEqual(keys.Epoch));
-        bool withMoved = known is null || epoch is null || !epoch.Value.AsSpan().SequenceEqual(EtcdKeys.WriteEpoch(known.Map.Epoch));
+        // A read is of the newest revision; that it is older than what was known before means that etcd was set up anew.
+        bool wentBack = revision < position;
+        bool withMoved = wentBack || known is null || epoch is null
+            || !epoch.Value.AsSpan().SequenceEqual(EtcdKeys.WriteEpoch(known.Map.Epoch));
         (byte[] Begin, byte[] End) moved = keys.MovedGroups;
         if (withMoved && await ReadOnAsync(moved.Begin, moved.End, revision, found) is { } gone) return gone;
-        return view.Reset(revision, found, withMoved);
+        return view.Reset(revision, found, withMoved, wentBack);
 
         TimeSpan Left() => deadline - client.Time.GetElapsedTime(begin);
 

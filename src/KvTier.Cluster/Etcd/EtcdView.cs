@@ -50,7 +50,8 @@ internal sealed class EtcdView
     /// <param name="revision">The revision.</param>
     /// <param name="found">The keys.</param>
     /// <param name="withMoved">False when the moved groups are left out, since they are those of the known state.</param>
-    public KvError? Reset(long revision, IEnumerable<EtcdKeyValue> found, bool withMoved)
+    /// <param name="wentBack">True when etcd has lost what was known: then less is taken over too.</param>
+    public KvError? Reset(long revision, IEnumerable<EtcdKeyValue> found, bool withMoved, bool wentBack)
     {
         var fresh = new EtcdFacts(keys, cluster);
         lock (gate)
@@ -65,7 +66,8 @@ internal sealed class EtcdView
 
         lock (gate)
         {
-            if (known && revision <= position) return null;
+            if (known && revision <= position && !wentBack) return null;
+            if (wentBack) position = 0;
             facts = fresh;
             Publish(revision);
         }

@@ -70,6 +70,7 @@ internal sealed class EtcdWatch(EtcdClient client, EtcdKeys keys, EtcdReader rea
                 Result<EtcdWatchAnswer> read = await stream.ReadAsync<EtcdWatchAnswer>(silence, client.Stop);
                 if (!read.TryGet(out EtcdWatchAnswer? answer, out error)) return OnBroken(stream.Endpoint, error, created);
                 if (answer.Canceled) return OnCanceled(stream.Endpoint, answer);
+                if (answer.Created && answer.Header.Revision < view.Position) return OnBehind(stream.Endpoint, answer.Header.Revision);
                 created = true;
                 trouble = null;
                 if (view.Apply(answer.Events) is not { } unreadable) continue;
@@ -87,6 +88,13 @@ internal sealed class EtcdWatch(EtcdClient client, EtcdKeys keys, EtcdReader rea
         if (error.Code is ErrorCode.Unauthorized) client.ForgetToken();
         client.Leave(endpoint);
         return error;
+    }
+
+    /// <summary>The endpoint knows less than we do: it lags, or etcd was set up anew, which the next read shows.</summary>
+    private KvError OnBehind(Uri endpoint, long revision)
+    {
+        mustRead = true;
+        return new KvError(ErrorCode.Unavailable, "etcd", $"{endpoint}: revision {revision}", $"{view.Position} or later");
     }
 
     private KvError? OnCanceled(Uri endpoint, EtcdWatchAnswer answer)
