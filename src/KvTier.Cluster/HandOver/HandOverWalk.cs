@@ -39,7 +39,7 @@ internal sealed class HandOverWalk(NodeContext node, HotHeld hot, WalkPlan plan,
     {
         if (node.NamespaceOf(block.Namespace) is not { } descriptor) return null;
         int copies = plan.Now.Settings.ReplicasOf(descriptor);
-        if (!plan.IsToDo(block.Group, copies)) return null;
+        if (!plan.IsToDo(block.Group, block.Namespace, descriptor)) return null;
         Holders holders = Holders.Of(plan.Now, copies, block.Group);
         int rank = holders.RankOf(self);
         if (holders.Count == 0 || (holders.Count == 1 && rank == 0)) return null;

@@ -10,17 +10,17 @@ internal sealed record WalkPlan(ClusterMap Now, IReadOnlyList<ClusterMap> Before
     /// <summary>Most answers that are remembered; blocks of a group lie all over the index.</summary>
     private const int KnownMax = 1 << 20;
 
-    private readonly Dictionary<(BlockId Group, int Copies), bool> known = [];
+    private readonly Dictionary<(BlockId Group, ushort Namespace), bool> known = [];
     private readonly HashSet<BlockId>? moved = MovedOnly(Now, Before);
 
     /// <summary>True when a group's holders are not the same in all maps, or something of it is owed.</summary>
-    public bool IsToDo(BlockId group, int copies)
+    public bool IsToDo(BlockId group, ushort handle, NamespaceDescriptor ns)
     {
         if (IsFull || Owed.Contains(group)) return true;
         if (moved is not null) return moved.Contains(group);
-        if (known.TryGetValue((group, copies), out bool changed)) return changed;
-        changed = Before.Any(map => !AreSame(map, Now, group, copies));
-        if (known.Count < KnownMax) known.Add((group, copies), changed);
+        if (known.TryGetValue((group, handle), out bool changed)) return changed;
+        changed = Before.Any(map => !AreSame(map, Now, group, ns));
+        if (known.Count < KnownMax) known.Add((group, handle), changed);
         return changed;
     }
 
@@ -45,10 +45,10 @@ internal sealed record WalkPlan(ClusterMap Now, IReadOnlyList<ClusterMap> Before
         return groups;
     }
 
-    private static bool AreSame(ClusterMap map, ClusterMap now, BlockId group, int copies)
+    private static bool AreSame(ClusterMap map, ClusterMap now, BlockId group, NamespaceDescriptor ns)
     {
-        Holders before = Holders.Of(map, copies, group);
-        Holders after = Holders.Of(now, copies, group);
+        Holders before = Holders.Of(map, map.Settings.ReplicasOf(ns), group);
+        Holders after = Holders.Of(now, now.Settings.ReplicasOf(ns), group);
         if (before.Count != after.Count) return false;
         for (int i = 0; i < after.Count; i++)
         {

@@ -59,7 +59,7 @@ internal sealed class Replicator(NodeContext node, PeerCalls calls, ReplicaQueue
             if (outcome == ReplicaOutcome.Done)
             {
                 // Who was to hold the blocks when they were pushed may not be by now: then those that are must have them too.
-                if (node.Map.Epoch == map.Epoch || node.Faults.SkipEpochRecheck) return Fence();
+                if (node.Map.Epoch == map.Epoch || node.Faults.SkipEpochRecheck) return Fence(groups.Span);
                 continue;
             }
 
@@ -70,9 +70,17 @@ internal sealed class Replicator(NodeContext node, PeerCalls calls, ReplicaQueue
         }
     }
 
-    private KvError? Fence() => node.Membership.MayWrite || node.Faults.SkipMayWrite
-        ? null
-        : new KvError(ErrorCode.Fenced, "ack", "replica", "a silo whose lease holds");
+    private KvError? Fence(ReadOnlySpan<BlockId> groups)
+    {
+        for (int i = 0; i < groups.Length && !node.Faults.SkipMayWrite; i++)
+        {
+            if (i > 0 && groups[i] == groups[i - 1]) continue;
+            if (!node.Membership.MayWriteTo(groups[i]))
+                return new KvError(ErrorCode.Fenced, "ack", "replica", "a silo whose lease holds");
+        }
+
+        return null;
+    }
 
     private static KvError? TooFew(ClusterMap map, int copies, ReadOnlySpan<BlockId> groups)
     {

@@ -9,11 +9,13 @@ internal sealed record TestBlock(NamespaceDescriptor Namespace, int Number, Bloc
 
     public static NamespaceDescriptor Mutable { get; } = new("resp", new ModelProfile { Name = "0", Kind = AttentionKind.Opaque });
 
+    public int PayloadBytes { get; init; } = 1000;
+
     public byte[] Key => Encoding.UTF8.GetBytes($"key {Number}");
 
     public BlockId Id => BlockId.Compute(Namespace.Id, Key);
 
-    public byte[] Payload => Encoding.UTF8.GetBytes($"{Namespace.Name} {Number} {Version} {new string('x', 1000)}");
+    public byte[] Payload => Encoding.UTF8.GetBytes($"{Namespace.Name} {Number} {Version} {new string('x', PayloadBytes)}");
 
     /// <summary>A block that is its own group.</summary>
     public static TestBlock Of(int number, NamespaceDescriptor? ns = null, int version = 0)
