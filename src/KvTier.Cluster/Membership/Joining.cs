@@ -23,7 +23,7 @@ internal sealed class Joining(MembershipContext context)
             TimeSpan left = end - context.Clock.Now;
             if (left <= TimeSpan.Zero) return last;
             if (await TryAsync(left) is not { } error) return null;
-            if (!MembershipContext.IsPassing(error)) return error;
+            if (!MembershipContext.IsPassing(error) || IsTaken(error, deadline - left)) return error;
             last = error;
             await context.Clock.DelayAsync(backoff.Next(), context.Stop);
         }
@@ -48,6 +48,10 @@ internal sealed class Joining(MembershipContext context)
             if (context.Problem is not null) await context.Clock.DelayAsync(backoff.Next(), context.Stop);
         }
     }
+
+    /// <summary>True when a name or data directory is taken, and not by an earlier start whose lease is still to run out.</summary>
+    private bool IsTaken(KvError error, TimeSpan passed) =>
+        error.Code == ErrorCode.Conflict && !context.IsRegistered && passed > context.Options.LeaseTtl * 2;
 
     private async ValueTask<KvError?> TryAsync(TimeSpan left)
     {

@@ -63,6 +63,9 @@ public sealed class Membership : IMembership, IPeerHandler, IAsyncDisposable
     /// <summary>Why the silo is no member, or that the engine can't be reached; null while all is well.</summary>
     public KvError? Problem => context.Problem;
 
+    /// <summary>What <see cref="MayWrite"/> says after a time in which nothing else happens: the silo's process is stopped.</summary>
+    internal bool MayWriteAt(TimeSpan later) => context.Authority.MayWrite(context.Clock.Now + later);
+
     /// <inheritdoc/>
     public bool MayWriteTo(BlockId group) => context.Authority.MayWriteTo(group, context.Clock.Now);
 

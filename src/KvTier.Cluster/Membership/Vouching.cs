@@ -5,6 +5,9 @@ namespace KvTier.Cluster;
 /// </summary>
 internal sealed class Vouching(MembershipContext context)
 {
+    /// <summary>Rounds of asking after which the state is read, for the epochs that are published with loads.</summary>
+    private const int RoundsBeforeRead = 3;
+
     private static readonly TimeSpan askLongest = TimeSpan.FromSeconds(1);
 
     /// <summary>Asks the others to confirm this silo while its lease can't be renewed, until it is told to stop.</summary>
@@ -30,19 +33,25 @@ internal sealed class Vouching(MembershipContext context)
     public async Task SettleAsync()
     {
         Backoff backoff = context.NewBackoff(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(500));
+        int rounds = 0;
         while (!context.Stop.IsCancellationRequested)
         {
             IReadOnlyList<SiloEntry> missing = context.Authority.Unacknowledged;
             if (missing.Count == 0)
             {
                 backoff.Reset();
+                rounds = 0;
                 await context.SettleWake.SleepAsync(context.Options.LeaseTtl, context.Stop);
                 continue;
             }
 
             long epoch = context.Keeper.State.Map.Epoch;
             await Task.WhenAll(missing.Select(silo => AcknowledgeAsync(silo, epoch)));
-            if (context.Authority.Unacknowledged.Count > 0) await context.SettleWake.SleepAsync(backoff.Next(), context.Stop);
+            if (context.Authority.Unacknowledged.Count == 0) continue;
+
+            // Who can't be asked publishes its epoch with its load.
+            if (++rounds % RoundsBeforeRead == 0) context.RefreshWake.Set();
+            await context.SettleWake.SleepAsync(backoff.Next(), context.Stop);
         }
     }
 

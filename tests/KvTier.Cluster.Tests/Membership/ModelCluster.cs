@@ -34,9 +34,9 @@ internal sealed class ModelCluster : IDisposable
     /// <summary>Ways that are cut: from, to.</summary>
     public HashSet<(string From, string To)> Cuts { get; } = [];
 
-    public ModelSilo Add(string name)
+    public ModelSilo Add(string name, SiloEntry? entry = null)
     {
-        var silo = new ModelSilo(this, name, new ModelSession(Engine, Time, latency), new Random(seed + Silos.Count * 31));
+        var silo = new ModelSilo(this, name, new ModelSession(Engine, Time, latency), new Random(seed + Silos.Count * 31), entry);
         Silos[name] = silo;
         return silo;
     }
@@ -44,7 +44,7 @@ internal sealed class ModelCluster : IDisposable
     /// <summary>Adds silos and waits until they are members that may write.</summary>
     public ModelSilo[] Start(params string[] names)
     {
-        ModelSilo[] silos = [.. names.Select(Add)];
+        ModelSilo[] silos = [.. names.Select(name => Add(name))];
         foreach (ModelSilo silo in silos) Assert.Null(Finish(silo.Membership.StartAsync(TimeSpan.FromSeconds(30)).AsTask()));
         RunUntil(() => silos.All(silo => silo.Membership.MayWrite));
         return silos;

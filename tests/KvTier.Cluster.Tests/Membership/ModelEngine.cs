@@ -62,6 +62,7 @@ internal sealed class ModelEngine(TimeProvider time)
         if (!Holds(name, session)) return new KvError(ErrorCode.LeaseExpired, "cluster.lease");
         leases[name].Until = Now + leases[name].Ttl;
         leases[name].Load = load;
+        revision++;
         return null;
     }
 

@@ -6,12 +6,12 @@ internal sealed class ModelSilo : IPeers
     private readonly ModelCluster cluster;
     private readonly string name;
 
-    public ModelSilo(ModelCluster cluster, string name, ModelSession session, Random random)
+    public ModelSilo(ModelCluster cluster, string name, ModelSession session, Random random, SiloEntry? entry = null)
     {
         this.cluster = cluster;
         this.name = name;
         Session = session;
-        Membership = new Membership(cluster.Options, Entry(name), session, this, cluster.Time, random);
+        Membership = new Membership(cluster.Options, entry ?? Entry(name), session, this, cluster.Time, random);
         Membership.OnMap = (before, after) => Maps.Add((before.Epoch, after.Epoch));
     }
 
