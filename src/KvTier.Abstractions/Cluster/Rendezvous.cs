@@ -22,9 +22,10 @@ public static class Rendezvous
     public static ulong Hash(ulong seed, BlockId group) => Mix(Mix(seed ^ group.High) ^ group.Low);
 
     /// <summary>
-    /// The score of a silo for a group, <c>weight / -ln(u)</c> with <c>u = (hash / 2^11 + 0.5) / 2^53</c>; the highest one owns the group.
+    /// The score of a silo for a group, <c>weight / -ln(u)</c> with <c>u = (hash / 2^12 + 0.5) / 2^52</c>, which a double holds exactly: no
+    /// score is infinite. The highest one owns the group.
     /// </summary>
-    public static double Score(ulong hash, double weight) => weight / -Math.Log(((hash >> 11) + 0.5) * (1.0 / (1UL << 53)));
+    public static double Score(ulong hash, double weight) => weight / -Math.Log(((hash >> 12) + 0.5) * (1.0 / (1UL << 52)));
 
     /// <summary>The finalizer of SplitMix64 (Steele, Lea and Flood 2014).</summary>
     private static ulong Mix(ulong value)
