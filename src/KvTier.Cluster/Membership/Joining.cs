@@ -9,6 +9,7 @@ internal sealed class Joining(MembershipContext context)
 {
     private readonly Dictionary<string, long> met = new(StringComparer.Ordinal);
     private long registeredAt;
+    private TimeSpan? takenSince;
 
     /// <summary>Tries until the silo is a member.</summary>
     /// <param name="deadline">Time for it.</param>
@@ -23,7 +24,7 @@ internal sealed class Joining(MembershipContext context)
             TimeSpan left = end - context.Clock.Now;
             if (left <= TimeSpan.Zero) return last;
             if (await TryAsync(left) is not { } error) return null;
-            if (!MembershipContext.IsPassing(error) || IsTaken(error, deadline - left)) return error;
+            if (!MembershipContext.IsPassing(error) || IsTaken(error)) return error;
             last = error;
             await context.Clock.DelayAsync(backoff.Next(), context.Stop);
         }
@@ -50,8 +51,12 @@ internal sealed class Joining(MembershipContext context)
     }
 
     /// <summary>True when a name or data directory is taken, and not by an earlier start whose lease is still to run out.</summary>
-    private bool IsTaken(KvError error, TimeSpan passed) =>
-        error.Code == ErrorCode.Conflict && !context.IsRegistered && passed > context.Options.LeaseTtl * 2;
+    private bool IsTaken(KvError error)
+    {
+        if (error.Code != ErrorCode.Conflict || context.IsRegistered) takenSince = null;
+        else takenSince ??= context.Clock.Now;
+        return takenSince is { } since && context.Clock.Now > since + context.Options.LeaseTtl * 2;
+    }
 
     private async ValueTask<KvError?> TryAsync(TimeSpan left)
     {
