@@ -100,8 +100,8 @@ public sealed partial class KvNamespace
         try
         {
             BlockId[] ids = get.RentIds(blocks.Length);
-            for (int i = 0; i < blocks.Length; i++) ids[i] = blocks.Span[i].Id;
-            get.Set(this, ids.AsMemory(0, blocks.Length));
+            bool grouped = FillIds(blocks.Span, ids);
+            get.Set(this, ids.AsMemory(0, blocks.Length), grouped ? ids.AsMemory(blocks.Length, blocks.Length) : default);
             if (await client.ExecuteAsync(get, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
             CopyLeased(get, blocks.Span, results.Span);
             return Summarize(results.Span[..blocks.Length]);
@@ -110,6 +110,21 @@ public sealed partial class KvNamespace
         {
             client.LocalGets.Return(get);
         }
+    }
+
+    /// <summary>Writes ids and after them groups.</summary>
+    /// <returns>True when a block is not a group of its own.</returns>
+    private static bool FillIds(ReadOnlySpan<GetBlock> blocks, Span<BlockId> ids)
+    {
+        bool grouped = false;
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            ids[i] = blocks[i].Id;
+            ids[blocks.Length + i] = blocks[i].Group == default ? blocks[i].Id : blocks[i].Group;
+            grouped |= blocks[i].Group != default;
+        }
+
+        return grouped;
     }
 
     private void CopyLeased(LocalGetExchange get, ReadOnlySpan<GetBlock> blocks, Span<BlockResult> results)

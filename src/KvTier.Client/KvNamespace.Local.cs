@@ -151,7 +151,7 @@ public sealed partial class KvNamespace
         Span<BlockReservation> reservations)
     {
         LocalSession session = reserve.Session;
-        Span<int> counts = stackalloc int[3];
+        Span<int> counts = stackalloc int[4];
         for (int i = 0; i < blocks.Length; i++)
         {
             ReservedItem item = reserve.Items[i];
@@ -165,7 +165,7 @@ public sealed partial class KvNamespace
                 : new BlockReservation(status, blocks[i].Length);
         }
 
-        return new ReserveSummary(counts[0], counts[1], counts[2], reserve.Error);
+        return new ReserveSummary(counts[0], counts[1], counts[2], reserve.Error, counts[3]);
     }
 
     /// <summary>Ends reservations and puts those that may be committed into a request.</summary>

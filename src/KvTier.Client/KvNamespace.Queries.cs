@@ -19,7 +19,7 @@ public sealed partial class KvNamespace
         PrefixExchange prefix = client.Prefixes.Rent();
         try
         {
-            prefix.Set(this, ids, tiers, touch);
+            prefix.Set(this, ids, default, tiers, touch);
             if (await client.ExecuteAsync(prefix, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
             return prefix.Count;
         }
@@ -103,7 +103,7 @@ public sealed partial class KvNamespace
         DescribeExchange describe = client.Describes.Rent();
         try
         {
-            describe.Set(this, ids, descriptions);
+            describe.Set(this, ids, default, descriptions);
             if (await client.ExecuteAsync(describe, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
             return describe.Count;
         }

@@ -5,7 +5,8 @@ namespace KvTier.Client;
 /// <param name="Destination">Where the bytes go; must not be touched until the get has completed.</param>
 /// <param name="Offset">First byte of the range. Default 0.</param>
 /// <param name="Length">Bytes of the range; 0 means to the end of the block. Default 0.</param>
-public readonly record struct GetBlock(BlockId Id, Memory<byte> Destination, int Offset = 0, int Length = 0);
+/// <param name="Group">Its group, which must be the one it was put with; the default value stands for its own id.</param>
+public readonly record struct GetBlock(BlockId Id, Memory<byte> Destination, int Offset = 0, int Length = 0, BlockId Group = default);
 
 /// <summary>How one block of a get was answered.</summary>
 public enum BlockStatus : byte

@@ -4,7 +4,8 @@ namespace KvTier.Client;
 /// <param name="Key">The key, 1 to <see cref="Limits.KeyBytesMax"/> bytes.</param>
 /// <param name="Length">Bytes of the block.</param>
 /// <param name="Codec">Stored form of the payload; 0 is raw.</param>
-public readonly record struct ReserveBlock(ReadOnlyMemory<byte> Key, int Length, byte Codec = 0);
+/// <param name="Group">Its group; the default value stands for its own id.</param>
+public readonly record struct ReserveBlock(ReadOnlyMemory<byte> Key, int Length, byte Codec = 0, BlockId Group = default);
 
 /// <summary>How one block of a reserve was answered. The numbers are those of the protocol.</summary>
 public enum ReserveStatus : byte
@@ -17,6 +18,9 @@ public enum ReserveStatus : byte
 
     /// <summary>It was refused; <see cref="ReserveSummary.Error"/> says why the first refused one was.</summary>
     Refused = 2,
+
+    /// <summary>Another silo of the cluster owns its group.</summary>
+    Moved = 3,
 }
 
 /// <summary>How a reserve was answered.</summary>
@@ -24,4 +28,5 @@ public enum ReserveStatus : byte
 /// <param name="Present">Blocks that were there already.</param>
 /// <param name="Refused">Blocks refused.</param>
 /// <param name="Error">Why the first refused one was; null when none was.</param>
-public readonly record struct ReserveSummary(int Reserved, int Present, int Refused, KvError? Error);
+/// <param name="Moved">Blocks that belong to another silo of the cluster.</param>
+public readonly record struct ReserveSummary(int Reserved, int Present, int Refused, KvError? Error, int Moved = 0);

@@ -4,7 +4,9 @@ namespace KvTier.Client;
 /// <param name="Key">The key, 1 to <see cref="Limits.KeyBytesMax"/> bytes.</param>
 /// <param name="Payload">The bytes; must not change until the put has completed.</param>
 /// <param name="Codec">Stored form of the payload; 0 is raw.</param>
-public readonly record struct PutBlock(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Payload, byte Codec = 0);
+/// <param name="Group">Its group, as <see cref="BlockGroups.Fill"/> gives it to the blocks of a prefix; the default value stands for its own
+/// id.</param>
+public readonly record struct PutBlock(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Payload, byte Codec = 0, BlockId Group = default);
 
 /// <summary>How a put is done. The default value asks for the defaults.</summary>
 public readonly record struct PutOptions
@@ -33,16 +35,20 @@ public enum PutStatus : byte
 
     /// <summary>It was refused; <see cref="PutSummary.Error"/> says why the first refused one was.</summary>
     Refused = 2,
+
+    /// <summary>Another silo of the cluster owns its group; nothing was done. A client of the cluster follows by itself.</summary>
+    Moved = 3,
 }
 
 /// <summary>What became of a put.</summary>
 /// <param name="Stored">Blocks stored.</param>
 /// <param name="Present">Blocks that were there already.</param>
 /// <param name="Refused">Blocks refused.</param>
-/// <param name="Error">Why the first refused block was refused, or why <c>ack=ssd</c> could not be given (then stored blocks are in memory
-/// only); null when every block is stored or present as durably as was asked.</param>
-public readonly record struct PutSummary(int Stored, int Present, int Refused, KvError? Error)
+/// <param name="Error">Why the first refused block was refused, or why <c>ack=ssd</c> or <c>ack=replica</c> could not be given (then stored
+/// blocks are in the memory of one silo only); null when every block is stored or present as durably as was asked.</param>
+/// <param name="Moved">Blocks that belong to another silo of the cluster.</param>
+public readonly record struct PutSummary(int Stored, int Present, int Refused, KvError? Error, int Moved = 0)
 {
     /// <summary>True when every block is there, as durable as was asked.</summary>
-    public bool AllAcknowledged => Error is null && Refused == 0;
+    public bool AllAcknowledged => Error is null && Refused == 0 && Moved == 0;
 }

@@ -8,6 +8,7 @@ internal sealed class GetExchange : Request
     private ReadOnlyMemory<GetBlock> blocks;
     private Memory<BlockResult> results;
     private BlockId[] ids = [];
+    private BlockId[] groups = [];
     private ByteRange[] ranges = [];
     private GetItem[] items = [];
     private uint crc;
@@ -17,6 +18,9 @@ internal sealed class GetExchange : Request
     public override int ItemCount => blocks.Length;
 
     public override int SinkCount => blocks.Length;
+
+    /// <summary>Silos that hold the group of the first block, as the silo says.</summary>
+    public int Copies { get; private set; }
 
     /// <summary>Blocks whose bytes failed their check.</summary>
     public int CorruptCount { get; private set; }
@@ -30,6 +34,7 @@ internal sealed class GetExchange : Request
         if (ids.Length < get.Length)
         {
             ids = new BlockId[get.Length];
+            groups = new BlockId[get.Length];
             ranges = new ByteRange[get.Length];
             items = new GetItem[get.Length];
         }
@@ -37,21 +42,27 @@ internal sealed class GetExchange : Request
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs)
     {
-        bool ranged = false;
+        bool ranged = false, grouped = false;
         ReadOnlySpan<GetBlock> list = blocks.Span;
         for (int i = 0; i < list.Length; i++)
         {
             ids[i] = list[i].Id;
             ranges[i] = new ByteRange(list[i].Offset, list[i].Length);
             ranged |= ranges[i] != ByteRange.Whole;
+            grouped |= list[i].Group != default;
+            groups[i] = list[i].Group == default ? list[i].Id : list[i].Group;
         }
 
-        GetRequest.Write(buffer, handle, deadlineMs, ids.AsSpan(0, list.Length), ranged ? ranges.AsSpan(0, list.Length) : default);
+        GetRequest.Write(
+            buffer, handle, deadlineMs, ids.AsSpan(0, list.Length), ranged ? ranges.AsSpan(0, list.Length) : default,
+            Route.With(grouped ? groups.AsSpan(0, list.Length) : default));
     }
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
         if (GetResponseReader.TryRead(body, blocks.Length, payloadLength, limits, out GetResponseReader reader) is { } error) return error;
+        AnsweredEpoch = reader.Epoch;
+        Copies = reader.Copies;
         ReadOnlySpan<GetBlock> list = blocks.Span;
         for (int i = 0; reader.TryReadNext(out items[i]); i++)
         {

@@ -7,7 +7,9 @@ internal sealed class IdsExchange : Request
 {
     private Opcode opcode;
     private ReadOnlyMemory<BlockId> ids;
+    private ReadOnlyMemory<BlockId> groups;
     private Memory<bool> done;
+    private Memory<ItemStatus> outcomes;
     private long pinMs;
 
     /// <summary>Blocks for which it was done.</summary>
@@ -26,6 +28,15 @@ internal sealed class IdsExchange : Request
         pinMs = pinFor;
     }
 
+    /// <summary>What is asked of a silo of a cluster.</summary>
+    /// <param name="of">The group of each block; empty when each is a group of its own.</param>
+    /// <param name="statuses">Takes the status of each block.</param>
+    public void SetRouted(ReadOnlyMemory<BlockId> of, Memory<ItemStatus> statuses)
+    {
+        groups = of;
+        outcomes = statuses;
+    }
+
     public override KvError? Check(Limits limits) =>
         base.Check(limits) ?? (opcode == Opcode.Pin && pinMs > limits.PinMsMax
             ? KvError.LimitExceeded("pin.duration", pinMs, limits.PinMsMax)
@@ -33,13 +44,16 @@ internal sealed class IdsExchange : Request
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs)
     {
-        if (opcode == Opcode.Pin) PinRequest.Write(buffer, handle, pinMs, ids.Span);
-        else IdsRequest.Write(buffer, handle, ids.Span);
+        Route route = Route.With(groups.Span);
+        if (opcode == Opcode.Pin) PinRequest.Write(buffer, handle, pinMs, ids.Span, route);
+        else IdsRequest.Write(buffer, handle, ids.Span, route);
     }
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
-        if (StatusesResponse.TryRead(body, ids.Length, out ReadOnlySpan<ItemStatus> statuses) is { } error) return error;
+        if (StatusesResponse.TryRead(body, ids.Length, out ReadOnlySpan<ItemStatus> statuses, out long epoch) is { } error) return error;
+        AnsweredEpoch = epoch;
+        if (!outcomes.IsEmpty) statuses.CopyTo(outcomes.Span);
         Count = 0;
         for (int i = 0; i < statuses.Length; i++)
         {
@@ -55,7 +69,9 @@ internal sealed class IdsExchange : Request
     {
         base.Clear();
         ids = default;
+        groups = default;
         done = default;
+        outcomes = default;
     }
 }
 
@@ -63,30 +79,38 @@ internal sealed class IdsExchange : Request
 internal sealed class PrefixExchange : Request
 {
     private ReadOnlyMemory<BlockId> ids;
+    private ReadOnlyMemory<BlockId> groups;
     private Memory<TierSet> tiers;
     private bool touch;
 
     public int Count { get; private set; }
 
+    /// <summary>True when the first block that was not counted is not this silo's to have.</summary>
+    public bool Moved { get; private set; }
+
     public override Opcode Opcode => Opcode.Prefix;
 
     public override int ItemCount => ids.Length;
 
-    public void Set(KvNamespace ns, ReadOnlyMemory<BlockId> blocks, Memory<TierSet> where, bool use)
+    public void Set(
+        KvNamespace ns, ReadOnlyMemory<BlockId> blocks, ReadOnlyMemory<BlockId> groupsOf, Memory<TierSet> where, bool use)
     {
         Namespace = ns;
         ids = blocks;
+        groups = groupsOf;
         tiers = where;
         touch = use;
     }
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        PrefixRequest.Write(buffer, handle, touch ? PrefixFlags.Touch : PrefixFlags.None, ids.Span);
+        PrefixRequest.Write(buffer, handle, touch ? PrefixFlags.Touch : PrefixFlags.None, ids.Span, Route.With(groups.Span));
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
         if (PrefixResponse.TryRead(body, ids.Length, out PrefixResponse response) is { } error) return error;
         Count = response.Count;
+        Moved = response.Moved;
+        AnsweredEpoch = response.Epoch;
         response.Tiers[..Math.Min(Count, tiers.Length)].CopyTo(tiers.Span);
         return NoPayload(payloadLength);
     }
@@ -95,6 +119,7 @@ internal sealed class PrefixExchange : Request
     {
         base.Clear();
         ids = default;
+        groups = default;
         tiers = default;
     }
 }
@@ -103,6 +128,7 @@ internal sealed class PrefixExchange : Request
 internal sealed class DescribeExchange : Request
 {
     private ReadOnlyMemory<BlockId> ids;
+    private ReadOnlyMemory<BlockId> groups;
     private Memory<BlockDescription> descriptions;
 
     /// <summary>Blocks that are in some tier.</summary>
@@ -112,18 +138,23 @@ internal sealed class DescribeExchange : Request
 
     public override int ItemCount => ids.Length;
 
-    public void Set(KvNamespace ns, ReadOnlyMemory<BlockId> blocks, Memory<BlockDescription> answers)
+    public void Set(
+        KvNamespace ns, ReadOnlyMemory<BlockId> blocks, ReadOnlyMemory<BlockId> groupsOf, Memory<BlockDescription> answers)
     {
         Namespace = ns;
         ids = blocks;
+        groups = groupsOf;
         descriptions = answers;
     }
 
-    public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) => IdsRequest.Write(buffer, handle, ids.Span);
+    public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
+        IdsRequest.Write(buffer, handle, ids.Span, Route.With(groups.Span));
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
-        if (!DescribeResponse.Read(body, ids.Length, limits).TryGet(out DescribeItem[]? items, out KvError? error)) return error;
+        Result<DescribeItem[]> answer = DescribeResponse.Read(body, ids.Length, limits, out long epoch);
+        if (!answer.TryGet(out DescribeItem[]? items, out KvError? error)) return error;
+        AnsweredEpoch = epoch;
         Count = 0;
         for (int i = 0; i < items.Length; i++)
         {
@@ -140,6 +171,7 @@ internal sealed class DescribeExchange : Request
     {
         base.Clear();
         ids = default;
+        groups = default;
         descriptions = default;
     }
 }

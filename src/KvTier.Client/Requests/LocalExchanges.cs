@@ -7,6 +7,7 @@ namespace KvTier.Client.Requests;
 internal sealed class LocalGetExchange : Request
 {
     private ReadOnlyMemory<BlockId> ids;
+    private ReadOnlyMemory<BlockId> groups;
     private LocalGetItem[] items = [];
 
     public override Opcode Opcode => Opcode.LocalGet;
@@ -21,32 +22,38 @@ internal sealed class LocalGetExchange : Request
     /// <summary>When the leases end, in ns.</summary>
     public long LeaseDeadlineNs { get; private set; }
 
-    /// <summary>Room for ids, for callers that do not have them in a row.</summary>
+    /// <summary>Silos that hold the group of the first block, as the silo says.</summary>
+    public int Copies { get; private set; }
+
+    /// <summary>Room for ids and groups, for callers that do not have them in a row: twice as many as asked for.</summary>
     public BlockId[] IdBuffer { get; private set; } = [];
 
     public LocalSession Session => Answered!.Local!;
 
     public BlockId[] RentIds(int count)
     {
-        if (IdBuffer.Length < count) IdBuffer = new BlockId[count];
+        if (IdBuffer.Length < 2 * count) IdBuffer = new BlockId[2 * count];
         return IdBuffer;
     }
 
-    public void Set(KvNamespace ns, ReadOnlyMemory<BlockId> blocks)
+    public void Set(KvNamespace ns, ReadOnlyMemory<BlockId> blocks, ReadOnlyMemory<BlockId> groupsOf = default)
     {
         Namespace = ns;
         ids = blocks;
+        groups = groupsOf;
         if (items.Length < blocks.Length) items = new LocalGetItem[blocks.Length];
     }
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        LocalGetRequest.Write(buffer, handle, deadlineMs, Target!.Local!.LeaseMs, ids.Span);
+        LocalGetRequest.Write(buffer, handle, deadlineMs, Target!.Local!.LeaseMs, ids.Span, Route.With(groups.Span));
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
         if (LocalGetResponseReader.TryRead(body, ids.Length, Session.ArenaBytes, limits, out LocalGetResponseReader reader) is { } error)
             return error;
         LeaseDeadlineNs = reader.LeaseDeadlineNs;
+        AnsweredEpoch = reader.Epoch;
+        Copies = reader.Copies;
         for (int i = 0; i < ids.Length && reader.TryReadNext(out LocalGetItem item); i++) items[i] = item;
         return NoPayload(payloadLength);
     }
@@ -55,6 +62,7 @@ internal sealed class LocalGetExchange : Request
     {
         base.Clear();
         ids = default;
+        groups = default;
     }
 }
 
@@ -65,6 +73,8 @@ internal sealed class LocalReserveExchange : Request
     private ReadOnlyMemory<ReserveBlock> blocks;
     private PutOptions options;
     private ReservedItem[] items = [];
+    private BlockId[] groups = [];
+    private bool isGrouped;
 
     public override Opcode Opcode => Opcode.LocalReserve;
 
@@ -92,7 +102,7 @@ internal sealed class LocalReserveExchange : Request
         if (base.Check(limits) is { } error) return error;
         for (int i = 0; i < ItemCount; i++)
         {
-            (ReadOnlyMemory<byte> key, int length, _) = At(i);
+            (ReadOnlyMemory<byte> key, int length, _, _) = At(i);
             if (PutExchange.CheckBlock(key.Length, length, limits) is { } refused) return refused;
         }
 
@@ -102,13 +112,17 @@ internal sealed class LocalReserveExchange : Request
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs)
     {
         PutFlags flags = options.Overwrite ? PutFlags.Overwrite : PutFlags.None;
+        Route route = Route.With(isGrouped ? groups.AsSpan(0, ItemCount) : default);
         LocalReserveRequestWriter writer = LocalReserveRequestWriter.Begin(
-            buffer, handle, flags, PutExchange.TtlMs(options), deadlineMs, Target!.Local!.LeaseMs, ItemCount);
+            buffer, handle, flags, PutExchange.TtlMs(options), deadlineMs, Target!.Local!.LeaseMs, ItemCount, route);
         for (int i = 0; i < ItemCount; i++)
         {
-            (ReadOnlyMemory<byte> key, int length, byte codec) = At(i);
+            (ReadOnlyMemory<byte> key, int length, byte codec, BlockId group) = At(i);
             writer.Add(key.Span, length, codec);
+            if (isGrouped) groups[i] = group == default ? BlockId.Compute(Namespace!.Id, key.Span) : group;
         }
+
+        writer.End();
     }
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
@@ -117,6 +131,7 @@ internal sealed class LocalReserveExchange : Request
             return error;
         LeaseDeadlineNs = reader.LeaseDeadlineNs;
         Error = reader.Error;
+        AnsweredEpoch = reader.Epoch;
         for (int i = 0; i < ItemCount && reader.TryReadNext(out ReservedItem item); i++)
         {
             int length = At(i).Length;
@@ -143,12 +158,21 @@ internal sealed class LocalReserveExchange : Request
         blocks = reserve;
         options = how;
         if (items.Length < ItemCount) items = new ReservedItem[ItemCount];
+        isGrouped = false;
+        for (int i = 0; i < ItemCount; i++) isGrouped |= At(i).Group != default;
+        if (isGrouped && groups.Length < ItemCount) groups = new BlockId[ItemCount];
     }
 
-    private (ReadOnlyMemory<byte> Key, int Length, byte Codec) At(int index)
+    private (ReadOnlyMemory<byte> Key, int Length, byte Codec, BlockId Group) At(int index)
     {
-        if (puts.IsEmpty) return (blocks.Span[index].Key, blocks.Span[index].Length, blocks.Span[index].Codec);
-        return (puts.Span[index].Key, puts.Span[index].Payload.Length, puts.Span[index].Codec);
+        if (puts.IsEmpty)
+        {
+            ref readonly ReserveBlock block = ref blocks.Span[index];
+            return (block.Key, block.Length, block.Codec, block.Group);
+        }
+
+        ref readonly PutBlock put = ref puts.Span[index];
+        return (put.Key, put.Payload.Length, put.Codec, put.Group);
     }
 }
 
@@ -194,6 +218,7 @@ internal sealed class LocalCommitExchange : Request
     {
         if (PutResponse.TryRead(body, count, out PutResponse response) is { } error) return error;
         Summary = PutExchange.Count(response, Statuses);
+        AnsweredEpoch = response.Epoch;
         return NoPayload(payloadLength);
     }
 

@@ -8,6 +8,8 @@ internal sealed class PutExchange : Request
     private ReadOnlyMemory<PutBlock> blocks;
     private Memory<PutStatus> statuses;
     private PutOptions options;
+    private BlockId[] groups = [];
+    private bool isGrouped;
     private long payloadLength;
 
     public PutSummary Summary { get; private set; }
@@ -27,7 +29,14 @@ internal sealed class PutExchange : Request
         statuses = outcome;
         options = how;
         payloadLength = 0;
-        foreach (ref readonly PutBlock block in put.Span) payloadLength += block.Payload.Length;
+        isGrouped = false;
+        foreach (ref readonly PutBlock block in put.Span)
+        {
+            payloadLength += block.Payload.Length;
+            isGrouped |= block.Group != default;
+        }
+
+        if (isGrouped && groups.Length < put.Length) groups = new BlockId[put.Length];
     }
 
     public override ReadOnlyMemory<byte> Payload(int index) => blocks.Span[index].Payload;
@@ -48,21 +57,28 @@ internal sealed class PutExchange : Request
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs)
     {
         PutFlags flags = options.Overwrite ? PutFlags.Overwrite : PutFlags.None;
-        PutRequestWriter writer = PutRequestWriter.Begin(buffer, handle, options.Ack, flags, TtlMs(options), deadlineMs, blocks.Length);
+        Route route = Route.With(isGrouped ? groups.AsSpan(0, blocks.Length) : default);
+        PutRequestWriter writer = PutRequestWriter.Begin(
+            buffer, handle, options.Ack, flags, TtlMs(options), deadlineMs, blocks.Length, route);
         NamespaceId ns = Namespace!.Id;
-        foreach (ref readonly PutBlock block in blocks.Span)
+        for (int i = 0; i < blocks.Length; i++)
         {
+            ref readonly PutBlock block = ref blocks.Span[i];
             int length = block.Payload.Length;
-            uint check = BlockCheck
-                .Compute(BlockId.Compute(ns, block.Key.Span), block.Codec, 0, length, Crc32C.Compute(block.Payload.Span));
+            BlockId id = BlockId.Compute(ns, block.Key.Span);
+            uint check = BlockCheck.Compute(id, block.Codec, 0, length, Crc32C.Compute(block.Payload.Span));
             writer.Add(block.Key.Span, length, block.Codec, check);
+            if (isGrouped) groups[i] = block.Group == default ? id : block.Group;
         }
+
+        writer.End();
     }
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
         if (PutResponse.TryRead(body, blocks.Length, out PutResponse response) is { } error) return error;
         Summary = Count(response, statuses);
+        AnsweredEpoch = response.Epoch;
         return NoPayload(payloadLength);
     }
 
@@ -77,7 +93,7 @@ internal sealed class PutExchange : Request
     /// <summary>Counts an answer's statuses and copies them where the caller wants them.</summary>
     public static PutSummary Count(PutResponse response, Memory<PutStatus> statuses)
     {
-        Span<int> counts = stackalloc int[3];
+        Span<int> counts = stackalloc int[4];
         for (int i = 0; i < response.Statuses.Length; i++)
         {
             var status = (PutStatus)response.Statuses[i];
@@ -85,7 +101,7 @@ internal sealed class PutExchange : Request
             if (!statuses.IsEmpty) statuses.Span[i] = status;
         }
 
-        return new PutSummary(counts[0], counts[1], counts[2], response.Error);
+        return new PutSummary(counts[0], counts[1], counts[2], response.Error, counts[3]);
     }
 
     public static KvError? CheckBlock(int keyLength, int length, Limits limits)

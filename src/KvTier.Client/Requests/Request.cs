@@ -51,6 +51,12 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
     /// <summary>The connection of the next try; set before the body is written.</summary>
     public Connection? Target { get; set; }
 
+    /// <summary>What it says to a cluster, but for groups.</summary>
+    public RouteContext Route { get; set; }
+
+    /// <summary>Epoch of the silo that answered; 0 when it said none.</summary>
+    public long AnsweredEpoch { get; protected set; }
+
     /// <summary>The id on the wire of the latest try.</summary>
     public ulong Id { get; private set; }
 
@@ -208,6 +214,8 @@ internal abstract class Request : IValueTaskSource<KvError?>, IDisposable
     public virtual void Clear()
     {
         Namespace = null;
+        Route = default;
+        AnsweredEpoch = 0;
         Pinned = null;
         Answered = null;
         Target = null;

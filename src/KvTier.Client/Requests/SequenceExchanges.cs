@@ -21,7 +21,7 @@ internal sealed class SequenceOpenExchange(string name, SequenceOptions options)
     public override Opcode Opcode => Opcode.SequenceOpen;
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        new SequenceOpenRequest(handle, deadlineMs, name, options.Digests, options.Rotation).Write(buffer);
+        new SequenceOpenRequest(handle, deadlineMs, name, options.Digests, options.Rotation, Route.Epoch).Write(buffer);
 }
 
 /// <summary>Appends blocks. Safe to repeat, because it says how many tokens there are before.</summary>
@@ -33,7 +33,8 @@ internal sealed class SequenceAppendExchange(
     public override int ItemCount => blocks.Length;
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        SequenceAppendRequest.Write(buffer, handle, deadlineMs, name, tokens, replaceLast, expectedTokens, blocks.Span);
+        SequenceAppendRequest.Write(
+            buffer, handle, deadlineMs, name, tokens, replaceLast, expectedTokens, blocks.Span, Route.Epoch);
 }
 
 /// <summary>Forks a sequence. Not safe to repeat: the second one would find the name taken.</summary>
@@ -44,7 +45,7 @@ internal sealed class SequenceForkExchange(string name, string newName, long tok
     public override bool IsRepeatable => false;
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        new SequenceForkRequest(handle, deadlineMs, name, newName, tokens).Write(buffer);
+        new SequenceForkRequest(handle, deadlineMs, name, newName, tokens, Route.Epoch).Write(buffer);
 }
 
 /// <summary>Closes a sequence. Not safe to repeat: the second one would find it gone.</summary>
@@ -55,7 +56,7 @@ internal sealed class SequenceCloseExchange(string name) : SequenceExchange
     public override bool IsRepeatable => false;
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        new SequenceRequest(handle, deadlineMs, name).Write(buffer);
+        new SequenceRequest(handle, deadlineMs, name, Route.Epoch).Write(buffer);
 }
 
 /// <summary>Describes a sequence.</summary>
@@ -64,7 +65,7 @@ internal sealed class SequenceDescribeExchange(string name) : SequenceExchange
     public override Opcode Opcode => Opcode.SequenceDescribe;
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        new SequenceRequest(handle, deadlineMs, name).Write(buffer);
+        new SequenceRequest(handle, deadlineMs, name, Route.Epoch).Write(buffer);
 }
 
 /// <summary>Asks for a page of sequences.</summary>
@@ -75,7 +76,7 @@ internal sealed class SequenceListExchange(string after, int max) : Request
     public override Opcode Opcode => Opcode.SequenceList;
 
     public override void WriteBody(FrameBuffer buffer, ushort handle, int deadlineMs) =>
-        new SequenceListRequest(handle, after, max).Write(buffer);
+        new SequenceListRequest(handle, after, max, Route.Epoch).Write(buffer);
 
     public override KvError? ReadBody(ReadOnlySpan<byte> body, long payloadLength, Limits limits)
     {
