@@ -13,7 +13,7 @@ public sealed partial class BlockEngine
     public MissReason TryLease(ushort ns, BlockId id, out BlockLease lease)
     {
         ulong hash = BlockIndex.Hash(ns, id);
-        lock (state.Gate) return TryLeaseLocked(ns, id, hash, out lease);
+        lock (state.Gate) return TryLeaseLocked(ns, id, hash, isQuiet: false, out lease);
     }
 
     /// <summary>
@@ -24,7 +24,21 @@ public sealed partial class BlockEngine
         MissReason reason = TryLease(ns, id, out BlockLease lease);
         return reason != MissReason.Deadline || reader is null
             ? new ValueTask<LeaseResult>(new LeaseResult(reason, lease))
-            : LeaseFromLogAsync(reader, ns, id, deadline);
+            : LeaseFromLogAsync(reader, ns, id, isQuiet: false, deadline);
+    }
+
+    /// <summary>
+    /// Leases a block as <see cref="LeaseAsync"/> does, for work that the silo does by itself: no hit or miss is counted, and the block
+    /// is not touched, so that copying everything to another silo does not make all of it look wanted.
+    /// </summary>
+    public ValueTask<LeaseResult> LeaseQuietlyAsync(ushort ns, BlockId id, TimeSpan deadline)
+    {
+        MissReason reason;
+        BlockLease lease;
+        lock (state.Gate) reason = TryLeaseLocked(ns, id, BlockIndex.Hash(ns, id), isQuiet: true, out lease);
+        return reason != MissReason.Deadline || reader is null
+            ? new ValueTask<LeaseResult>(new LeaseResult(reason, lease))
+            : LeaseFromLogAsync(reader, ns, id, isQuiet: true, deadline);
     }
 
     /// <summary>Gives a lease back.</summary>
@@ -95,7 +109,7 @@ public sealed partial class BlockEngine
         }
     }
 
-    private MissReason TryLeaseLocked(ushort ns, BlockId id, ulong hash, out BlockLease lease)
+    private MissReason TryLeaseLocked(ushort ns, BlockId id, ulong hash, bool isQuiet, out BlockLease lease)
     {
         lease = default;
         if (state.Closed) return MissReason.ShuttingDown;
@@ -103,6 +117,7 @@ public sealed partial class BlockEngine
         if (number == 0)
         {
             MissReason reason = state.WhyMissing(hash);
+            if (isQuiet) return reason;
             state.Ledger.Count(reason);
             state.Ghost.Wanted(hash);
             return reason;
@@ -111,8 +126,9 @@ public sealed partial class BlockEngine
         ref BlockEntry entry = ref state.Index[number];
         bool inHost = IsInHost(entry);
         if (!inHost && entry.Length > 0) return MissReason.Deadline;
-        state.Touch(ref entry);
         lease = state.Grant(ref entry, inHost ? TierSet.Host : TierSet.Ssd);
+        if (isQuiet) return MissReason.None;
+        state.Touch(ref entry);
         if (inHost)
         {
             state.Counters.HostHits++;
@@ -126,7 +142,7 @@ public sealed partial class BlockEngine
         return MissReason.None;
     }
 
-    private async ValueTask<LeaseResult> LeaseFromLogAsync(SsdReader source, ushort ns, BlockId id, TimeSpan deadline)
+    private async ValueTask<LeaseResult> LeaseFromLogAsync(SsdReader source, ushort ns, BlockId id, bool isQuiet, TimeSpan deadline)
     {
         ulong hash = BlockIndex.Hash(ns, id);
         long start = state.Time.GetTimestamp();
@@ -136,10 +152,10 @@ public sealed partial class BlockEngine
             Task wait;
             lock (state.Gate)
             {
-                MissReason reason = TryLeaseLocked(ns, id, hash, out BlockLease lease);
+                MissReason reason = TryLeaseLocked(ns, id, hash, isQuiet, out BlockLease lease);
                 if (reason != MissReason.Deadline) return new LeaseResult(reason, lease);
                 uint number = state.Index.Find(ns, id, hash);
-                if (source.TryJoin(number, out read)) wait = read!.Done;
+                if (source.TryJoin(number, isQuiet, out read)) wait = read!.Done;
                 else wait = state.Host.MayHaveRoom(state.Index[number].Length) ? Task.CompletedTask : state.Host.Room.Next;
             }
 
@@ -148,14 +164,14 @@ public sealed partial class BlockEngine
             bool inTime = (read is not null || left > TimeSpan.Zero) && await Waiting.ForAsync(wait, left, state.Time);
             lock (state.Gate)
             {
-                if (read is not null && source.Leave(read, out LeaseResult result))
+                if (read is not null && source.Leave(read, isQuiet, out LeaseResult result))
                 {
-                    if (result.Reason != MissReason.None) state.Ledger.Count(result.Reason);
+                    if (result.Reason != MissReason.None && !isQuiet) state.Ledger.Count(result.Reason);
                     return result;
                 }
 
                 if (inTime) continue;
-                state.Ledger.Count(MissReason.Deadline);
+                if (!isQuiet) state.Ledger.Count(MissReason.Deadline);
                 return new LeaseResult(MissReason.Deadline, default);
             }
         }

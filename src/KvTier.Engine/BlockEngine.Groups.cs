@@ -15,8 +15,8 @@ public sealed partial class BlockEngine
         }
     }
 
-    /// <summary>Walks the blocks of all namespaces but internal ones. A block that stays is seen exactly once by a walk from 0 to 0; one that
-    /// comes or goes meanwhile may or may not be.</summary>
+    /// <summary>Walks the blocks of all namespaces but internal ones. A block that stays is seen exactly once by a walk from 0 to 0; one
+    /// that comes or goes meanwhile may or may not be.</summary>
     /// <param name="cursor">0 to begin; then what the last call returned. A call looks at 16,384 entries at most, so it may find none
     /// and not be at the end.</param>
     /// <param name="found">Takes up to its length of blocks.</param>

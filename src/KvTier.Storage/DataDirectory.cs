@@ -144,7 +144,8 @@ public sealed class DataDirectory : IDisposable
         bool known = text.StartsWith(FormatPrefix, StringComparison.Ordinal)
             & int.TryParse(text.AsSpan(Math.Min(FormatPrefix.Length, text.Length)), NumberStyles.None, CultureInfo.InvariantCulture,
                 out int version);
-        if (!known) return new KvError(ErrorCode.Corrupt, formatPath, text, $"{FormatPrefix.Trim()} and a number from 1 to {FormatVersion}");
+        string right = $"{FormatPrefix.Trim()} and a number from 1 to {FormatVersion}";
+        if (!known) return new KvError(ErrorCode.Corrupt, formatPath, text, right);
         if (version is < 1 or > FormatVersion)
         {
             return new KvError(ErrorCode.VersionMismatch, $"data format of {path}", $"{version}",

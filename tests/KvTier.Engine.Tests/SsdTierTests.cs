@@ -3,6 +3,35 @@ namespace KvTier.Engine.Tests;
 public sealed class SsdTierTests
 {
     [Fact]
+    public async Task LeaseQuietlyAsync_OnHostSsdAndNowhere_CountsAndTouchesNothing()
+    {
+        await using var harness = new EngineHarness(new EngineOptions { HostBlocksMax = 3 }, new FakeLog());
+        for (int number = 0; number < 4; number++)
+        {
+            harness.Put(number);
+            await harness.FlushAsync();
+        }
+
+        Assert.Equal(TierSet.Ssd, harness.Describe(0).Tiers);
+        harness.Verify(1, (await QuietlyAsync(1)).Lease);
+        LeaseResult fromSsd = await QuietlyAsync(0);
+        Assert.Equal(TierSet.Ssd, fromSsd.Lease.Source);
+        harness.Verify(0, fromSsd.Lease);
+        Assert.Equal(MissReason.NeverStored, (await QuietlyAsync(9)).Reason);
+        Assert.Equal((0, 0), (harness.Engine.Stats.HostHits, harness.Engine.Stats.SsdHits));
+        Assert.Equal(0, harness.Engine.Stats.Misses.Sum());
+
+        // Block 1 made room for block 0 although it was leased last, and block 0 goes next, as nobody has asked for it.
+        Assert.Equal(TierSet.Ssd, harness.Describe(1).Tiers);
+        harness.Put(5);
+        Assert.Equal(TierSet.Ssd, harness.Describe(0).Tiers);
+        Conservation.Check(harness.Engine);
+
+        async Task<LeaseResult> QuietlyAsync(int number) =>
+            await harness.Engine.LeaseQuietlyAsync(harness.Namespace, EngineHarness.IdOf(number), EngineHarness.Guard);
+    }
+
+    [Fact]
     public async Task LeaseAsync_ManyCallers_ReadOnce()
     {
         var log = new FakeLog();

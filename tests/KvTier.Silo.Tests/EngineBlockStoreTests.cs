@@ -39,7 +39,8 @@ public sealed class EngineBlockStoreTests : IAsyncLifetime
         }
 
         Assert.Equal(0, engine.Stats.LeasedSlots);
-        Assert.True(engine.Stats.SsdHits > 0);
+        Assert.Equal((0, 0), (engine.Stats.SsdHits, engine.Stats.HostHits));
+        Assert.All(engine.Stats.Misses, count => Assert.Equal(0, count));
     }
 
     [Fact]

@@ -18,6 +18,9 @@ internal sealed class SsdRead
     /// <summary>Callers that each get a lease when the read ends well.</summary>
     internal int Waiters { get; set; }
 
+    /// <summary>Those of them whose use of the block does not count.</summary>
+    internal int QuietWaiters { get; set; }
+
     /// <summary>Its place among those that have not begun; <see langword="null"/> once it has.</summary>
     internal LinkedListNode<SsdRead>? Place { get; set; }
 

@@ -23,12 +23,13 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
     /// Waits for the read of a block together with others, or begins one. <see cref="Launch"/> has to follow, without the lock.
     /// </summary>
     /// <returns>False when there is no slot to read into.</returns>
-    internal bool TryJoin(uint number, out SsdRead? read)
+    internal bool TryJoin(uint number, bool isQuiet, out SsdRead? read)
     {
         int slot = state.Index[number].Slot;
         if (slot >= 0) read = bySlot[slot];
         else if (!TryBegin(number, out read)) return false;
         read!.Waiters++;
+        if (isQuiet) read.QuietWaiters++;
         return true;
     }
 
@@ -38,9 +39,10 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
 
     /// <summary>Ends the wait of a caller.</summary>
     /// <returns>True with the outcome; false when the read goes on or the block has to be looked up again.</returns>
-    internal bool Leave(SsdRead read, out LeaseResult result)
+    internal bool Leave(SsdRead read, bool isQuiet, out LeaseResult result)
     {
         result = read.Outcome ?? default;
+        if (!read.IsDone && isQuiet) read.QuietWaiters--;
         if (!read.IsDone && --read.Waiters == 0 && read.Place is { } place)
         {
             // Nobody wants it any more and it has not begun: behind a device that hangs, such reads must not take all of host memory.
@@ -172,21 +174,24 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         slot.State = SlotState.Sealed;
         state.Counters.HostBlocks++;
         state.Counters.HostBytes += entry.Length;
-        state.Counters.SsdHits += read.Waiters;
-        state.Counters.SsdHitBytes += (long)read.Waiters * entry.Length;
         slot.Leases = read.Waiters;
-        if (read.Waiters > 0)
-        {
-            state.Counters.LeasedSlots++;
-            entry.Flags |= EntryFlags.Hot;
-        }
-
-        // The first read since the block left host memory puts it where it goes first; the second, or a prefetch, promotes it.
-        bool isFirst = read.Waiters > 0 && !entry.Has(EntryFlags.ReadOnce);
-        if (isFirst) entry.Flags |= EntryFlags.ReadOnce;
-        else entry.Flags &= ~EntryFlags.ReadOnce;
-        state.Settle(read.Slot, cold: isFirst);
+        if (read.Waiters > 0) state.Counters.LeasedSlots++;
+        state.Settle(read.Slot, cold: IsCold(read, ref entry));
         return new BlockLease(read.Slot, slot.Generation, slot.Offset, entry.Length, entry.Crc, entry.Codec, TierSet.Ssd);
+    }
+
+    // The first read since the block left host memory puts it where it goes first; the second, or a prefetch, promotes it. A read for
+    // quiet waiters only says nothing about the block.
+    private bool IsCold(SsdRead read, ref BlockEntry entry)
+    {
+        int hits = read.Waiters - read.QuietWaiters;
+        if (hits == 0 && read.QuietWaiters > 0) return true;
+        state.Counters.SsdHits += hits;
+        state.Counters.SsdHitBytes += (long)hits * entry.Length;
+        if (hits > 0) entry.Flags |= EntryFlags.Hot;
+        bool isFirst = hits > 0 && !entry.Has(EntryFlags.ReadOnce);
+        entry.Flags = isFirst ? entry.Flags | EntryFlags.ReadOnce : entry.Flags & ~EntryFlags.ReadOnce;
+        return isFirst;
     }
 
     private LeaseResult? Fail(SsdRead read, uint number, LogReadStatus status)

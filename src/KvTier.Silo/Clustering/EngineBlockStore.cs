@@ -28,7 +28,7 @@ internal sealed class EngineBlockStore(
     {
         // All are asked for at once, so that the device reads several together and the deadline counts for all of them.
         var reads = new ValueTask<LeaseResult>[ids.Length];
-        for (int i = 0; i < reads.Length; i++) reads[i] = engine.LeaseAsync(ns, ids.Span[i], deadline);
+        for (int i = 0; i < reads.Length; i++) reads[i] = engine.LeaseQuietlyAsync(ns, ids.Span[i], deadline);
         var blocks = new List<StoredBlock>(reads.Length);
         var leases = new List<BlockLease>(reads.Length);
         for (int i = 0; i < reads.Length; i++)
@@ -99,7 +99,8 @@ internal sealed class EngineBlockStore(
     {
         BlockInfo info = engine.Describe(ns, id);
         int keyLength = engine.CopyKey(ns, id, []);
-        if (info.Reason != MissReason.None || info.PayloadCrc != lease.PayloadCrc || info.Length != lease.Length || keyLength < 0) return null;
+        bool isSame = info.Reason == MissReason.None && info.PayloadCrc == lease.PayloadCrc && info.Length == lease.Length;
+        if (!isSame || keyLength < 0) return null;
         var key = new byte[keyLength];
         if (engine.CopyKey(ns, id, key) != keyLength) return null;
         ReadOnlyMemory<byte> payload = lease.Length == 0 ? default : engine.Arena.Slice(lease.Offset, lease.Length);

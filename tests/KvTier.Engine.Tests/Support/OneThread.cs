@@ -1,6 +1,6 @@
 namespace KvTier.Engine.Tests;
 
-/// <summary>Runs a method and all that it awaits on one thread, as a simulation does, and fails when anything would run on another.</summary>
+/// <summary>Runs a method and all that it awaits on one thread, as a simulation does; fails when anything would run on another.</summary>
 internal sealed class OneThread : SynchronizationContext
 {
     private readonly Queue<(SendOrPostCallback Callback, object? State)> posted = [];
