@@ -5,12 +5,15 @@ namespace KvTier.Silo;
 /// <summary>A listener of the silo: the native ones and RESP2.</summary>
 internal interface ISiloListener : IAsyncDisposable
 {
-    /// <summary>Where it listens; known after <see cref="Start"/>.</summary>
+    /// <summary>Where it listens; known after <see cref="Bind"/>.</summary>
     EndPoint EndPoint { get; }
 
-    /// <summary>Binds and starts to accept.</summary>
+    /// <summary>Binds. Who connects waits for <see cref="Accept"/>.</summary>
     /// <returns>Null, or why it can't: address, port or path that can't be bound.</returns>
-    KvError? Start();
+    KvError? Bind();
+
+    /// <summary>Starts to accept.</summary>
+    void Accept();
 
     /// <summary>
     /// Stops accepting, refuses new requests with <see cref="ErrorCode.ShuttingDown"/>, and waits until those in flight are answered.

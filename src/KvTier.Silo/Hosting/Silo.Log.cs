@@ -62,6 +62,24 @@ internal static partial class SiloLog
         "The device refused a request, the host answered it; later ones are only counted (kvtier.device.fallbacks): {Reason}")]
     public static partial void DeviceRefused(this ILogger logger, string reason);
 
+    [LoggerMessage(5020, LogLevel.Information, "Joining cluster {Cluster} that etcd at {Etcd} keeps")]
+    public static partial void Joining(this ILogger logger, string cluster, string etcd);
+
+    [LoggerMessage(5021, LogLevel.Information, "Silo {Name} is a member of cluster {Cluster}: epoch {Epoch}, {Silos} silos")]
+    public static partial void Joined(this ILogger logger, string name, string cluster, long epoch, int silos);
+
+    [LoggerMessage(5022, LogLevel.Warning, "The silo could not leave its cluster, others wait until its lease has run out: {Reason}")]
+    public static partial void LeaveFailed(this ILogger logger, string reason);
+
+    [LoggerMessage(5023, LogLevel.Information, "Map of epoch {Epoch}: {Silos} silos, {Moved} moved groups")]
+    public static partial void MapChanged(this ILogger logger, long epoch, int silos, int moved);
+
+    [LoggerMessage(5024, LogLevel.Warning, "The silo is no member any more since epoch {Epoch}")]
+    public static partial void NoMember(this ILogger logger, long epoch);
+
+    [LoggerMessage(5025, LogLevel.Debug, "Silo {Silo} did not do what was asked: {Reason}")]
+    public static partial void PeerFailed(this ILogger logger, string silo, string reason);
+
     [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
     public static partial void ConnectionOpened(this ILogger logger, int number, string peer);
 

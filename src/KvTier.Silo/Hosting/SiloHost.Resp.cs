@@ -7,7 +7,7 @@ namespace KvTier.Silo;
 /// <content>The RESP2 listener's place in the silo.</content>
 public sealed partial class SiloHost
 {
-    private async ValueTask<KvError?> StartRespAsync()
+    private KvError? BindResp()
     {
         WarnIfOpen(options.Resp.Address, options.Resp.Password, "resp");
 
@@ -20,7 +20,7 @@ public sealed partial class SiloHost
         var resp = new RespListener(options.Resp, store!.Engine, loggers.CreateLogger("KvTier.Silo.Resp"), RespLimitsOf(options), time);
         metrics.Resp = () => new RespFigures(resp.Counters?.Commands ?? 0, resp.Counters?.Connections ?? 0, resp.Connections);
         listeners.Add(new RespAdapter(resp));
-        if (await resp.StartAsync() is { } error) return error;
+        if (resp.Bind() is { } error) return error;
         Endpoints = Endpoints with { Resp = resp.LocalEndPoint };
         return null;
     }
@@ -41,8 +41,9 @@ public sealed partial class SiloHost
     {
         public EndPoint EndPoint => resp.LocalEndPoint!;
 
-        /// <summary>It is started before it is listed.</summary>
-        public KvError? Start() => null;
+        public KvError? Bind() => resp.Bind();
+
+        public void Accept() => resp.Accept();
 
         public async Task<bool> DrainAsync(TimeSpan deadline) => await resp.StopAsync(deadline);
 

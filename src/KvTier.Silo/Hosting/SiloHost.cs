@@ -2,6 +2,7 @@ using System.Net;
 using KvTier.Engine;
 using KvTier.Kernels.Device;
 using KvTier.Recall;
+using KvTier.Silo.Clustering;
 using KvTier.Silo.Http;
 using KvTier.Silo.Metrics;
 using KvTier.Silo.Native;
@@ -25,6 +26,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     private readonly SiloMeter meter;
     private readonly List<ISiloListener> listeners = [];
     private SiloStore? store;
+    private SiloCluster? cluster;
     private NativeConnections? connections;
     private HttpListenerHost? http;
     private long readyAt;
@@ -43,7 +45,14 @@ public sealed partial class SiloHost : IAsyncDisposable
     }
 
     /// <summary>What it is doing.</summary>
-    public SiloState State => (SiloState)Volatile.Read(ref state);
+    public SiloState State
+    {
+        get
+        {
+            var now = (SiloState)Volatile.Read(ref state);
+            return now == SiloState.Ready && cluster is { IsMember: false } ? SiloState.Joining : now;
+        }
+    }
 
     /// <summary>Where it listens.</summary>
     public SiloEndpoints Endpoints { get; private set; } = new();
@@ -87,11 +96,14 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref stopping, 1) != 0) return null;
         KvError? incomplete = null;
-        if (State == SiloState.Ready)
+        if (Volatile.Read(ref state) == (int)SiloState.Ready)
         {
             SetState(SiloState.Draining);
             logger.Draining(options.DrainSeconds);
-            incomplete = await DrainAsync(TimeSpan.FromSeconds(options.DrainSeconds));
+            long start = time.GetTimestamp();
+            var deadline = TimeSpan.FromSeconds(options.DrainSeconds);
+            if (cluster is not null) await cluster.LeaveAsync(deadline / 2);
+            incomplete = await DrainAsync(deadline - time.GetElapsedTime(start));
             if (incomplete is not null) logger.DrainIncomplete(incomplete.Message);
         }
 
@@ -142,8 +154,11 @@ public sealed partial class SiloHost : IAsyncDisposable
         if (await Task.Run(() => store.Recover(openDevice, logger), CancellationToken.None) is { } recoveryError) return recoveryError;
         await store.RestoreSequencesAsync(logger);
         cancellation.ThrowIfCancellationRequested();
-        if (StartNative() is { } listenError) return listenError;
-        if (options.Resp.Enabled && await StartRespAsync() is { } respError) return respError;
+        if (BindNative(out NativeContext context) is { } listenError) return listenError;
+        if (options.Resp.Enabled && BindResp() is { } respError) return respError;
+        if (options.Cluster.IsOn && MakeCluster(context) is { } clusterError) return clusterError;
+        foreach (ISiloListener listener in listeners) listener.Accept();
+        if (cluster is not null && await JoinAsync() is { } joinError) return joinError;
         readyAt = time.GetTimestamp();
         SetState(SiloState.Ready);
         logger.Ready(
@@ -152,9 +167,9 @@ public sealed partial class SiloHost : IAsyncDisposable
         return null;
     }
 
-    private KvError? StartNative()
+    private KvError? BindNative(out NativeContext context)
     {
-        var context = new NativeContext
+        context = new NativeContext
         {
             Options = options,
             Engine = store!.Engine,
@@ -171,7 +186,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             WarnIfOpen(options.Address, options.Token, "native");
             var tcp = new NativeListener(context, connections, new IPEndPoint(IPAddress.Parse(options.Address), options.Port));
             listeners.Add(tcp);
-            if (tcp.Start() is { } error) return error;
+            if (tcp.Bind() is { } error) return error;
             Endpoints = Endpoints with { Native = (IPEndPoint)tcp.EndPoint };
         }
 
@@ -179,7 +194,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         {
             var unix = new NativeListener(context, connections, new System.Net.Sockets.UnixDomainSocketEndPoint(path));
             listeners.Add(unix);
-            if (unix.Start() is { } error) return error;
+            if (unix.Bind() is { } error) return error;
             Endpoints = Endpoints with { UnixSocket = path };
         }
 
@@ -202,6 +217,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         Interlocked.Exchange(ref stopping, 1);
         foreach (ISiloListener listener in listeners) await listener.DisposeAsync();
+        if (cluster is not null) await cluster.DisposeAsync();
         if (connections is not null) await connections.DisposeAsync();
         if (store is not null) await store.DisposeAsync();
         SetState(SiloState.Stopped);

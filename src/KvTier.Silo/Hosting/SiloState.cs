@@ -9,6 +9,9 @@ public enum SiloState : byte
     /// <summary>The index is being rebuilt from the log.</summary>
     Recovering,
 
+    /// <summary>The silo listens and tries to become a member of its cluster, or lost its membership and tries again.</summary>
+    Joining,
+
     /// <summary>Requests are served.</summary>
     Ready,
 

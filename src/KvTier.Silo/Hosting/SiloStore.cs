@@ -48,6 +48,9 @@ internal sealed class SiloStore : IAsyncDisposable
     /// <summary>The device of the device tier; null when there is none.</summary>
     public RecallDevice? Device { get; private set; }
 
+    /// <summary>The data directory; null when there is none.</summary>
+    public DataDirectory? Directory => directory;
+
     /// <summary>Registers namespaces, in the data directory too.</summary>
     public NamespaceRegistry Namespaces { get; }
 

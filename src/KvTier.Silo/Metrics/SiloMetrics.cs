@@ -60,6 +60,9 @@ internal sealed class SiloMetrics
     /// <summary>Reservations of local clients that ran out.</summary>
     public long ReservationsRevoked => Interlocked.Read(ref reservationsRevoked);
 
+    /// <summary>What is counted of traffic with a cluster; stays 0 outside of one.</summary>
+    public Clustering.ClusterCounters Cluster { get; } = new();
+
     /// <summary>What the RESP2 listener counts; null while it is off.</summary>
     public Func<RespFigures>? Resp { get; set; }
 
@@ -125,6 +128,9 @@ internal sealed class SiloMetrics
 
     /// <summary>Requests answered, by opcode.</summary>
     public long RequestCount(Opcode opcode) => Interlocked.Read(ref requests[(int)opcode]);
+
+    /// <summary>Requests and commands answered, of other silos too.</summary>
+    public long RequestsTotal => Opcodes.Sum(RequestCount) + RespCommands;
 
     /// <summary>Durations of an opcode's requests.</summary>
     public LatencyHistogram Durations(Opcode opcode) => durations[(int)opcode]!;

@@ -10,6 +10,7 @@ internal sealed class GetWork
     private BlockId[] ids = [];
     private ByteRange[] ranges = [];
     private LeaseResult[] results = [];
+    private BlockId[] groups = [];
 
     /// <summary>The request's header.</summary>
     public FrameHeader Header { get; set; }
@@ -31,6 +32,18 @@ internal sealed class GetWork
 
     /// <summary>Blocks that have to be read from the SSD first.</summary>
     public int Waiting { get; set; }
+
+    /// <summary>Whose request it is, and by which map.</summary>
+    public RequestRoute Route { get; private set; }
+
+    /// <summary>Blocks that silos may have which held their groups before; they are asked first.</summary>
+    public List<int> Elsewhere { get; } = [];
+
+    /// <summary>True when something must be waited for before the answer can be sent.</summary>
+    public bool MustWait => Waiting > 0 || Elsewhere.Count > 0;
+
+    /// <summary>The group of each block; empty outside of a cluster.</summary>
+    public ReadOnlySpan<BlockId> Groups => groups.AsSpan(0, groups.Length == 0 ? 0 : Count);
 
     /// <summary>The ids.</summary>
     public ReadOnlySpan<BlockId> Ids => ids.AsSpan(0, Count);
@@ -54,6 +67,15 @@ internal sealed class GetWork
         list.CopyTo(ids);
         for (int i = 0; i < Count; i++) ranges[i] = wanted[i];
         results.AsSpan(0, Count).Clear();
+    }
+
+    /// <summary>Takes the request's route over, and the group of each block; only called in a cluster.</summary>
+    public void BeginRouted(scoped in RouteView route)
+    {
+        Route = new RequestRoute(route.Epoch, route.Role);
+        groups = ArrayPool<BlockId>.Shared.Rent(Math.Max(Count, 1));
+        if (route.Groups.Count > 0) route.Groups.CopyTo(groups);
+        else Ids.CopyTo(groups);
     }
 
     /// <summary>The bytes asked for of a block that is a hit.</summary>
@@ -92,6 +114,10 @@ internal sealed class GetWork
         ArrayPool<BlockId>.Shared.Return(ids);
         ArrayPool<ByteRange>.Shared.Return(ranges);
         ArrayPool<LeaseResult>.Shared.Return(results);
+        if (groups.Length > 0) ArrayPool<BlockId>.Shared.Return(groups);
+        Elsewhere.Clear();
+        Route = default;
+        groups = [];
         ids = [];
         ranges = [];
         results = [];

@@ -7,8 +7,10 @@ namespace KvTier.Silo.Native;
 /// <summary>A slot that a local client is writing.</summary>
 /// <param name="Reservation">The engine's reservation.</param>
 /// <param name="Id">The block.</param>
+/// <param name="Group">Its group.</param>
+/// <param name="Namespace">Handle of its namespace.</param>
 /// <param name="Codec">Stored form of its payload.</param>
-internal readonly record struct LocalReservation(Reservation Reservation, BlockId Id, byte Codec);
+internal readonly record struct LocalReservation(Reservation Reservation, BlockId Id, BlockId Group, ushort Namespace, byte Codec);
 
 /// <summary>
 /// What one local client holds in the arena: read leases and reservations, each with a deadline. Thread-safe: the connection uses it, late

@@ -16,14 +16,21 @@ internal sealed partial class NativeConnection
     private async ValueTask HandleGetAsync(FrameHeader header, Memory<byte> body, long receivedAt)
     {
         GetWork work = getPool.Rent();
-        if (BeginGet(work, header, body.Span, receivedAt) is { } error)
+        KvError? error = BeginGet(work, header, body.Span, receivedAt);
+        if (error is null)
+        {
+            if (IsBehind(work.Route.Epoch)) await CatchUpAsync(work.Route.Epoch);
+            error = LeaseWhatIsHere(work);
+        }
+
+        if (error is not null)
         {
             getPool.Return(work);
             await SendErrorAsync(header, error);
             return;
         }
 
-        if (work.Waiting == 0)
+        if (!work.MustWait)
         {
             await SendGetAsync(work);
             return;
@@ -37,7 +44,8 @@ internal sealed partial class NativeConnection
         if (GetRequest.TryRead(body, limits, out GetRequest request) is { } error) return error;
         if (Opened(request.Namespace) is null) return UnknownNamespace(request.Namespace);
         work.Begin(header, receivedAt, request.Namespace, request.DeadlineMs, 0, request.Ids, request.Ranges);
-        return LeaseWhatIsHere(work);
+        if (cluster is not null) work.BeginRouted(request.Route);
+        return null;
     }
 
     /// <summary>Leases the blocks in host memory, and counts those that must be read first.</summary>
@@ -46,11 +54,15 @@ internal sealed partial class NativeConnection
     {
         for (int i = 0; i < work.Count; i++)
         {
-            MissReason reason = engine.TryLease(work.Namespace, work.Ids[i], out BlockLease lease);
+            BlockLease lease = default;
+            MissReason reason = cluster is null
+                ? engine.TryLease(work.Namespace, work.Ids[i], out lease)
+                : TryLeaseRouted(work, i, out lease);
             work.Results[i] = new LeaseResult(reason, lease);
             if (reason == MissReason.Deadline) work.Waiting++;
         }
 
+        if (cluster is not null) NoteReads(work);
         if (work.Waiting == 0 || CheckRoom(work) is not { } error) return null;
         work.ReleaseAll(engine);
         work.End();
@@ -138,7 +150,7 @@ internal sealed partial class NativeConnection
     private void WriteGet(GetWork work, long total)
     {
         int start = Frame.Begin(output.Buffer);
-        GetResponseWriter writer = GetResponseWriter.Begin(output.Buffer, work.Count);
+        GetResponseWriter writer = GetResponseWriter.Begin(output.Buffer, work.Count, MapEpoch, CopiesOf(work));
         for (int i = 0; i < work.Count; i++)
         {
             if (!work.IsHit(i))
@@ -154,6 +166,7 @@ internal sealed partial class NativeConnection
             writer.Add(new GetItem(GetStatusExtensions.HitFrom(lease.Source), length, lease.Codec, check, lease.Length));
         }
 
+        writer.End();
         Frame.Complete(output.Buffer, start, FrameKind.Response, work.Header.Opcode, work.Header.RequestId, total);
     }
 
@@ -189,7 +202,8 @@ internal sealed partial class NativeConnection
     {
         try
         {
-            await LeaseMissingAsync(work);
+            if (work.Elsewhere.Count > 0) await ReadThroughAsync(work);
+            if (work.Waiting > 0) await LeaseMissingAsync(work);
             await answer(work);
             await output.FlushAsync();
         }

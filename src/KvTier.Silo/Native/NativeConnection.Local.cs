@@ -54,14 +54,21 @@ internal sealed partial class NativeConnection
     private async ValueTask HandleLocalGetAsync(FrameHeader header, Memory<byte> body, long receivedAt)
     {
         GetWork work = getPool.Rent();
-        if (BeginLocalGet(work, header, body.Span, receivedAt) is { } error)
+        KvError? error = BeginLocalGet(work, header, body.Span, receivedAt);
+        if (error is null)
+        {
+            if (IsBehind(work.Route.Epoch)) await CatchUpAsync(work.Route.Epoch);
+            error = LeaseWhatIsHere(work);
+        }
+
+        if (error is not null)
         {
             getPool.Return(work);
             await SendErrorAsync(header, error);
             return;
         }
 
-        if (work.Waiting == 0)
+        if (!work.MustWait)
         {
             await SendLocalGetAsync(work);
             return;
@@ -77,7 +84,8 @@ internal sealed partial class NativeConnection
         if (local.ReadCount + request.Ids.Count > limits.LeasesMax)
             return new KvError(ErrorCode.Busy, "leases", $"{local.ReadCount + request.Ids.Count}", $"{limits.LeasesMax}");
         work.Begin(header, receivedAt, request.Namespace, request.DeadlineMs, LeaseMs(request.LeaseMs), request.Ids, default);
-        return LeaseWhatIsHere(work);
+        if (cluster is not null) work.BeginRouted(request.Route);
+        return null;
     }
 
     private int LeaseMs(int wanted) => wanted == 0 ? Math.Min(LeaseMsDefault, limits.LeaseMsMax) : wanted;
@@ -105,7 +113,8 @@ internal sealed partial class NativeConnection
     {
         long deadline = context.Time.GetTimestamp() + (work.LeaseMs * 1_000_000L);
         int start = Frame.Begin(output.Buffer);
-        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(output.Buffer, deadline, work.Count);
+        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(
+            output.Buffer, deadline, work.Count, MapEpoch, CopiesOf(work));
         for (int i = 0; i < work.Count; i++)
         {
             ulong lease = work.IsHit(i) ? local.GrantRead(work.Results[i].Lease, deadline) : 0;
@@ -121,6 +130,7 @@ internal sealed partial class NativeConnection
             writer.Add(new LocalGetItem(GetStatusExtensions.HitFrom(block.Source), lease, block.Offset, block.Length, block.Codec, check));
         }
 
+        writer.End();
         Frame.Complete(output.Buffer, start, FrameKind.Response, work.Header.Opcode, work.Header.RequestId);
     }
 
@@ -135,6 +145,7 @@ internal sealed partial class NativeConnection
             return;
         }
 
+        if (cluster is not null) await BeginRoutedAsync(work);
         int done = ReserveFrom(work, 0);
         if (done == work.Count)
         {
@@ -156,6 +167,13 @@ internal sealed partial class NativeConnection
         work.Overwrite = (request.Flags & PutFlags.Overwrite) != PutFlags.None;
         work.ExpiryUnixMs = ExpiryOf(request.TtlMs);
         work.DeadlineMs = request.DeadlineMs;
+        work.Route = RouteOf(request.Route);
+        if (CheckRoute(ns, work) is { } unwanted)
+        {
+            work.End();
+            return unwanted;
+        }
+
         work.LeaseMs = LeaseMs(request.LeaseMs);
         work.LeaseDeadlineNs = context.Time.GetTimestamp() + (work.LeaseMs * 1_000_000L);
         for (int i = 0; request.TryReadNext(out ReserveItem item); i++)
@@ -168,9 +186,12 @@ internal sealed partial class NativeConnection
             }
 
             body.Overlaps(item.Key, out int keyOffset);
+            BlockId id = BlockId.Compute(ns.Id, item.Key);
             work.Entries[i] = new PutEntry
             {
-                Id = BlockId.Compute(ns.Id, item.Key),
+                Id = id,
+                Group = request.Route.GroupOf(i, id),
+                Namespace = request.Namespace,
                 KeyOffset = keyOffset,
                 KeyLength = item.Key.Length,
                 Length = item.Length,
@@ -186,10 +207,17 @@ internal sealed partial class NativeConnection
     /// <returns>The block that has to wait; the count when none has to.</returns>
     private int ReserveFrom(PutWork work, int index)
     {
-        while (index < work.Count && TryBegin(work, index, work.BodyCopy.Span, out PutBegin begin, out Reservation reservation))
+        for (; index < work.Count; index++)
         {
+            if (cluster is not null && !IsAdmitted(work, index))
+            {
+                bool moved = work.Statuses[index] == PutItemStatus.Moved;
+                work.Reserved[index] = new ReservedItem(moved ? ReserveStatus.Moved : ReserveStatus.Refused, 0, 0, 0);
+                continue;
+            }
+
+            if (!TryBegin(work, index, work.BodyCopy.Span, out PutBegin begin, out Reservation reservation)) break;
             NoteReserved(work, index, begin, reservation);
-            index++;
         }
 
         return index;
@@ -205,7 +233,7 @@ internal sealed partial class NativeConnection
         }
 
         PutEntry entry = work.Entries[index];
-        ulong granted = local.GrantWrite(new LocalReservation(reservation, entry.Id, entry.Codec), work.LeaseDeadlineNs);
+        ulong granted = local.GrantWrite(new LocalReservation(reservation, entry.Id, entry.Group, entry.Namespace, entry.Codec), work.LeaseDeadlineNs);
         if (granted == 0) work.Refuse(index,
             new KvError(ErrorCode.Busy, "reservations", $"{limits.ReservationsMax + 1}", $"{limits.ReservationsMax}"));
         work.Reserved[index] = granted == 0
@@ -249,7 +277,8 @@ internal sealed partial class NativeConnection
         try
         {
             int start = Frame.Begin(output.Buffer);
-            LocalReserveResponseWriter writer = LocalReserveResponseWriter.Begin(output.Buffer, work.LeaseDeadlineNs, work.Count);
+            LocalReserveResponseWriter writer = LocalReserveResponseWriter.Begin(
+                output.Buffer, work.LeaseDeadlineNs, work.Count, MapEpoch);
             foreach (ReservedItem item in work.Reserved) writer.Add(item);
             writer.End(work.Error);
             Frame.Complete(output.Buffer, start, FrameKind.Response, work.Header.Opcode, work.Header.RequestId);
@@ -283,9 +312,10 @@ internal sealed partial class NativeConnection
     private KvError? Commit(PutWork work, in FrameHeader header, ReadOnlySpan<byte> body, long receivedAt)
     {
         if (LocalCommitRequestReader.TryRead(body, limits, out LocalCommitRequestReader request) is { } error) return error;
-        if (request.Ack == AckLevel.Replica) return new KvError(ErrorCode.Unsupported, "localCommit.ack", "replica", "a silo in a cluster");
+        if (cluster is null && request.Ack == AckLevel.Replica) return NoReplicas("commit.ack");
         work.Begin(header, receivedAt, request.Count);
         work.Ack = request.Ack;
+        work.AdmittedEpoch = MapEpoch;
         work.LostBefore = engine.LostBlocks;
         work.DeadlineMs = request.DeadlineMs;
         for (int i = 0; request.TryReadNext(out CommitItem item); i++)
@@ -297,7 +327,21 @@ internal sealed partial class NativeConnection
                 continue;
             }
 
-            work.Entries[i] = new PutEntry { Id = held.Id, Codec = held.Codec, Check = item.Check, Length = held.Reservation.Length };
+            work.Entries[i] = new PutEntry
+            {
+                Id = held.Id,
+                Group = held.Group,
+                Namespace = held.Namespace,
+                Codec = held.Codec,
+                Check = item.Check,
+                Length = held.Reservation.Length,
+            };
+            if (cluster is not null && !IsAdmitted(work, i))
+            {
+                engine.Abort(held.Reservation);
+                continue;
+            }
+
             int length = held.Reservation.Length;
             SealChecked(work, i, held.Reservation,
                 length == 0 ? 0 : Crc32C.Compute(engine.Arena.Slice(held.Reservation.Offset, length).Span));

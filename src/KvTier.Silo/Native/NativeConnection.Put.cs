@@ -23,6 +23,7 @@ internal sealed partial class NativeConnection
             return true;
         }
 
+        if (cluster is not null) await BeginRoutedAsync(work);
         bool whole = true;
         for (int i = 0; i < work.Count && whole; i++) whole = await ReceiveBlockAsync(work, i, body);
         if (!whole)
@@ -39,7 +40,6 @@ internal sealed partial class NativeConnection
     private KvError? BeginPut(PutWork work, in FrameHeader header, ReadOnlySpan<byte> body, long receivedAt)
     {
         if (PutRequestReader.TryRead(body, header.PayloadLength, limits, out PutRequestReader request) is { } error) return error;
-        if (request.Ack == AckLevel.Replica) return new KvError(ErrorCode.Unsupported, "put.ack", "replica", "a silo in a cluster");
         if (Opened(request.Namespace) is not { } ns) return UnknownNamespace(request.Namespace);
         work.Begin(header, receivedAt, request.Count);
         work.Namespace = request.Namespace;
@@ -48,6 +48,13 @@ internal sealed partial class NativeConnection
         work.Overwrite = (request.Flags & PutFlags.Overwrite) != PutFlags.None;
         work.ExpiryUnixMs = ExpiryOf(request.TtlMs);
         work.DeadlineMs = request.DeadlineMs;
+        work.Route = RouteOf(request.Route);
+        if (CheckRoute(ns, work) is { } unwanted)
+        {
+            work.End();
+            return unwanted;
+        }
+
         for (int i = 0; request.TryReadNext(out PutItem item); i++)
         {
             error = CheckLength(ns, i, item.Length, item.Codec);
@@ -58,9 +65,12 @@ internal sealed partial class NativeConnection
             }
 
             body.Overlaps(item.Key, out int keyOffset);
+            BlockId id = BlockId.Compute(ns.Id, item.Key);
             work.Entries[i] = new PutEntry
             {
-                Id = BlockId.Compute(ns.Id, item.Key),
+                Id = id,
+                Group = request.Route.GroupOf(i, id),
+                Namespace = request.Namespace,
                 KeyOffset = keyOffset,
                 KeyLength = item.Key.Length,
                 Length = item.Length,
@@ -85,6 +95,7 @@ internal sealed partial class NativeConnection
     private async ValueTask<bool> ReceiveBlockAsync(PutWork work, int index, ReadOnlyMemory<byte> body)
     {
         int length = work.Entries[index].Length;
+        if (cluster is not null && !IsAdmitted(work, index)) return await input.SkipAsync(length);
         PutBegin begin;
         Reservation reservation;
         while (!TryBegin(work, index, body.Span, out begin, out reservation))
@@ -123,6 +134,7 @@ internal sealed partial class NativeConnection
         {
             Namespace = work.Namespace,
             Id = entry.Id,
+            Group = entry.Group,
             Key = body.Slice(entry.KeyOffset, entry.KeyLength),
             Length = entry.Length,
             Codec = entry.Codec,
@@ -192,14 +204,19 @@ internal sealed partial class NativeConnection
     private async ValueTask AcknowledgeAsync(PutWork work)
     {
         if (work.Error is { } refused) context.Metrics.ErrorSent(refused.Code);
-        if (work.Ack == AckLevel.Memory || work.Statuses.IndexOfAnyExcept(PutItemStatus.Refused) < 0)
+        if (cluster is not null) RecheckAdmitted(work);
+        if (work.Ack == AckLevel.Memory || !work.HasAny)
         {
+            if (cluster is not null) QueueReplication(work);
             await SendPutAsync(work);
             return;
         }
 
-        TimeSpan left = Deadline(work.DeadlineMs) - context.Time.GetElapsedTime(work.ReceivedAt);
-        ValueTask<KvError?> durable = engine.WaitDurableAsync(engine.CurrentTicket, left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        TimeSpan left = TimeLeft(work.DeadlineMs, work.ReceivedAt);
+        ValueTask<KvError?> durable = work.Ack == AckLevel.Replica
+            ? ReplicateAsync(work, left)
+            : engine.WaitDurableAsync(engine.CurrentTicket, left);
+        if (cluster is not null && work.Ack == AckLevel.Ssd) QueueReplication(work);
         await TakeLateSlotAsync();
         _ = AcknowledgeLateAsync(work, durable);
     }
@@ -208,7 +225,7 @@ internal sealed partial class NativeConnection
     {
         try
         {
-            if ((await durable ?? LostMeanwhile(work)) is { } error)
+            if ((await durable ?? (work.Ack == AckLevel.Ssd ? LostMeanwhile(work) : null)) is { } error)
             {
                 context.Metrics.ErrorSent(error.Code);
                 work.Error ??= error;
@@ -240,7 +257,7 @@ internal sealed partial class NativeConnection
         try
         {
             int start = Frame.Begin(output.Buffer);
-            PutResponse.Write(output.Buffer, work.Statuses, work.Error);
+            PutResponse.Write(output.Buffer, work.Statuses, work.Error, MapEpoch);
             Frame.Complete(output.Buffer, start, FrameKind.Response, work.Header.Opcode, work.Header.RequestId);
             await output.FlushIfLargeAsync();
         }

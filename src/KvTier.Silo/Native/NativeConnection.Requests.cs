@@ -48,6 +48,16 @@ internal sealed partial class NativeConnection
             case Opcode.LocalCommit:
                 await HandleCommitAsync(header, body, receivedAt);
                 break;
+            case Opcode.Prefix or Opcode.Pin or Opcode.Unpin or Opcode.Touch or Opcode.Prefetch or Opcode.Describe or Opcode.Delete
+                when cluster is not null:
+                await HandleRoutedIdsAsync(header, body, receivedAt);
+                break;
+            case Opcode.Peer:
+                if (!await HandlePeerAsync(header, body, receivedAt)) return false;
+                break;
+            case Opcode.ClusterAdmin:
+                await HandleAdminAsync(header, body, receivedAt);
+                break;
             case Opcode.SequenceOpen or Opcode.SequenceAppend or Opcode.SequenceFork or Opcode.SequenceClose:
                 await HandleSequenceAsync(header, body, receivedAt);
                 break;
@@ -68,12 +78,11 @@ internal sealed partial class NativeConnection
     {
         if (!header.Opcode.IsKnown()) return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}",
             "an opcode of version 1");
-        if (header.Opcode is Opcode.ClusterMap or Opcode.ClusterStatus or Opcode.Peer or Opcode.ClusterAdmin)
-            return new KvError(ErrorCode.Unsupported, "frame.opcode", $"{(ushort)header.Opcode}", "a silo in a cluster");
         if (header.PayloadLength > 0 && !header.Opcode.HasRequestPayload())
             return KvError.InvalidArgument("frame.payloadLength", header.PayloadLength, $"0 for {header.Opcode}");
         if (connections.IsDraining
-            && header.Opcode is not (Opcode.Ping or Opcode.Stat or Opcode.LocalRelease or Opcode.LocalAbort or Opcode.LocalCommit))
+            && header.Opcode is not (Opcode.Ping or Opcode.Stat or Opcode.LocalRelease or Opcode.LocalAbort or Opcode.LocalCommit
+                or Opcode.ClusterMap or Opcode.ClusterStatus or Opcode.Peer))
             return new KvError(ErrorCode.ShuttingDown, "silo", context.Options.Name, "a silo that is not draining");
         return header.Opcode.IsLocal() ? CheckLocal() : null;
     }
@@ -119,6 +128,8 @@ internal sealed partial class NativeConnection
             Opcode.Describe => Describe(body),
             Opcode.Stat => Stat(body),
             Opcode.LocalAttach => Attach(body),
+            Opcode.ClusterMap => WriteMap(body),
+            Opcode.ClusterStatus => WriteStatus(body),
             Opcode.SequenceDescribe => DescribeSequence(body),
             Opcode.SequenceList => ListSequences(body),
             _ => ChangeEach(header.Opcode, body),
@@ -130,7 +141,8 @@ internal sealed partial class NativeConnection
     private KvError? CheckHello(ReadOnlySpan<byte> body)
     {
         if (!HelloRequest.Read(body).TryGet(out HelloRequest? hello, out KvError? error)) return error;
-        if (!context.Token.Accepts(hello.Token))
+        isPeer = context.PeerToken.Accepts(hello.Token);
+        if (!isPeer && !context.Token.Accepts(hello.Token))
             return new KvError(ErrorCode.Unauthorized, "hello.token", hello.Token is null ? "missing" : "wrong", "the silo's token");
         if (hello.VersionMin > FrameHeader.Version || hello.VersionMax < FrameHeader.Version)
             return new KvError(ErrorCode.VersionMismatch, "hello.version", $"{hello.VersionMin} to {hello.VersionMax}",

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using KvTier.Client.Connections;
 using KvTier.Engine;
 using KvTier.Protocol;
+using KvTier.Silo.Clustering;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo.Native;
@@ -20,6 +21,7 @@ internal sealed partial class NativeConnection
     private readonly NativeContext context;
     private readonly NativeConnections connections;
     private readonly BlockEngine engine;
+    private readonly SiloCluster? cluster;
     private readonly Limits limits;
     private readonly Socket socket;
     private readonly int number;
@@ -32,6 +34,7 @@ internal sealed partial class NativeConnection
     private readonly List<NamespaceDescriptor?> opened = [];
     private byte[] bodyBytes = ArrayPool<byte>.Shared.Rent(4096);
     private bool greeted;
+    private bool isPeer;
     private bool clientEnded;
     private volatile bool busy;
     private volatile bool refusing;
@@ -47,6 +50,7 @@ internal sealed partial class NativeConnection
         this.number = number;
         this.isUnix = isUnix;
         engine = context.Engine;
+        cluster = context.Cluster;
         limits = context.Limits;
         startedAt = context.Time.GetTimestamp();
         output = new NativeOutput(socket, context.Time);

@@ -1,5 +1,6 @@
 using KvTier.Engine;
 using KvTier.Recall;
+using KvTier.Silo.Clustering;
 using KvTier.Silo.Metrics;
 using Microsoft.Extensions.Logging;
 
@@ -19,6 +20,12 @@ internal sealed class NativeContext
 
     /// <summary>Bytes of queries that all connections hold while their recalls run.</summary>
     public ByteBudget QueryBytes { get; } = new(16L * Protocol.WireBounds.RecallQueryBytesMax);
+
+    /// <summary>The silo's part in its cluster; null outside of one. Set before anybody is accepted.</summary>
+    public SiloCluster? Cluster { get; set; }
+
+    /// <summary>Bytes of payloads of other silos' calls that all connections hold while they are answered.</summary>
+    public ByteBudget PeerBytes { get; } = new(4L * Protocol.WireBounds.PeerPayloadBytesMax);
 
     /// <summary>Registers namespaces.</summary>
     public required NamespaceRegistry Namespaces { get; init; }
@@ -41,5 +48,9 @@ internal sealed class NativeContext
     /// <summary>Compares tokens.</summary>
     public TokenCheck Token => token ??= new TokenCheck(Options.Token);
 
+    /// <summary>Compares tokens of other silos.</summary>
+    public TokenCheck PeerToken => peerToken ??= new TokenCheck(Options.Cluster.Token ?? Options.Token);
+
     private TokenCheck? token;
+    private TokenCheck? peerToken;
 }

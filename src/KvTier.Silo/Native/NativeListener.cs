@@ -33,7 +33,7 @@ internal sealed class NativeListener : ISiloListener
     private bool IsUnix => wanted is UnixDomainSocketEndPoint;
 
     /// <inheritdoc/>
-    public KvError? Start()
+    public KvError? Bind()
     {
         var socket = new Socket(wanted.AddressFamily, SocketType.Stream, IsUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
         try
@@ -58,9 +58,11 @@ internal sealed class NativeListener : ISiloListener
         }
 
         listener = socket;
-        accepting = AcceptLoopAsync(socket);
         return null;
     }
+
+    /// <inheritdoc/>
+    public void Accept() => accepting = AcceptLoopAsync(listener!);
 
     /// <inheritdoc/>
     public async Task<bool> DrainAsync(TimeSpan deadline)

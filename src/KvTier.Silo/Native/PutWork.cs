@@ -10,6 +10,12 @@ internal struct PutEntry
     /// <summary>The block.</summary>
     public BlockId Id;
 
+    /// <summary>Its group.</summary>
+    public BlockId Group;
+
+    /// <summary>Handle of its namespace.</summary>
+    public ushort Namespace;
+
     /// <summary>First byte of its key in the body.</summary>
     public int KeyOffset;
 
@@ -52,6 +58,12 @@ internal sealed class PutWork
     /// <summary><see cref="Engine.BlockEngine.LostBlocks"/> before the first block of the request was put.</summary>
     public long LostBefore { get; set; }
 
+    /// <summary>Whose request it is, and by which map.</summary>
+    public RequestRoute Route { get; set; }
+
+    /// <summary>Epoch of the silo's map when the first block was admitted; 0 outside of a cluster.</summary>
+    public long AdmittedEpoch { get; set; }
+
     /// <summary>True to replace blocks that are here.</summary>
     public bool Overwrite { get; set; }
 
@@ -92,6 +104,8 @@ internal sealed class PutWork
         ReceivedAt = receivedAt;
         Count = count;
         Error = null;
+        Route = default;
+        AdmittedEpoch = 0;
         entries = ArrayPool<PutEntry>.Shared.Rent(count);
         statuses = ArrayPool<PutItemStatus>.Shared.Rent(count);
     }
@@ -105,6 +119,9 @@ internal sealed class PutWork
         body.CopyTo(bodyCopy);
         BodyCopy = bodyCopy.AsMemory(0, body.Length);
     }
+
+    /// <summary>True when a block is here after the request, stored by it or before.</summary>
+    public bool HasAny => Statuses.IndexOfAny(PutItemStatus.Stored, PutItemStatus.Present) >= 0;
 
     /// <summary>Notes that a block is refused; the first reason is kept.</summary>
     public void Refuse(int index, KvError error)

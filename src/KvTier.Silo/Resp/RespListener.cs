@@ -47,14 +47,22 @@ internal sealed partial class RespListener : IAsyncDisposable
     /// <summary>Totals since the start; null before it.</summary>
     public RespCounters? Counters => server?.Counters;
 
-    /// <summary>Opens the namespaces and the port.</summary>
+    /// <summary>Opens the namespaces and the port, and accepts.</summary>
     /// <returns>Null when it listens, else what went wrong: the address, or a namespace that is registered otherwise.</returns>
     public ValueTask<KvError?> StartAsync()
     {
+        KvError? error = Bind();
+        if (error is null) Accept();
+        return new ValueTask<KvError?>(error);
+    }
+
+    /// <summary>Opens the namespaces and the port. Who connects waits for <see cref="Accept"/>.</summary>
+    /// <returns>Null, or what went wrong.</returns>
+    public KvError? Bind()
+    {
         if (!IPAddress.TryParse(options.Address, out IPAddress? address))
-            return new ValueTask<KvError?>(KvError.InvalidArgument("resp.address", options.Address, "an IP address"));
-        if (!RespServer.Create(options, limits, engine, time).TryGet(out RespServer? created,
-            out KvError? error)) return new ValueTask<KvError?>(error);
+            return KvError.InvalidArgument("resp.address", options.Address, "an IP address");
+        if (!RespServer.Create(options, limits, engine, time).TryGet(out RespServer? created, out KvError? error)) return error;
         server = created;
         listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -65,16 +73,20 @@ internal sealed partial class RespListener : IAsyncDisposable
         catch (SocketException e)
         {
             listener.Dispose();
-            return new ValueTask<KvError?>(KvError.InvalidArgument("resp.port",
-                $"{options.Address}:{options.Port} ({e.SocketErrorCode})", "an address that is free"));
+            return KvError.InvalidArgument("resp.port", $"{options.Address}:{options.Port} ({e.SocketErrorCode})", "an address that is free");
         }
 
         LocalEndPoint = (IPEndPoint)listener.LocalEndPoint!;
         server.Port = LocalEndPoint.Port;
+        return null;
+    }
+
+    /// <summary>Starts to accept.</summary>
+    public void Accept()
+    {
         sweep = time.CreateTimer(_ => Sweep(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
-        accepting = AcceptAsync(listener, server);
-        LogListening(logger, LocalEndPoint);
-        return default;
+        accepting = AcceptAsync(listener!, server!);
+        LogListening(logger, LocalEndPoint!);
     }
 
     /// <summary>

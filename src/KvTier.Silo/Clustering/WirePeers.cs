@@ -1,0 +1,111 @@
+using System.Collections.Concurrent;
+using KvTier.Cluster;
+using KvTier.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace KvTier.Silo.Clustering;
+
+/// <summary>The way to the other silos over their native listeners. Thread-safe.</summary>
+internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger logger) : IPeers, IDisposable
+{
+    private readonly ConcurrentDictionary<(string Name, string Endpoint), PeerLink> links = new();
+
+    /// <inheritdoc/>
+    public async ValueTask<Result<PeerMessage>> CallAsync(SiloEntry to, PeerMessage request, TimeSpan deadline)
+    {
+        PeerLink link = LinkTo(to);
+        Result<PeerMessage> answer = await OnLaneAsync(request.Op < PeerOps.Blocks ? link.Urgent : link.Calls, deadline, (connection, left) =>
+            CallAsync(connection, to, request, left));
+        if (answer.Error is { } error) Failed(to, error);
+        return answer;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<Result<PushReply>> PushAsync(SiloEntry to, PushBatch batch, TimeSpan deadline)
+    {
+        Result<PushReply> answer = await OnLaneAsync(LinkTo(to).Pushes, deadline, (connection, left) =>
+            new PushExchange(connection, to, batch, dial.Time).RunAsync(left));
+        if (answer.Error is { } error) Failed(to, error);
+        return answer;
+    }
+
+    /// <summary>Deletes blocks of a namespace on another silo, whoever owns them.</summary>
+    /// <returns>What became of each there.</returns>
+    public async ValueTask<Result<ItemStatus[]>> DeleteAsync(
+        SiloEntry to, NamespaceDescriptor ns, BlockId[] ids, long epoch, TimeSpan deadline)
+    {
+        Result<ItemStatus[]> answer = await OnLaneAsync(LinkTo(to).Calls, deadline, async (connection, left) =>
+        {
+            if (!(await connection.OpenAsync(ns, left)).TryGet(out ushort handle, out KvError? error))
+                return (Result<ItemStatus[]>)error;
+            Result<PeerFrame> exchanged = await connection.ExchangeAsync(
+                Opcode.Delete, buffer => IdsRequest.Write(buffer, handle, ids, new Route(epoch, RouteRole.Replica, [])), [], left);
+            if (!exchanged.TryGet(out PeerFrame frame, out error)) return error;
+            error = StatusesResponse.TryRead(frame.Body.Span, ids.Length, out ReadOnlySpan<ItemStatus> statuses);
+            return error is null ? statuses.ToArray() : PeerErrors.Wrong(to, error);
+        });
+        if (answer.Error is { } error) Failed(to, error);
+        return answer;
+    }
+
+    /// <summary>Lets go of silos that are no members any more.</summary>
+    public void Keep(ClusterMap map)
+    {
+        foreach (((string Name, string Endpoint) key, PeerLink link) in links)
+        {
+            int index = map.IndexOf(key.Name);
+            if (index >= 0 && map.Silos[index].Endpoint == key.Endpoint) continue;
+            if (links.TryRemove(new(key, link))) link.Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (PeerLink link in links.Values) link.Dispose();
+    }
+
+    private PeerLink LinkTo(SiloEntry to) => links.GetOrAdd((to.Name, to.Endpoint), static (_, made) => new PeerLink(made.Dial, made.To),
+        (Dial: dial, To: to));
+
+    private void Failed(SiloEntry to, KvError error)
+    {
+        counters.PeerFailed();
+        logger.PeerFailed(to.Name, error.Message);
+    }
+
+    private async ValueTask<Result<T>> OnLaneAsync<T>(
+        PeerLane lane, TimeSpan deadline, Func<PeerConnection, TimeSpan, ValueTask<Result<T>>> exchange)
+    {
+        long start = dial.Time.GetTimestamp();
+        if (!(await lane.RentAsync(deadline)).TryGet(out PeerConnection? connection, out KvError? error)) return error;
+        try
+        {
+            TimeSpan left = deadline - dial.Time.GetElapsedTime(start);
+            return await exchange(connection, left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        }
+        finally
+        {
+            lane.Return(connection);
+        }
+    }
+
+    private async ValueTask<Result<PeerMessage>> CallAsync(
+        PeerConnection connection, SiloEntry to, PeerMessage request, TimeSpan deadline)
+    {
+        Result<PeerFrame> exchanged = await connection.ExchangeAsync(
+            Opcode.Peer,
+            buffer => PeerRequest.Write(
+                buffer, request.Op, request.Epoch, dial.Sender, request.Body.Span, Math.Max(1, (int)deadline.TotalMilliseconds),
+                Crc32C.Compute(request.Payload.Span)),
+            request.Payload.IsEmpty ? [] : [request.Payload],
+            deadline);
+        if (!exchanged.TryGet(out PeerFrame frame, out KvError? error)) return error;
+        if (PeerResponse.TryRead(frame.Body.Span, frame.Payload.Length, connection.Limits, out PeerResponse answer) is { } unreadable) return PeerErrors.Wrong(to, unreadable);
+        uint crc = Crc32C.Compute(frame.Payload.Span);
+        if (crc != answer.Check)
+            return PeerErrors.Wrong(to, new KvError(ErrorCode.Corrupt, "peer.check", $"{answer.Check:X8}",
+                $"{crc:X8}, that of the bytes received"));
+        return new PeerMessage(request.Op, answer.Epoch, answer.Body.ToArray(), frame.Payload);
+    }
+}

@@ -1,0 +1,31 @@
+using KvTier.Silo.Clustering;
+using KvTier.Silo.Native;
+
+namespace KvTier.Silo;
+
+/// <content>The cluster's place in the silo.</content>
+public sealed partial class SiloHost
+{
+    /// <summary>The cluster as this silo sees it; null outside of one.</summary>
+    public ClusterStatus? ClusterStatus => cluster?.Status();
+
+    /// <summary>The silo's part in its cluster; tests look at it.</summary>
+    internal SiloCluster? Cluster => cluster;
+
+    /// <summary>Makes the silo's part in its cluster, once the listeners have their ports.</summary>
+    private KvError? MakeCluster(NativeContext context)
+    {
+        if (!SiloSelf.ReadDataId(store!.Directory).TryGet(out string? dataId, out KvError? error)) return error;
+        SiloEntry self = SiloSelf.Describe(options, Endpoints, dataId);
+        if (!SiloCluster.Create(options, self, store, metrics, time, logger).TryGet(out cluster, out error)) return error;
+        context.Cluster = cluster;
+        return null;
+    }
+
+    /// <summary>Joins the cluster; other silos are answered already.</summary>
+    private async ValueTask<KvError?> JoinAsync()
+    {
+        SetState(SiloState.Joining);
+        return await cluster!.JoinAsync();
+    }
+}
