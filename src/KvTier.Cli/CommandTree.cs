@@ -15,6 +15,7 @@ internal static class CommandTree
         root.Subcommands.Add(ReplayCommand.Create(output));
         root.Subcommands.Add(BenchCommand.Create(output));
         root.Subcommands.Add(EvalCommand.Create(output));
+        root.Subcommands.Add(ClusterCommand.Create(output));
         root.Subcommands.Add(StatCommand.Create(output));
         root.Subcommands.Add(HealthCommand.Create(output));
         root.Subcommands.Add(BlockCommand.Create(output));

@@ -110,7 +110,8 @@ internal sealed class SiloProcess : IAsyncDisposable
         process.Dispose();
     }
 
-    private static string[] Executable()
+    /// <summary>Program and first arguments that run <c>kvtier</c>.</summary>
+    public static string[] Executable()
     {
         string host = Path.Combine(AppContext.BaseDirectory, "kvtier");
         return File.Exists(host) ? [host]
