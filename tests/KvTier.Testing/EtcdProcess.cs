@@ -245,7 +245,7 @@ public sealed class EtcdProcess : IAsyncDisposable
 /// <summary>How a test's etcd is set up.</summary>
 public sealed record EtcdProcessOptions
 {
-    /// <summary>Heartbeat in ms; a tenth of the election timeout, which bounds the shortest lease from below (1.5 times it). Default 50.</summary>
+    /// <summary>Heartbeat in ms; a tenth of the election timeout. No lease is shorter than 1.5 election timeouts. Default 50.</summary>
     public int HeartbeatMs { get; init; } = 50;
 
     /// <summary>Port of its clients; null for one that is free. Default null.</summary>

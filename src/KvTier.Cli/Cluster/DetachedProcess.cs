@@ -17,7 +17,8 @@ internal static class DetachedProcess
     /// <param name="line">Program and arguments.</param>
     public static ProcessIdentity Start(string log, string folder, params IEnumerable<string> line)
     {
-        var start = new ProcessStartInfo("/bin/sh", ["-c", Script, "sh", log, .. line]) { UseShellExecute = false, WorkingDirectory = folder };
+        string[] arguments = ["-c", Script, "sh", log, .. line];
+        var start = new ProcessStartInfo("/bin/sh", arguments) { UseShellExecute = false, WorkingDirectory = folder };
         using Process process = Process.Start(start)!;
         return ProcessIdentity.Of(process.Id)
             ?? throw new CliException(ExitCodes.Fault, $"{line.First()} ended at once: {LogTail.Read(log)}");

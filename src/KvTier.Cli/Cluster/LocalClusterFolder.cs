@@ -40,7 +40,8 @@ internal sealed class LocalClusterFolder : IDisposable
         Directory.CreateDirectory(full, Mine);
         try
         {
-            return new LocalClusterFolder(full, new FileStream(Path.Combine(full, "lock"), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
+            string file = Path.Combine(full, "lock");
+            return new LocalClusterFolder(full, new FileStream(file, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None));
         }
         catch (IOException)
         {

@@ -97,8 +97,8 @@ internal static class LocalClusterStart
             if (late.IsCancellationRequested)
             {
                 cancel.ThrowIfCancellationRequested();
-                throw new CliException(
-                    ExitCodes.Unavailable, $"the map lacks {string.Join(", ", missing)} after {mapDeadline.TotalSeconds:0} s{error?.Message}");
+                string lacks = $"the map lacks {string.Join(", ", missing)} after {mapDeadline.TotalSeconds:0} s";
+                throw new CliException(ExitCodes.Unavailable, error is null ? lacks : $"{lacks}; {error.Message}");
             }
 
             await Task.Delay(50, cancel);

@@ -28,7 +28,8 @@ internal static class LocalSiloStart
     /// <summary>Waits until it serves.</summary>
     /// <returns>The silo with its endpoints.</returns>
     /// <exception cref="CliException">It ended, or was not ready in time; the message has what it said.</exception>
-    public static async Task<LocalSilo> WhenReadyAsync(LocalClusterFolder folder, LocalSilo silo, TimeSpan deadline, CancellationToken cancel)
+    public static async Task<LocalSilo> WhenReadyAsync(
+        LocalClusterFolder folder, LocalSilo silo, TimeSpan deadline, CancellationToken cancel)
     {
         string log = folder.LogOf(silo.Name);
         using var late = new CancellationTokenSource(deadline);

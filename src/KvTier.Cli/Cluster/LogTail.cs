@@ -21,5 +21,6 @@ internal static class LogTail
     }
 
     /// <summary>The last lines as one.</summary>
-    public static string Read(string path) => ReadLines(path) is { Length: > 0 } lines ? string.Join(" | ", lines.TakeLast(Lines)) : "(nothing)";
+    public static string Read(string path) =>
+        ReadLines(path) is { Length: > 0 } lines ? string.Join(" | ", lines.TakeLast(Lines)) : "(nothing)";
 }

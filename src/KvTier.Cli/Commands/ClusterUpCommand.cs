@@ -28,7 +28,8 @@ internal static class ClusterUpCommand
         var config = new Option<string?>("--config") { Description = "A file of options for every silo." };
         Option<string> folder = ClusterCommand.FolderOption();
         Option<bool> json = JsonOption.AddTo(command);
-        foreach (Option option in new Option[] { silos, replicas, hostBytes, ssdBytes, portBase, config, folder }) command.Options.Add(option);
+        Option[] all = [silos, replicas, hostBytes, ssdBytes, portBase, config, folder];
+        foreach (Option option in all) command.Options.Add(option);
         command.Run(output, async (parsed, cancel) =>
         {
             var options = new LocalClusterOptions

@@ -102,6 +102,7 @@ public sealed class EtcdFailoverTests
         NetworkStream stream = client.GetStream();
         byte[] request = new byte[4096];
         Assert.True(await stream.ReadAsync(request) > 0);
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n{body}"));
+        string head = $"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n";
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(head + body));
     }
 }

@@ -48,7 +48,8 @@ internal sealed class TestCertificates : IDisposable
         // etcd's gateway is a client of its own server and shows the server's certificate, so that one is for clients too.
         var usages = new OidCollection { new Oid(usage), new Oid("1.3.6.1.5.5.7.3.2") };
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension(usages, false));
-        using X509Certificate2 issued = request.Create(authority, Begin.AddMinutes(1), Begin.AddDays(20), RandomNumberGenerator.GetBytes(8));
+        byte[] serial = RandomNumberGenerator.GetBytes(8);
+        using X509Certificate2 issued = request.Create(authority, Begin.AddMinutes(1), Begin.AddDays(20), serial);
         File.WriteAllText(folder[name + ".pem"], issued.ExportCertificatePem());
         File.WriteAllText(folder[name + ".key"], key.ExportPkcs8PrivateKeyPem());
     }
