@@ -98,7 +98,7 @@ public sealed class ChartObjectsTests
     public void Render_OneCopyOfEachGroup_IsHandedOverBeforeTheStop()
     {
         YamlNode spec = Assert.Single(Chart.Render(ChartValues.OneCopy).Of("StatefulSet")).Find("spec", "template", "spec")!;
-        Assert.Equal(["kvtier", "cluster", "drain", "$(POD_NAME)", "--timeout-ms", "600000"],
+        Assert.Equal(["sh", "-c", "exec kvtier cluster drain \"$POD_NAME\" --timeout-ms 600000"],
             spec.Items("containers")[0].Texts("lifecycle", "preStop", "exec", "command"));
         Assert.Equal("670", spec.Text("terminationGracePeriodSeconds"));
     }
