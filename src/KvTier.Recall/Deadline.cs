@@ -28,6 +28,21 @@ internal readonly struct Deadline
     /// <summary>True when nothing is left.</summary>
     internal bool IsOver => Remaining == TimeSpan.Zero;
 
+    /// <summary>A share of what is left, from now on.</summary>
+    internal Deadline Share(double share) => new(time, Remaining * share);
+
+    /// <summary>Waits a while.</summary>
+    /// <returns>False when the time is over sooner; then it did not wait.</returns>
+    internal async ValueTask<bool> PauseAsync(TimeSpan pause)
+    {
+        if (Remaining <= pause) return false;
+        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using ITimer timer = time.CreateTimer(
+            static state => ((TaskCompletionSource)state!).TrySetResult(), over, pause, Timeout.InfiniteTimeSpan);
+        await over.Task;
+        return true;
+    }
+
     /// <summary>The error of a call that it ended.</summary>
     internal KvError Error => new(ErrorCode.DeadlineExceeded, "deadline", $"{span.TotalMilliseconds:0} ms");
 

@@ -30,6 +30,10 @@ public sealed record RecallOptions
     /// <summary>Most messages that wait for one sequence. Default 256.</summary>
     public int MailboxMax { get; init; } = 256;
 
+    /// <summary>True in a cluster: a run of clusters of keys (centroids, vq) ends where a group of placement ends, so that it lies on one
+    /// silo. Default false.</summary>
+    public bool RunsEndAtGroups { get; init; }
+
     /// <summary>Checks every option.</summary>
     /// <returns>Null when all are valid, else the first error.</returns>
     public KvError? Validate()

@@ -18,7 +18,7 @@ public sealed partial class RecallService
             if (grain.State is not { } state) return Unknown("sequence", name);
             if (addition.IsDone(state)) return grain.Info!;
             if (CheckAddition(grain, state, addition) is { } wrong) return wrong;
-            if (await loader.LoadAsync(grain, state, deadline) is { } notLoaded) return notLoaded;
+            if (spread is null && await loader.LoadAsync(grain, state, deadline) is { } notLoaded) return notLoaded;
             Account(grain);
             return await AppendInTurnAsync(grain, state, addition, deadline);
         }
@@ -50,7 +50,7 @@ public sealed partial class RecallService
 
         int total = addition.Keep(state) + count;
         if (total > options.BlocksMax) return KvError.LimitExceeded("recall.blocksMax", total, options.BlocksMax);
-        for (int i = 0; i < count; i++)
+        for (int i = 0; spread is null && i < count; i++)
         {
             MissReason reason = engine.Describe(grain.Namespace, addition.Blocks.Span[i]).Reason;
             if (reason != MissReason.None)
@@ -67,7 +67,9 @@ public sealed partial class RecallService
         DigestIndex[] built = state.ForkDigests(keep);
         var added = new List<SequenceBlock>();
         var segments = new List<BlockId>(state.Segments);
-        KvError? error = await BuildAsync(grain, state, addition, built, added, deadline);
+        KvError? error = spread is null
+            ? await BuildAsync(grain, state, addition, built, added, deadline)
+            : await spread.BuildAsync(grain, state, addition, added, deadline);
         error ??= CheckDigestBytes(built.Sum(index => index.NativeBytes) - grain.AccountedBytes);
         error ??= await AddSegmentsAsync(state, keep, added, segments, deadline);
         if (error is null)
@@ -79,8 +81,9 @@ public sealed partial class RecallService
                 Tokens = ((long)keep * state.Layout.BlockTokens) + addition.Tokens,
                 Segments = segments,
                 Tail = [.. state.Blocks.Take(keep).Concat(added).Skip(inSegments).Select(AsRecord)],
+                Alone = spread is null ? [] : SequenceManifest.AloneOf([.. state.Blocks.Take(keep), .. added]),
             };
-            error = await store.SaveAsync(after, before, deadline);
+            error = await SaveAsync(grain, new SequenceChange(after, before, keep, added), deadline);
             if (error is null)
             {
                 state.Extend(keep, added, after.Tokens, built, segments);
@@ -103,7 +106,7 @@ public sealed partial class RecallService
             BlockId id = addition.Blocks.Span[i];
             int tokens = (int)Math.Min(state.Layout.BlockTokens, addition.Tokens - ((long)i * state.Layout.BlockTokens));
             Result<(uint PayloadCrc, uint[] Checks)> result = await loader.AddAsync(
-                state, built, grain.Namespace, keep + i, tokens, id, $"blocks[{i}]", deadline);
+                state, built, grain.Namespace, keep + i, tokens, id, keep + i, $"blocks[{i}]", deadline);
             if (!result.TryGet(out (uint PayloadCrc, uint[] Checks) block, out KvError? error)) return error;
             added.Add(new SequenceBlock(id, NextBlockNumber(), block.PayloadCrc, block.Checks));
         }
@@ -132,28 +135,5 @@ public sealed partial class RecallService
         }
 
         return null;
-    }
-
-    /// <summary>What is appended.</summary>
-    private sealed record Addition(ReadOnlyMemory<BlockId> Blocks, long Tokens, bool ReplaceLast, long ExpectedTokens)
-    {
-        /// <summary>Blocks that stay.</summary>
-        internal int Keep(SequenceState state) => state.Blocks.Count - (ReplaceLast ? 1 : 0);
-
-        /// <summary>True when exactly this has been appended last.</summary>
-        internal bool IsDone(SequenceState state)
-        {
-            int blockTokens = state.Layout.BlockTokens;
-            int first = state.Blocks.Count - Blocks.Length;
-            if (ExpectedTokens < 0 || ExpectedTokens == state.Tokens || first < 0 || Blocks.Length == 0) return false;
-            long kept = ReplaceLast ? ExpectedTokens / blockTokens * blockTokens : ExpectedTokens;
-            if (kept + Tokens != state.Tokens || kept != (long)first * blockTokens) return false;
-            for (int i = 0; i < Blocks.Length; i++)
-            {
-                if (state[first + i].Id != Blocks.Span[i]) return false;
-            }
-
-            return true;
-        }
     }
 }

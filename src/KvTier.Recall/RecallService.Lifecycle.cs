@@ -24,7 +24,7 @@ public sealed partial class RecallService
     public ValueTask<Result<SequenceInfo>> CloseAsync(ushort ns, string name, TimeSpan deadline) =>
         GuardAsync(limit => CloseCoreAsync(ns, name, limit), deadline);
 
-    private static KvError? CheckName(string field, string name)
+    internal static KvError? CheckName(string field, string name)
     {
         int bytes = Encoding.UTF8.GetByteCount(name);
         return bytes is < 1 or > NameBytesMax || name.Any(char.IsControl)
@@ -64,7 +64,7 @@ public sealed partial class RecallService
         }
     }
 
-    private Result<NamespaceDescriptor> FindNamespace(ushort ns)
+    internal Result<NamespaceDescriptor> FindNamespace(ushort ns)
     {
         IReadOnlyList<NamespaceDescriptor> all = engine.Namespaces;
         return ns < all.Count && !all[ns].IsInternal ? all[ns] : new KvError(ErrorCode.NamespaceUnknown, "namespace", $"{ns}");
@@ -101,14 +101,14 @@ public sealed partial class RecallService
             : KvError.InvalidArgument("rotation", open.Rotation, $"the one that the sequence was opened with: {state.Rotation}");
     }
 
-    private static string Kinds(IReadOnlyList<DigestSpec> specs) =>
+    internal static string Kinds(IReadOnlyList<DigestSpec> specs) =>
         string.Join(", ", specs.Select(spec => $"{spec.Kind} of {spec.ChunkTokens} in {spec.Form}"));
 
     private async ValueTask<Result<SequenceInfo>> CreateAsync(
         SequenceGrain grain, NamespaceDescriptor ns, SequenceOpen open, Deadline deadline)
     {
         SequenceState state = NewState(ns.Profile, [.. open.Digests], open.Rotation);
-        KvError? error = await store.SaveAsync(ManifestOf(grain, state), before: null, deadline);
+        KvError? error = await SaveAsync(grain, new SequenceChange(ManifestOf(grain, state), Before: null, 0, []), deadline);
         if (error is null) return Show(grain, state);
         state.Dispose();
         return error;
@@ -163,13 +163,7 @@ public sealed partial class RecallService
     {
         if (target.State is not null) return KvError.InvalidArgument("newName", target.Name, "a name that is free");
         if (source.State is not { } state) return Unknown("sequence", source.Name);
-        long keep = tokens == 0 ? state.Tokens : tokens;
-        if (keep < 0 || keep > state.Tokens || (keep % state.Layout.BlockTokens != 0 && keep != state.Tokens))
-        {
-            return KvError.InvalidArgument(
-                "tokens", tokens, $"a multiple of {state.Layout.BlockTokens} up to {state.Tokens}, or that, or 0 for all");
-        }
-
+        if (!KeptBy(state, tokens).TryGet(out long keep, out KvError? wrong)) return wrong;
         if (await loader.LoadAsync(source, state, deadline) is { } late) return late;
         Account(source);
         int blocks = (int)((keep + state.Layout.BlockTokens - 1) / state.Layout.BlockTokens);
@@ -178,11 +172,21 @@ public sealed partial class RecallService
         copy.Adopt([.. state.Blocks.Take(blocks)], keep, segments);
         KvError? error = CheckDigestBytes(copy.DigestBytes);
         store.Share(segments);
-        error ??= await store.SaveAsync(ManifestOf(target, copy), before: null, deadline);
+        error ??= await SaveAsync(target, new SequenceChange(ManifestOf(target, copy), Before: null, 0, copy.Blocks), deadline);
         if (error is null) return Show(target, copy);
         store.Drop(segments);
         copy.Dispose();
         return error;
+    }
+
+    /// <summary>Tokens that a fork keeps.</summary>
+    internal static Result<long> KeptBy(SequenceState state, long tokens)
+    {
+        long keep = tokens == 0 ? state.Tokens : tokens;
+        return keep < 0 || keep > state.Tokens || (keep % state.Layout.BlockTokens != 0 && keep != state.Tokens)
+            ? KvError.InvalidArgument(
+                "tokens", tokens, $"a multiple of {state.Layout.BlockTokens} up to {state.Tokens}, or that, or 0 for all")
+            : keep;
     }
 
     private async ValueTask<Result<SequenceInfo>> CloseCoreAsync(ushort ns, string name, Deadline deadline)
@@ -193,7 +197,12 @@ public sealed partial class RecallService
         {
             if (grain.State is not { } state) return Unknown("sequence", name);
             SequenceInfo last = grain.Info!;
-            if (await store.DeleteAsync(ManifestOf(grain, state), deadline) is { } error) return error;
+            SequenceManifest manifest = ManifestOf(grain, state);
+            KvError? error = spread is null
+                ? await store.DeleteAsync(manifest, deadline)
+                : await spread.SaveAsync(
+                    grain, new SequenceChange(manifest with { IsClosed = true, Segments = [], Tail = [], Tokens = 0 }, manifest, 0, []), deadline);
+            if (error is not null) return error;
             store.Drop(state.Segments);
             state.Dispose();
             grain.Set(null);
@@ -206,6 +215,10 @@ public sealed partial class RecallService
             grain.Turns.Leave();
         }
     }
+
+    private ValueTask<KvError?> SaveAsync(SequenceGrain grain, SequenceChange change, Deadline deadline) => spread is null
+        ? store.SaveAsync(change.Manifest, change.Before, deadline)
+        : spread.SaveAsync(grain, change, deadline);
 
     private Result<SequenceInfo> Show(SequenceGrain grain, SequenceState state)
     {
@@ -234,7 +247,8 @@ public sealed partial class RecallService
         grain.Turns.Leave();
     }
 
-    private SequenceManifest ManifestOf(SequenceGrain grain, SequenceState state) => new()
+    /// <summary>The manifest of a sequence that is open. In its turn only.</summary>
+    internal SequenceManifest ManifestOf(SequenceGrain grain, SequenceState state) => new()
     {
         Namespace = engine.Namespaces[grain.Namespace].Id,
         Name = grain.Name,
@@ -243,6 +257,9 @@ public sealed partial class RecallService
         Tokens = state.Tokens,
         Segments = [.. state.Segments],
         Tail = [.. state.Blocks.Skip(state.Segments.Count * SequenceManifest.SegmentBlocks).Select(AsRecord)],
+        Alone = SequenceManifest.AloneOf(state.Blocks),
+        Epoch = grain.Epoch,
+        Version = grain.Version,
     };
 
     private static ManifestBlock AsRecord(SequenceBlock block) => new(block.Id, block.PayloadCrc);

@@ -13,10 +13,13 @@ public sealed partial class RecallService
     public ValueTask<Result<RecallAnswer>> RecallAsync(RecallRequest request, TimeSpan deadline)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return GuardAsync(limit => RecallCoreAsync(request, limit), deadline);
+        return spread is null
+            ? GuardAsync(limit => RecallCoreAsync(request, table, ask: null, limit), deadline)
+            : GuardAsync(limit => spread.RecallAsync(request, limit), deadline);
     }
 
-    private async ValueTask<Result<RecallAnswer>> RecallCoreAsync(RecallRequest request, Deadline deadline)
+    private async ValueTask<Result<RecallAnswer>> RecallCoreAsync(
+        RecallRequest request, SequenceTable over, PartAsk? ask, Deadline deadline)
     {
         if (!FindNamespace(request.Namespace).TryGet(out NamespaceDescriptor? ns, out KvError? unknown)) return unknown;
         if (ns.Profile.Kind == AttentionKind.Opaque)
@@ -27,13 +30,13 @@ public sealed partial class RecallService
         try
         {
             run.Begin(request, new BlockLayout(ns.Profile));
-            if (FindGrains(run) is { } notOpen) return notOpen;
+            if (FindGrains(run, over) is { } notOpen) return notOpen;
             for (; entered < run.Grains.Count; entered++)
             {
                 if (await run.Grains[entered].Turns.EnterAsync(deadline) is { } late) return late;
             }
 
-            return await RecallInTurnAsync(run, deadline);
+            return ask?.Check(run) is { } changed ? changed : await RecallInTurnAsync(run, ask, deadline);
         }
         finally
         {
@@ -45,12 +48,12 @@ public sealed partial class RecallService
     }
 
     /// <summary>The sequences asked about, in the order in which every run takes its turns.</summary>
-    private KvError? FindGrains(RecallRun run)
+    private static KvError? FindGrains(RecallRun run, SequenceTable over)
     {
         IReadOnlyList<RecallItem> items = run.Request.Items;
         for (int i = 0; i < items.Count; i++)
         {
-            if (table.Find(run.Request.Namespace, items[i].Sequence) is not { Info: not null } grain)
+            if (over.Find(run.Request.Namespace, items[i].Sequence) is not { Info: not null } grain)
                 return Unknown($"items[{i}].sequence", items[i].Sequence);
             if (!run.Grains.Contains(grain)) run.Grains.Add(grain);
         }
@@ -59,7 +62,7 @@ public sealed partial class RecallService
         return null;
     }
 
-    private async ValueTask<Result<RecallAnswer>> RecallInTurnAsync(RecallRun run, Deadline deadline)
+    private async ValueTask<Result<RecallAnswer>> RecallInTurnAsync(RecallRun run, PartAsk? ask, Deadline deadline)
     {
         foreach (SequenceGrain grain in run.Grains)
         {
@@ -69,10 +72,10 @@ public sealed partial class RecallService
             Account(grain);
         }
 
-        if (BeginItems(run) is { } wrong) return wrong;
+        if (BeginItems(run, ask) is { } wrong) return wrong;
         space.Begin();
         device.DropGone();
-        for (int i = 0; i < run.ItemCount; i++) run[i].BeginChoice(run.Request, run.Scale, deviceDigests);
+        for (int i = 0; i < run.ItemCount; i++) run[i].BeginChoice(run.Request, run.Scale, deviceDigests, ask?.Choices?[i]);
         pool.Run(new SelectWork(run, deviceDigests), run.ItemCount * run.KvHeads);
         for (int i = 0; i < run.ItemCount; i++) run[i].Remember(run.Request.Selector);
         foreach (SequenceGrain grain in run.Grains) grain.Memory.Picks.Begin(grain.State!.Blocks.Count);
@@ -103,7 +106,7 @@ public sealed partial class RecallService
         planner.Plan(run, mayUseDevice: false);
     }
 
-    private static KvError? BeginItems(RecallRun run)
+    private static KvError? BeginItems(RecallRun run, PartAsk? ask)
     {
         RecallRequest request = run.Request;
         for (int i = 0; i < run.ItemCount; i++)
@@ -117,8 +120,10 @@ public sealed partial class RecallService
                     "selector.digest", Kinds([request.Selector.Digest]), $"one that {item.Sequence} keeps: {Kinds(state.Specs)}");
             }
 
-            if (RecallChecks.CheckBudget(request, state) is { } wrong) return wrong;
+            if (ask is null && RecallChecks.CheckBudget(request, state) is { } wrong) return wrong;
             run[i].Begin(item, grain, state, digest);
+            if (ask?.Choices?[i]?.Fits(run.KvHeads, run[i].UnitCount) == false)
+                return KvError.InvalidArgument($"items[{i}].units", "units", "ascending units of the part, for each KV head");
         }
 
         return null;
@@ -142,26 +147,40 @@ public sealed partial class RecallService
             total += item.PayloadLength;
         }
 
-        if (total > Math.Min(options.PayloadBytesMax, Array.MaxLength))
-            return KvError.LimitExceeded("recall.payloadBytesMax", total, options.PayloadBytesMax);
-        if (total == 0 || !run.Request.InSharedMemory) return WriteToHeap(run, (int)total);
-        Result<BlockLease> taken = await engine.TakeScratchAsync((int)total, deadline.Remaining);
-        return taken.TryGet(out BlockLease lease, out KvError? noRoom) ? WriteToArena(run, lease) : noRoom;
+        return await MakeAnswerAsync(
+            total, run.Request.InSharedMemory,
+            payload =>
+            {
+                run.Payload = payload;
+                Write(run);
+            },
+            () => Answers(run), deadline);
     }
 
-    private RecallAnswer WriteToHeap(RecallRun run, int bytes)
+    /// <summary>Takes room for a payload, has it written, and makes the answer.</summary>
+    /// <param name="bytes">Bytes of the payload.</param>
+    /// <param name="inSharedMemory">True for an arena slot.</param>
+    /// <param name="write">Writes the payload.</param>
+    /// <param name="items">Makes the items' answers, afterwards.</param>
+    /// <param name="deadline">Time to wait for room.</param>
+    internal async ValueTask<Result<RecallAnswer>> MakeAnswerAsync(
+        long bytes, bool inSharedMemory, Action<Memory<byte>> write, Func<List<RecallItemAnswer>> items, Deadline deadline)
     {
-        byte[] rented = ArrayPool<byte>.Shared.Rent(bytes);
-        run.Payload = rented.AsMemory(0, bytes);
-        Write(run);
-        return new RecallAnswer(Answers(run), run.Payload, null, () => ArrayPool<byte>.Shared.Return(rented));
-    }
+        if (bytes > Math.Min(options.PayloadBytesMax, Array.MaxLength))
+            return KvError.LimitExceeded("recall.payloadBytesMax", bytes, options.PayloadBytesMax);
+        if (bytes == 0 || !inSharedMemory)
+        {
+            byte[] rented = ArrayPool<byte>.Shared.Rent((int)bytes);
+            Memory<byte> payload = rented.AsMemory(0, (int)bytes);
+            write(payload);
+            return new RecallAnswer(items(), payload, null, () => ArrayPool<byte>.Shared.Return(rented));
+        }
 
-    private RecallAnswer WriteToArena(RecallRun run, BlockLease lease)
-    {
-        run.Payload = engine.Arena.Slice(lease.Offset, lease.Length);
-        Write(run);
-        return new RecallAnswer(Answers(run), run.Payload, lease, () => engine.Release(lease));
+        Result<BlockLease> taken = await engine.TakeScratchAsync((int)bytes, deadline.Remaining);
+        if (!taken.TryGet(out BlockLease lease, out KvError? noRoom)) return noRoom;
+        Memory<byte> slot = engine.Arena.Slice(lease.Offset, lease.Length);
+        write(slot);
+        return new RecallAnswer(items(), slot, lease, () => engine.Release(lease));
     }
 
     private void Write(RecallRun run)

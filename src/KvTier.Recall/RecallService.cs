@@ -15,6 +15,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly TimeProvider time;
     private readonly Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex> digests;
     private readonly SequenceTable table;
+    private readonly SequenceTable parts;
     private readonly ManifestStore store;
     private readonly DigestLoader loader;
     private readonly HotSet hot;
@@ -28,6 +29,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly DeviceStep deviceStep;
     private readonly RecallCounters counters = new();
     private readonly CallGate calls = new();
+    private ISpread? spread;
     private long blockNumbers;
 
     /// <summary>Makes the service.</summary>
@@ -37,7 +39,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     /// <param name="device">The device of the device tier; null for none. It is not owned.</param>
     /// <exception cref="KvException">An option has a value it can't have, or the system has no room for the hot set.</exception>
     public RecallService(RecallOptions options, BlockEngine engine, TimeProvider time, IRecallDevice? device = null)
-        : this(options, engine, time, device, DigestIndex.Create)
+        : this(options, engine, time, device, options.RunsEndAtGroups ? DigestIndex.CreateByGroups : DigestIndex.Create)
     {
     }
 
@@ -52,6 +54,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         this.time = time;
         this.digests = digests;
         table = new SequenceTable(options.SequencesMax, options.MailboxMax);
+        parts = new SequenceTable(options.SequencesMax, options.MailboxMax);
         store = new ManifestStore(engine, time);
         loader = new DigestLoader(engine);
         hot = new HotSet(options.HotSetBytes);
@@ -63,6 +66,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         planner = new Planner(engine, this.device);
         fetcher = new Fetcher(engine, hot, pool, planner, counters);
         feedback = new Feedback(engine);
+        OpenNamespace = engine.OpenNamespace;
     }
 
     /// <summary>Longest that <see cref="DisposeAsync"/> waits for calls under way: 30 s on the injected clock.</summary>
@@ -140,7 +144,8 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         int restored = 0;
         foreach ((SequenceManifest manifest, List<ManifestBlock> blocks) in found)
         {
-            if (Restore(manifest, blocks)) restored++;
+            if (manifest.IsClosed) spread?.NoteClosed(manifest);
+            else if (Restore(manifest, blocks)) restored++;
             else lost++;
         }
 
@@ -154,16 +159,16 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     {
         if (!calls.Close()) return;
         var stopping = new KvError(ErrorCode.ShuttingDown, "recall");
-        foreach (SequenceGrain grain in table.All()) grain.Turns.Close(stopping);
+        foreach (SequenceGrain grain in table.All().Concat(parts.All())) grain.Turns.Close(stopping);
         if (!await new Deadline(time, StopTimeout).WaitAsync(calls.Empty)) return;
         pool.Dispose();
         hot.Dispose();
         device.Dispose();
         space.Close();
-        foreach (SequenceGrain grain in table.All()) grain.State?.Dispose();
+        foreach (SequenceGrain grain in table.All().Concat(parts.All())) grain.State?.Dispose();
     }
 
-    private static KvError Unknown(string field, string name) => KvError.InvalidArgument(field, name, "a sequence that is open");
+    internal static KvError Unknown(string field, string name) => KvError.InvalidArgument(field, name, "a sequence that is open");
 
     private bool Restore(SequenceManifest manifest, List<ManifestBlock> blocks)
     {
@@ -175,8 +180,10 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
             SequenceState state = NewState(namespaces[ns].Profile, manifest.Digests, manifest.Rotation);
             if (!table.FindOrAdd(ns, manifest.Name, out bool isNew).TryGet(out SequenceGrain? grain, out _) || !isNew) return false;
             state.Restore(
-                blocks.ConvertAll(block => new SequenceBlock(block.Id, NextBlockNumber(), block.PayloadCrc, null)), manifest.Tokens,
-                manifest.Segments);
+                [.. blocks.Select((block, i) => new SequenceBlock(block.Id, NextBlockNumber(), block.PayloadCrc, null, manifest.IsAlone(i)))],
+                manifest.Tokens, manifest.Segments);
+            (grain.Epoch, grain.Version) = (manifest.Epoch, manifest.Version);
+            grain.LastVersion = manifest.Version;
             grain.Set(state);
             return true;
         }
@@ -184,10 +191,17 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         return false;
     }
 
-    private SequenceState NewState(ModelProfile profile, IReadOnlyList<DigestSpec> specs, RopeRotation? rotation)
+    private SequenceState NewState(ModelProfile profile, IReadOnlyList<DigestSpec> specs, RopeRotation? rotation) =>
+        NewState(profile, specs, rotation, spread is null ? digests : null);
+
+    /// <summary>A state without blocks. In a cluster the digests are those of parts, and a sequence has none itself.</summary>
+    private static SequenceState NewState(
+        ModelProfile profile, IReadOnlyList<DigestSpec> specs, RopeRotation? rotation,
+        Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex>? digests)
     {
         var layout = new BlockLayout(profile);
-        return new SequenceState(layout, specs, rotation, [.. specs.Select(spec => digests(spec, layout, rotation))]);
+        return new SequenceState(
+            layout, specs, rotation, digests is null ? [] : [.. specs.Select(spec => digests(spec, layout, rotation))]);
     }
 
     private long NextBlockNumber() => Interlocked.Increment(ref blockNumbers);

@@ -117,7 +117,7 @@ public class ShapeTests : LeakGated
         Assert.Equal(0, silo.Engine.Stats.LeasedSlots);
     }
 
-    private static ModelProfile ProfileOf(string shape) => shape switch
+    internal static ModelProfile ProfileOf(string shape) => shape switch
     {
         "fp32" => Shapes.Gqa(),
         "fp16" => Shapes.Gqa(Dtype.Float16),

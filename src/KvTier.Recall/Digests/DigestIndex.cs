@@ -17,6 +17,12 @@ internal abstract class DigestIndex : IDisposable
         _ => new ClusterIndex(spec, layout, rotation),
     };
 
+    /// <summary>Makes an empty index as silos of a cluster do: a run of clusters ends where a group of placement ends.</summary>
+    internal static DigestIndex CreateByGroups(DigestSpec spec, BlockLayout layout, RopeRotation? rotation) =>
+        spec.Kind is DigestKind.Centroids or DigestKind.Vq
+            ? new ClusterIndex(spec, layout, rotation, cutsAtGroups: true)
+            : Create(spec, layout, rotation);
+
     /// <summary>What it keeps.</summary>
     internal abstract DigestSpec Spec { get; }
 
@@ -33,7 +39,9 @@ internal abstract class DigestIndex : IDisposable
     /// <param name="block">Number of the block in the sequence: the count of blocks so far, or one less.</param>
     /// <param name="tokens">Tokens in it, 1 to B; B when another block follows.</param>
     /// <param name="payload">Its payload, as stored; empty for a block that is gone, whose units are all quarantined.</param>
-    internal abstract void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload);
+    /// <param name="position">Number of the block in the whole sequence, where the index covers a part of one; -1 for
+    /// <paramref name="block"/>.</param>
+    internal abstract void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload, int position = -1);
 
     /// <summary>A copy that shares what is full and copies the rest when it is written (copy on write).</summary>
     /// <param name="blocks">Blocks that the copy has, at most as many as this has.</param>

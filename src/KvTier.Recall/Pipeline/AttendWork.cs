@@ -65,7 +65,12 @@ internal sealed class AttendWork(RecallRun run) : ParallelWork
         Span<float> values = rows.AsSpan(elements, elements);
         RowConvert.ToSingle(layout.Dtype, piece.Keys.Span, keys);
         RowConvert.ToSingle(layout.Dtype, piece.Values.Span, values);
-        for (int t = 0; t < piece.Tokens; t++) rope.Rotate(keys.Slice(t * layout.HeadDim, layout.HeadDim), piece.FirstToken + t);
+        for (int t = 0; t < piece.Tokens; t++)
+        {
+            rope.Rotate(
+                keys.Slice(t * layout.HeadDim, layout.HeadDim), item.State.PositionOf(piece.FirstToken + t));
+        }
+
         attention.Add(
             Dtype.Float32, MemoryMarshal.AsBytes(keys), MemoryMarshal.AsBytes(values), piece.Tokens, queries, run.Scale);
         ArrayPool<float>.Shared.Return(rows);

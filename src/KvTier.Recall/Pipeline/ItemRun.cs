@@ -31,6 +31,12 @@ internal sealed class ItemRun
     /// <summary>True when rows on the device may stay there.</summary>
     internal bool MayUseDevice { get; set; }
 
+    /// <summary>True when the choice was made by somebody else.</summary>
+    internal bool IsGiven { get; private set; }
+
+    /// <summary>Units of its sequence.</summary>
+    internal int UnitCount => (int)((State.Tokens + Digest.UnitTokens - 1) / Digest.UnitTokens);
+
     /// <summary>Rows to read, by KV head.</summary>
     internal RunList<Piece>[] Pieces { get; private set; } = [];
 
@@ -104,8 +110,15 @@ internal sealed class ItemRun
     }
 
     /// <summary>Takes an earlier choice, or makes room for a new one.</summary>
-    internal void BeginChoice(RecallRequest request, float scale, DeviceDigests device)
+    internal void BeginChoice(RecallRequest request, float scale, DeviceDigests device, PartChoice? given = null)
     {
+        IsGiven = given is not null;
+        if (given is not null)
+        {
+            Take(given);
+            return;
+        }
+
         Selection? earlier = Grain.Memory.Reuse.Find(request.Selector, Item.Layer, Item.Queries.Span, State.Layout.HeadDim);
         IsReused = earlier is not null;
         Choice = earlier ?? own!;
@@ -119,12 +132,22 @@ internal sealed class ItemRun
     /// <summary>Chooses for a KV head, unless an earlier choice serves. Several heads may be chosen for at once.</summary>
     internal void Choose(RecallRequest request, float scale, int kvHead, DeviceDigests device)
     {
-        if (IsReused) return;
+        if (IsReused || IsGiven) return;
         SelectRequest asked = Ask(request, scale);
         if (!ScoresAll) Digest.SelectHead(asked, kvHead, Choice);
 
         // The device scores all heads at once, and its scores are of the thread that asks.
         else if (kvHead == 0) Digest.Select(asked with { OnDevice = device.Score(Digest, asked) }, Choice);
+    }
+
+    private void Take(PartChoice given)
+    {
+        IsReused = ScoresAll = false;
+        Choice = own!;
+        own!.Clear();
+        own.UnitTokens = Digest.UnitTokens;
+        for (int head = 0, at = 0; head < given.Counts.Length; at += given.Counts[head++])
+            own.Set(head, given.Units.AsSpan(at, given.Counts[head]));
     }
 
     private SelectRequest Ask(RecallRequest request, float scale) => new()
@@ -140,7 +163,7 @@ internal sealed class ItemRun
     /// <summary>Remembers a new choice for the rules that use it again. Not from several threads.</summary>
     internal void Remember(Selector selector)
     {
-        if (!IsReused)
+        if (!IsReused && !IsGiven)
             Grain.Memory.Reuse.Add(selector, Item.Layer, Item.Queries.Span, Choice, State.Layout.KvHeads);
     }
 

@@ -16,11 +16,13 @@ internal sealed class DigestLoader(BlockEngine engine)
     /// <param name="block">Number of the block in the sequence.</param>
     /// <param name="tokens">Tokens in it.</param>
     /// <param name="id">The block.</param>
+    /// <param name="position">Number of the block in the sequence that this is a part of.</param>
     /// <param name="field">Name of the argument, for the error.</param>
     /// <param name="deadline">Time for it.</param>
     /// <returns>CRC32C of its payload and its checks.</returns>
     internal async ValueTask<Result<(uint PayloadCrc, uint[] Checks)>> AddAsync(
-        SequenceState state, DigestIndex[] digests, ushort ns, int block, int tokens, BlockId id, string field, Deadline deadline)
+        SequenceState state, DigestIndex[] digests, ushort ns, int block, int tokens, BlockId id, int position, string field,
+        Deadline deadline)
     {
         LeaseResult found = await engine.LeaseAsync(ns, id, deadline.Remaining);
         if (found.Reason != MissReason.None)
@@ -35,7 +37,7 @@ internal sealed class DigestLoader(BlockEngine engine)
             if (found.Lease.Length != state.Layout.BlockBytes || found.Lease.Codec != 0)
                 return KvError.InvalidArgument(field, $"{id}: {found.Lease.Length} bytes", $"{state.Layout.BlockBytes} bytes, raw");
             ReadOnlySpan<byte> payload = engine.Arena.Slice(found.Lease.Offset, found.Lease.Length).Span;
-            foreach (DigestIndex index in digests) index.SetBlock(block, tokens, payload);
+            foreach (DigestIndex index in digests) index.SetBlock(block, tokens, payload, position);
             return (found.Lease.PayloadCrc, state.Checks.Compute(payload, tokens));
         }
         finally
@@ -72,14 +74,15 @@ internal sealed class DigestLoader(BlockEngine engine)
     private static void LoadOne(SequenceState state, int block, ReadOnlySpan<byte> payload)
     {
         int tokens = state.TokensIn(block);
-        foreach (DigestIndex index in state.Digests) index.SetBlock(block, tokens, payload);
+        foreach (DigestIndex index in state.Digests) index.SetBlock(block, tokens, payload, state.PositionOf(block));
         state.SetLoaded(block, state.Checks.Compute(payload, tokens));
     }
 
     // A block that is gone still has its place: its chunks are always chosen, and named as missing.
     private static void LoadAbsent(SequenceState state, int block)
     {
-        foreach (DigestIndex index in state.Digests) index.SetBlock(block, state.TokensIn(block), payload: []);
+        foreach (DigestIndex index in state.Digests) 
+            index.SetBlock(block, state.TokensIn(block), payload: [], state.PositionOf(block));
         state.SetLoaded(block, checks: null);
     }
 }

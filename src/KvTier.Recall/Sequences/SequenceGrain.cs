@@ -27,6 +27,28 @@ internal sealed class SequenceGrain(long number, ushort ns, string name, int mai
     /// <summary>True when it is of no more use; its name finds another grain, or none. Touched in a turn only.</summary>
     internal bool IsRetired { get; set; }
 
+    /// <summary>Epoch of its manifest. Touched in a turn only.</summary>
+    internal long Epoch { get; set; }
+
+    /// <summary>Version of its manifest. Touched in a turn only.</summary>
+    internal long Version { get; set; }
+
+    /// <summary>The last version that was given out, whether or not it was kept. Touched in a turn only.</summary>
+    internal long LastVersion { get; set; }
+
+    /// <summary>Epoch in which this silo took the sequence over as its owner; 0 when it has not. Touched in a turn only.</summary>
+    internal long ActiveEpoch { get; set; }
+
+    /// <summary>Epoch of the newest owner that asked for the manifest: what an older owner writes is refused. Touched in a turn only.
+    /// </summary>
+    internal long Fence { get; set; }
+
+    /// <summary>Which silo has which of its blocks; null when that is to be worked out. Touched in a turn only.</summary>
+    internal SequencePlaces? Places { get; set; }
+
+    /// <summary>Of a part: when it was used last, in uses of parts.</summary>
+    internal long LastUse { get; set; }
+
     /// <summary>Bytes of its digests that are in the silo's sum. Touched in a turn only.</summary>
     internal long AccountedBytes { get; set; }
 

@@ -49,6 +49,12 @@ internal sealed class SequenceState : IDisposable
     /// <summary>Blocks of which digests and checks are built; the others' are built at the next use.</summary>
     internal int Loaded { get; private set; }
 
+    /// <summary>Of a part: the numbers of its blocks in the sequence, ascending; null when it has the first blocks, none left out.</summary>
+    internal int[]? Positions { get; set; }
+
+    /// <summary>Of a part: what says which blocks it has (<see cref="PartStamp"/>).</summary>
+    internal ulong Stamp { get; set; }
+
     /// <summary>Native bytes of the digests.</summary>
     internal long DigestBytes => digests.Sum(index => index.NativeBytes);
 
@@ -58,6 +64,14 @@ internal sealed class SequenceState : IDisposable
     /// <summary>Tokens in a block.</summary>
     internal int TokensIn(int block) =>
         (int)Math.Min(Layout.BlockTokens, Tokens - ((long)block * Layout.BlockTokens));
+
+    /// <summary>Number of a block in the sequence that this is a part of.</summary>
+    internal int PositionOf(int block) => Positions is null ? block : Positions[block];
+
+    /// <summary>Position of a token in the sequence that this is a part of.</summary>
+    internal long PositionOf(long token) => Positions is null
+        ? token
+        : ((long)Positions[(int)(token / Layout.BlockTokens)] * Layout.BlockTokens) + (token % Layout.BlockTokens);
 
     /// <summary>The digests under a specification; null when they are not kept.</summary>
     internal DigestIndex? Find(DigestSpec spec)
@@ -102,6 +116,19 @@ internal sealed class SequenceState : IDisposable
     {
         Restore(known, tokens, records);
         Loaded = blocks.Count;
+    }
+
+    /// <summary>Takes the blocks of a part in.</summary>
+    /// <param name="known">The blocks.</param>
+    /// <param name="positions">Their numbers in the sequence.</param>
+    /// <param name="tokens">Tokens in them.</param>
+    /// <param name="loaded">Blocks of which digests are built.</param>
+    internal void RestorePart(IReadOnlyList<SequenceBlock> known, int[] positions, long tokens, int loaded)
+    {
+        blocks.Clear();
+        Restore(known, tokens, []);
+        Positions = positions;
+        Loaded = loaded;
     }
 
     /// <summary>Takes blocks in that a restart brought back, without digests.</summary>

@@ -11,7 +11,12 @@ internal static class ManifestFormat
 {
     private const byte Head = 1;
     private const byte Segment = 2;
+
+    /// <summary>A head that also has epoch, version, and whether the sequence is closed.</summary>
+    private const byte NumberedHead = 3;
+    private const int NumberBytes = 21;
     private const int SpecBytes = 32;
+    private const int RotationBytes = 30;
     private const int DigestsMax = 8;
 
     private static ReadOnlySpan<byte> Magic => "KVS1"u8;
@@ -41,12 +46,22 @@ internal static class ManifestFormat
     internal static byte[] WriteHead(SequenceManifest manifest)
     {
         byte[] name = Encoding.UTF8.GetBytes(manifest.Name);
+        bool isNumbered = manifest.Epoch != 0 || manifest.Version != 0 || manifest.IsClosed;
         var bytes = new byte[
-            Magic.Length + 1 + NamespaceId.SizeBytes + 2 + name.Length + 1 + 29 + 1 + (manifest.Digests.Count * SpecBytes) + 8 + 4 + 4
+            (isNumbered ? NumberBytes + manifest.Alone.Length : 0) + Magic.Length + 1 + NamespaceId.SizeBytes + 2 + name.Length + RotationBytes + 1 + (manifest.Digests.Count * SpecBytes) + 8 + 4 + 4
             + (manifest.Segments.Count * BlockId.SizeBytes) + (manifest.Tail.Count * ManifestBlock.SizeBytes)];
         var writer = new RecordWriter(bytes);
         writer.Bytes(Magic);
-        writer.Byte(Head);
+        writer.Byte(isNumbered ? NumberedHead : Head);
+        if (isNumbered)
+        {
+            writer.Long(manifest.Epoch);
+            writer.Long(manifest.Version);
+            writer.Byte((byte)(manifest.IsClosed ? 1 : 0));
+            writer.Int(manifest.Alone.Length);
+            writer.Bytes(manifest.Alone);
+        }
+
         manifest.Namespace.WriteTo(writer.Take(NamespaceId.SizeBytes));
         BinaryPrimitives.WriteUInt16LittleEndian(writer.Take(2), (ushort)name.Length);
         writer.Bytes(name);
@@ -66,7 +81,11 @@ internal static class ManifestFormat
     internal static SequenceManifest? ReadHead(ReadOnlySpan<byte> bytes)
     {
         var reader = new RecordReader(bytes);
-        if (!reader.Expect(Magic) || reader.Byte() != Head) return null;
+        bool isOurs = reader.Expect(Magic);
+        byte kind = reader.Byte();
+        if (!isOurs || kind is not (Head or NumberedHead)) return null;
+        (long epoch, long version, bool isClosed) = kind == NumberedHead ? (reader.Long(), reader.Long(), reader.Byte() == 1) : default;
+        byte[] alone = kind == NumberedHead ? reader.Take(Math.Max(0, reader.Int())).ToArray() : [];
         NamespaceId ns = NamespaceId.Read(reader.Take(NamespaceId.SizeBytes, whole: true));
         int nameLength = BinaryPrimitives.ReadUInt16LittleEndian(reader.Take(2, whole: true));
         string name = Encoding.UTF8.GetString(reader.Take(nameLength));
@@ -93,12 +112,40 @@ internal static class ManifestFormat
             Tokens = tokens,
             Segments = segments,
             Tail = tail,
+            Epoch = epoch,
+            Version = version,
+            IsClosed = isClosed,
+            Alone = alone,
         };
     }
 
     /// <summary>True when the bytes begin as a head does.</summary>
     internal static bool IsHead(ReadOnlySpan<byte> bytes) =>
-        bytes.Length > Magic.Length && bytes.StartsWith(Magic) && bytes[Magic.Length] == Head;
+        bytes.Length > Magic.Length && bytes.StartsWith(Magic) && bytes[Magic.Length] is Head or NumberedHead;
+
+    /// <summary>Bytes of rotation and digests.</summary>
+    internal static int ShapeBytes(int digests) => RotationBytes + 1 + (digests * SpecBytes);
+
+    /// <summary>Writes rotation and digests alone.</summary>
+    internal static void WriteShape(Span<byte> bytes, IReadOnlyList<DigestSpec> digests, RopeRotation? rotation)
+    {
+        var writer = new RecordWriter(bytes);
+        WriteRotation(ref writer, rotation);
+        writer.Byte((byte)digests.Count);
+        foreach (DigestSpec spec in digests) WriteSpec(ref writer, spec);
+    }
+
+    /// <summary>Reads rotation and digests that were written alone.</summary>
+    /// <returns>False when they are none.</returns>
+    internal static bool TryReadShape(ReadOnlySpan<byte> bytes, out DigestSpec[] digests, out RopeRotation? rotation)
+    {
+        var reader = new RecordReader(bytes);
+        rotation = ReadRotation(ref reader);
+        int specs = reader.Byte();
+        digests = specs is < 1 or > DigestsMax ? [] : new DigestSpec[specs];
+        for (int i = 0; i < digests.Length; i++) digests[i] = ReadSpec(ref reader);
+        return digests.Length > 0 && reader.IsDone;
+    }
 
     private static void WriteBlocks(ref RecordWriter writer, ReadOnlySpan<ManifestBlock> blocks)
     {

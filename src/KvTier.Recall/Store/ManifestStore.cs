@@ -160,8 +160,9 @@ internal sealed class ManifestStore
     }
 
     /// <summary>What was not acknowledged must not come back: the state before is written over it, without waiting for the log.</summary>
-    private async ValueTask UndoAsync(SequenceManifest refused, SequenceManifest? before)
+    internal async ValueTask UndoAsync(SequenceManifest refused, SequenceManifest? before)
     {
+        if (!IsDurable) return;
         if (before is null) engine.Delete(ns, HeadId(refused.Namespace, refused.Name));
         else _ = await PutHeadAsync(before, new Deadline(time, TimeSpan.FromSeconds(UndoSeconds)));
     }

@@ -40,6 +40,38 @@ internal sealed record SequenceManifest
     /// <summary>The blocks after those.</summary>
     internal IReadOnlyList<ManifestBlock> Tail { get; init; } = [];
 
+    /// <summary>A bit for each block, set for one that is a group of its own; empty when none is.</summary>
+    internal byte[] Alone { get; init; } = [];
+
+    /// <summary>Epoch of the cluster's map in which its owner wrote it; 0 outside of a cluster.</summary>
+    internal long Epoch { get; init; }
+
+    /// <summary>Number of the change that made it, under its owners one after the other; 0 outside of a cluster.</summary>
+    internal long Version { get; init; }
+
+    /// <summary>True for what stays of a sequence that was closed in a cluster, so that no older copy brings it back.</summary>
+    internal bool IsClosed { get; init; }
+
+    /// <summary>True when another manifest of the same sequence is older.</summary>
+    internal bool IsNewerThan(long epoch, long version) => Epoch != epoch ? Epoch > epoch : Version > version;
+
+    /// <summary>The bits of <see cref="Alone"/> for some blocks.</summary>
+    internal static byte[] AloneOf(IReadOnlyList<SequenceBlock> blocks)
+    {
+        byte[] bits = [];
+        for (int i = 0; i < blocks.Count; i++)
+        {
+            if (!blocks[i].IsAlone) continue;
+            if (bits.Length == 0) bits = new byte[(blocks.Count + 7) / 8];
+            bits[i / 8] |= (byte)(1 << (i % 8));
+        }
+
+        return bits;
+    }
+
+    /// <summary>True when a block is a group of its own.</summary>
+    internal bool IsAlone(int block) => block / 8 < Alone.Length && (Alone[block / 8] & (1 << (block % 8))) != 0;
+
     /// <summary>Full segments of so many blocks: the last block is never in one, as it may be replaced.</summary>
     internal static int SegmentsOf(int blocks) => blocks == 0 ? 0 : (blocks - 1) / SegmentBlocks;
 }

@@ -36,6 +36,9 @@ internal sealed class RecallHarness : IAsyncDisposable
 
     internal IRecallDevice? Device { get; private init; }
 
+    /// <summary>Makes the service one of a cluster's.</summary>
+    internal Action<RecallService>? Join { get; private init; }
+
     internal BlockEngine Engine { get; private set; } = null!;
 
     internal RecallService Recall { get; private set; } = null!;
@@ -48,13 +51,14 @@ internal sealed class RecallHarness : IAsyncDisposable
 
     internal static async Task<RecallHarness> StartAsync(
         ModelProfile? profile = null, RecallOptions? options = null, EngineOptions? engine = null, long hostBytes = 32 << 20,
-        bool durable = true, TimeProvider? time = null, IRecallDevice? device = null)
+        bool durable = true, TimeProvider? time = null, IRecallDevice? device = null, Action<RecallService>? join = null)
     {
         var harness = new RecallHarness(
             profile ?? Shapes.Gqa(), options ?? new RecallOptions { HotSetBytes = 1 << 20, Workers = 2 },
             engine ?? new EngineOptions { MissLedgerEntries = 4096 }, hostBytes, durable, time ?? TimeProvider.System)
         {
             Device = device,
+            Join = join,
         };
         await harness.BeginAsync();
         return harness;
@@ -160,6 +164,7 @@ internal sealed class RecallHarness : IAsyncDisposable
 
         Engine = new BlockEngine(engineOptions, arena, log, TimeProvider.System);
         Recall = new RecallService(options, Engine, time, Device);
+        Join?.Invoke(Recall);
         Engine.Recover([Descriptor, RecallService.ManifestNamespace]);
         Namespace = Engine.OpenNamespace(Descriptor).Value;
         Engine.Start();

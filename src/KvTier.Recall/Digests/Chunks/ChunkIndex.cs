@@ -59,14 +59,14 @@ internal sealed class ChunkIndex : DigestIndex
     internal ChunkView View => new(shape, store, maps, tokens);
 
     /// <inheritdoc/>
-    internal override void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload)
+    internal override void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload, int position = -1)
     {
         BlockOrder.Check(block, tokens, this.tokens, layout.BlockTokens);
         int chunks = (tokens + Spec.ChunkTokens - 1) / Spec.ChunkTokens;
         int first = block % shape.BlocksPerSegment * shape.ChunksPerBlock;
         DigestSegment segment = store.Writable(block / shape.BlocksPerSegment, first + chunks);
         int before = ChunksBefore(block, first);
-        rows.MoveTo(block);
+        rows.MoveTo(position < 0 ? block : position);
         blockStart = (long)block * layout.BlockTokens;
         for (int head = 0; head < heads; head++)
         {

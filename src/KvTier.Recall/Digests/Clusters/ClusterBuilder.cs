@@ -35,7 +35,11 @@ internal sealed class ClusterBuilder
 
     /// <summary>Makes every chunk of a block a cluster (LouisKV: what is generated stays in runs), and keeps the payload, which is
     /// empty for a block that is gone.</summary>
-    internal ClusterSegment BuildBlock(int block, int tokens, ReadOnlySpan<byte> payload)
+    /// <param name="block">Number of the block in the index.</param>
+    /// <param name="tokens">Tokens in it.</param>
+    /// <param name="payload">Its payload.</param>
+    /// <param name="position">Number of the block in the sequence.</param>
+    internal ClusterSegment BuildBlock(int block, int tokens, ReadOnlySpan<byte> payload, int position)
     {
         var kept = new SharedNumbers(Math.Max(1, (payload.Length + sizeof(float) - 1) / sizeof(float)));
         if (!payload.IsEmpty) payload.CopyTo(Bytes(kept));
@@ -43,6 +47,7 @@ internal sealed class ClusterBuilder
         var segment = new ClusterSegment(NewRows(clusters), (long)block * layout.BlockTokens, tokens, clusters, kept)
         {
             IsAbsent = payload.IsEmpty,
+            Position = position,
         };
         Fill(segment, [segment], provisional: true);
         return segment;
@@ -111,7 +116,7 @@ internal sealed class ClusterBuilder
         foreach (ClusterSegment block in blocks)
         {
             ReadOnlySpan<byte> payload = block.IsAbsent ? [] : Bytes(block.Payload!);
-            rows.MoveTo((int)(block.FirstToken / layout.BlockTokens));
+            rows.MoveTo(block.Position);
             rows.Keys(payload, head / layout.KvHeads, head % layout.KvHeads, 0, block.Tokens, keys[at..]);
             rows.Values(payload, head / layout.KvHeads, head % layout.KvHeads, 0, block.Tokens, values[at..]);
             at += block.Tokens * dim;

@@ -18,31 +18,35 @@ internal sealed class ClusterIndex : DigestIndex
     private readonly List<ClusterSegment> segments = [];
     private readonly LearntMetrics? metrics;
     private readonly int blocksPerSegment;
-    private readonly int clusters;
+    private readonly bool cutsAtGroups;
     private long quarantined;
 
     /// <summary>Makes an empty index.</summary>
-    internal ClusterIndex(DigestSpec spec, BlockLayout layout, RopeRotation? rotation)
+    /// <param name="spec">What it keeps.</param>
+    /// <param name="layout">Layout of the profile's blocks.</param>
+    /// <param name="rotation">How stored keys are rotated before use; null when they are stored rotated.</param>
+    /// <param name="cutsAtGroups">True to end a run where a group of placement ends, so that each run lies on one silo.</param>
+    internal ClusterIndex(DigestSpec spec, BlockLayout layout, RopeRotation? rotation, bool cutsAtGroups = false)
         : this(
             spec,
             layout,
             rotation,
-            spec.Kind == DigestKind.Vq ? new LearntMetrics(layout.Layers * layout.KvHeads, layout.HeadDim) : null)
+            spec.Kind == DigestKind.Vq ? new LearntMetrics(layout.Layers * layout.KvHeads, layout.HeadDim) : null,
+            cutsAtGroups)
     {
     }
 
-    private ClusterIndex(DigestSpec spec, BlockLayout layout, RopeRotation? rotation, LearntMetrics? metrics)
+    private ClusterIndex(
+        DigestSpec spec, BlockLayout layout, RopeRotation? rotation, LearntMetrics? metrics, bool cutsAtGroups)
     {
         this.metrics = metrics;
+        this.cutsAtGroups = cutsAtGroups;
         this.layout = layout;
         this.rotation = rotation;
         shape = new ChunkShape(spec, layout);
         builder = new ClusterBuilder(shape, layout, rotation, metrics);
         int goal = Math.Min(SegmentTokensMax, Math.Max(SegmentTokensGoal, TokensPerCode * spec.CodebookSize));
         blocksPerSegment = Math.Max(1, goal / layout.BlockTokens);
-        clusters = spec.Kind == DigestKind.Vq
-            ? Math.Min(spec.CodebookSize, blocksPerSegment * layout.BlockTokens)
-            : blocksPerSegment * layout.BlockTokens / spec.ChunkTokens;
     }
 
     /// <inheritdoc/>
@@ -61,15 +65,17 @@ internal sealed class ClusterIndex : DigestIndex
     internal IReadOnlyList<ClusterSegment> Segments => segments;
 
     /// <inheritdoc/>
-    internal override void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload)
+    internal override void SetBlock(int block, int tokens, ReadOnlySpan<byte> payload, int position = -1)
     {
         BlockOrder.Check(block, tokens, Tokens, layout.BlockTokens);
         if (Tokens > (long)block * layout.BlockTokens) RemoveLast(1);
-        Add(builder.BuildBlock(block, tokens, payload));
+        int place = position < 0 ? block : position;
+        Add(builder.BuildBlock(block, tokens, payload, place));
         int open = 0;
         while (open < segments.Count && segments[^(open + 1)].Payload is not null) open++;
-        if (open < blocksPerSegment || tokens < layout.BlockTokens) return;
-        ClusterSegment full = builder.Cluster(segments.Skip(segments.Count - open).ToArray(), clusters);
+        bool ends = open == blocksPerSegment || (cutsAtGroups && BlockGroups.HeadOf(place + 1) == place + 1);
+        if (!ends || tokens < layout.BlockTokens) return;
+        ClusterSegment full = builder.Cluster(segments.Skip(segments.Count - open).ToArray(), ClustersOf(open));
         RemoveLast(open);
         Add(full);
     }
@@ -77,7 +83,7 @@ internal sealed class ClusterIndex : DigestIndex
     /// <inheritdoc/>
     internal override DigestIndex Fork(int blocks)
     {
-        var copy = new ClusterIndex(Spec, layout, rotation, metrics?.Share());
+        var copy = new ClusterIndex(Spec, layout, rotation, metrics?.Share(), cutsAtGroups);
         long end = Math.Min(Tokens, (long)blocks * layout.BlockTokens);
         foreach (ClusterSegment segment in segments)
         {
@@ -101,6 +107,10 @@ internal sealed class ClusterIndex : DigestIndex
 
     /// <inheritdoc/>
     public override void Dispose() => RemoveLast(segments.Count);
+
+    private int ClustersOf(int blocks) => Spec.Kind == DigestKind.Vq
+        ? Math.Min(Spec.CodebookSize, blocks * layout.BlockTokens)
+        : blocks * layout.BlockTokens / Spec.ChunkTokens;
 
     private void Add(ClusterSegment segment)
     {

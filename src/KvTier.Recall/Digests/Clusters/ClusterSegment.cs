@@ -57,6 +57,9 @@ internal sealed class ClusterSegment
     /// <summary>True for the provisional segment of a block that is gone: its payload holds nothing.</summary>
     internal bool IsAbsent { get; init; }
 
+    /// <summary>Number of its one block in the sequence while the clusters are provisional.</summary>
+    internal int Position { get; init; }
+
     /// <summary>Bytes held, those of the tables included.</summary>
     internal long Bytes => Rows.Layout.Bytes + (Payload?.Bytes ?? 0) + ((members.Length + starts.Length) * (long)sizeof(ushort));
 
@@ -88,7 +91,11 @@ internal sealed class ClusterSegment
     {
         DigestSegment rows = Rows.Share();
         if (tokens == Tokens)
-            return new ClusterSegment(rows, FirstToken, Tokens, Clusters, Payload?.Share(), members, starts) { IsAbsent = IsAbsent };
+            return new ClusterSegment(rows, FirstToken, Tokens, Clusters, Payload?.Share(), members, starts)
+            {
+                IsAbsent = IsAbsent,
+                Position = Position,
+            };
         var cut = new ClusterSegment(rows, FirstToken, tokens, Clusters, payload: null);
         int[] clusterOf = new int[tokens];
         for (int head = 0; head < rows.Layout.Heads; head++)
