@@ -146,6 +146,13 @@ public sealed partial class BlockEngine : IAsyncDisposable
         metrics.Dispose();
     }
 
+    /// <summary>Frees everything at once, as when the process dies; for a simulation in which nothing of this engine runs any more.</summary>
+    internal void Kill()
+    {
+        lock (state.Gate) state.Dispose();
+        metrics.Dispose();
+    }
+
     private async Task StopAllAsync()
     {
         await StopLoopsAsync();

@@ -1,0 +1,2 @@
+// The batches of seeds use all processors by themselves.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]

@@ -1,0 +1,3 @@
+using KvTier.Simulation;
+
+return SimCommand.Run(args);
