@@ -10,6 +10,12 @@ internal static class ClusterCommand
         var command = new Command("cluster", "Run a cluster on this machine; look at a cluster, drain silos, move groups.");
         command.Subcommands.Add(ClusterUpCommand.Create(output));
         command.Subcommands.Add(ClusterDownCommand.Create(output));
+        command.Subcommands.Add(ClusterStatusCommand.Create(output));
+        command.Subcommands.Add(ClusterDrainCommand.Create(output, draining: true));
+        command.Subcommands.Add(ClusterDrainCommand.Create(output, draining: false));
+        command.Subcommands.Add(ClusterMoveCommand.Create(output));
+        command.Subcommands.Add(ClusterRebalanceCommand.Create(output));
+        command.Subcommands.Add(ClusterReplicasCommand.Create(output));
         return command;
     }
 

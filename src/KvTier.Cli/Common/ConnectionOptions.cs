@@ -30,9 +30,14 @@ internal sealed class ConnectionOptions
         DefaultValueFactory = _ => (int)new KvTierClientOptions().RequestTimeout.TotalMilliseconds,
     };
 
+    private readonly Func<ParseResult, IReadOnlyList<string>>? known;
+
     /// <summary>Adds the options to a command.</summary>
-    public ConnectionOptions(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="known">Endpoints to try, in order, when the command line names none; null for the default endpoint.</param>
+    public ConnectionOptions(Command command, Func<ParseResult, IReadOnlyList<string>>? known = null)
     {
+        this.known = known;
         command.Options.Add(endpoint);
         command.Options.Add(transport);
         command.Options.Add(token);
@@ -46,9 +51,29 @@ internal sealed class ConnectionOptions
         string mode = parsed.GetValue(transport)!;
         if (!Enum.TryParse(mode, ignoreCase: true, out TransportMode transportMode) || !Enum.IsDefined(transportMode))
             throw CliException.Usage("--transport", mode, "auto, wire or local");
+        KvError? error = null;
+        foreach (string address in EndpointsOf(parsed))
+        {
+            Result<KvTierClient> connected = await KvTierClient.ConnectAsync(OptionsOf(parsed, address, transportMode), cancel);
+            if (connected.TryGet(out KvTierClient? client, out KvError? failed)) return client;
+            if (failed.Code is not ErrorCode.Unavailable) throw CliException.Of(failed);
+            error ??= failed;
+        }
+
+        throw CliException.Of(error!);
+    }
+
+    private IReadOnlyList<string> EndpointsOf(ParseResult parsed)
+    {
+        bool named = parsed.GetResult(endpoint) is { Implicit: false };
+        return !named && known?.Invoke(parsed) is { Count: > 0 } found ? found : [parsed.GetValue(endpoint)!];
+    }
+
+    private KvTierClientOptions OptionsOf(ParseResult parsed, string address, TransportMode transportMode)
+    {
         var options = new KvTierClientOptions
         {
-            Endpoint = parsed.GetValue(endpoint)!,
+            Endpoint = address,
             Transport = transportMode,
             Token = parsed.GetValue(token),
             RequestTimeout = TimeSpan.FromMilliseconds(parsed.GetValue(timeout)),
@@ -57,6 +82,6 @@ internal sealed class ConnectionOptions
         };
         // Somebody waits at a terminal: one try, and a clear answer when there is nobody at the endpoint.
         options.Resilience.RetriesMax = 0;
-        return (await KvTierClient.ConnectAsync(options, cancel)).OrFail();
+        return options;
     }
 }

@@ -31,7 +31,8 @@ internal static class ExitCodes
         ErrorCode.InvalidArgument or ErrorCode.LimitExceeded => Usage,
         ErrorCode.Unavailable or ErrorCode.DeadlineExceeded or ErrorCode.ShuttingDown or ErrorCode.Busy => Unavailable,
         ErrorCode.NamespaceMismatch or ErrorCode.NamespaceUnknown or ErrorCode.HostFull or ErrorCode.DiskFull or ErrorCode.LeaseExpired
-            or ErrorCode.Unauthorized or ErrorCode.VersionMismatch or ErrorCode.Unsupported => Refused,
+            or ErrorCode.Unauthorized or ErrorCode.VersionMismatch or ErrorCode.Unsupported or ErrorCode.Moved or ErrorCode.Fenced
+            or ErrorCode.Conflict => Refused,
         _ => Fault,
     };
 }
