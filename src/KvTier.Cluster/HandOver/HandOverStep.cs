@@ -4,8 +4,9 @@ namespace KvTier.Cluster;
 /// <param name="node">What parts of a node share.</param>
 /// <param name="calls">Calls of other silos.</param>
 /// <param name="budget">Bytes a second.</param>
+/// <param name="state">Which mutable values are right here.</param>
 /// <param name="attempts">How often the same walk was tried before.</param>
-internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget budget, int attempts)
+internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget budget, MutableState state, int attempts)
 {
     /// <summary>Silos that are dealt with at a time.</summary>
     private const int TargetsMax = 8;
@@ -17,9 +18,9 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
     /// <returns>True when nothing is left to be done for its blocks.</returns>
     public async ValueTask<bool> RunAsync(HandOverBatch batch)
     {
-        if (batch.Descriptor.IsMutable) return true;
         int self = batch.Map.IndexOf(node.Self);
         List<int> targets = batch.Targets(self);
+        if (batch.Descriptor.IsMutable) return await EachAsync(targets, target => OfferAsync(batch, target));
         await EachAsync(targets, target => AskAsync(batch, target));
         bool complete = await EachAsync(targets, target => PushAsync(batch, target));
         for (int i = 0; i < batch.Count; i++) complete &= Finish(batch, i);
@@ -54,6 +55,27 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         }
 
         return true;
+    }
+
+    /// <summary>Offers mutable values to their owner, which fetches those that it does not know better, and drops them here.</summary>
+    private async ValueTask<bool> OfferAsync(HandOverBatch batch, int target)
+    {
+        (int Item, int Rank)[] lacking = Lacking(batch, target, onlyOwn: false);
+        (int Item, int Rank)[] offered = [.. lacking.Where(each => !state.IsInDoubt(batch.Handle, batch[each.Item].Block.Id))];
+        if (offered.Length == 0) return lacking.Length == 0;
+        await budget.TakeAsync(offered.Sum(each => (long)batch[each.Item].Block.Length));
+        BlockId[] ids = [.. offered.Select(each => batch[each.Item].Block.Id)];
+        Result<Answered<bool[]>> answer = await calls.HaveAsync(
+            batch.Map.Silos[target], batch.Map, batch.Descriptor.Id, ids, node.Options.PeerDeadline, BlockOps.Offer);
+        if (!answer.IsOk) return false;
+        bool complete = offered.Length == lacking.Length;
+        for (int i = 0; i < offered.Length; i++)
+        {
+            if (answer.Value.Value[i]) Interlocked.Or(ref batch[offered[i].Item].Has, 1 << offered[i].Rank);
+            complete &= Finish(batch, offered[i].Item);
+        }
+
+        return complete;
     }
 
     /// <summary>Pushes to a silo what it lacks and this silo is the one to push.</summary>

@@ -1,7 +1,7 @@
 namespace KvTier.Cluster;
 
 /// <summary>One walk over this silo's blocks under one map.</summary>
-internal sealed class HandOverWalk(NodeContext node, HotHeld hot, WalkPlan plan, HandOverStep step)
+internal sealed class HandOverWalk(NodeContext node, HotHeld hot, Reservations reservations, WalkPlan plan, HandOverStep step)
 {
     private const int WalkMax = 256;
 
@@ -43,7 +43,7 @@ internal sealed class HandOverWalk(NodeContext node, HotHeld hot, WalkPlan plan,
         Holders holders = Holders.Of(plan.Now, copies, block.Group);
         int rank = holders.RankOf(self);
         if (holders.Count == 0 || (holders.Count == 1 && rank == 0)) return null;
-        if (rank < 0 && hot.Holds(block.Group)) return null;
+        if (rank < 0 && (hot.Holds(block.Group) || reservations.Holds(block.Group, plan.Now))) return null;
         if (!batches.TryGetValue(block.Namespace, out HandOverBatch? batch))
         {
             batch = new HandOverBatch(plan.Now, block.Namespace, descriptor);

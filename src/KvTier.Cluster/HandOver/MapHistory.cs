@@ -47,6 +47,12 @@ internal sealed class MapHistory
         }
     }
 
+    /// <summary>True when a walk is needed for nothing but groups that are owed.</summary>
+    public bool IsOnlyOwed(ClusterMap now)
+    {
+        lock (gate) return !full && owed.Count > 0 && maps.Count > 0 && maps[0].Epoch == now.Epoch;
+    }
+
     /// <summary>Says what a walk under a map is to look at; null when there is nothing to do.</summary>
     public WalkPlan? Plan(ClusterMap now)
     {

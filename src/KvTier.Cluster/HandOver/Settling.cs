@@ -45,8 +45,18 @@ internal sealed class Settling(NodeContext node)
         lock (gate) return moves.TryGetValue(group, out Move move) && IsUnsettled(now.State, move.From, move.Epoch);
     }
 
-    /// <summary>True when no silo but this one has anything left that another one owns.</summary>
-    public bool AllSettled => !Look().AnyUnsettled;
+    /// <summary>True when all other silos of a map have handed over what they had under it, as far as is known here.</summary>
+    public bool AllSettledSince(ClusterMap map)
+    {
+        ClusterState state = node.Membership.State;
+        foreach (SiloEntry silo in map.Silos)
+        {
+            if (silo.Name == node.Self) continue;
+            if (!state.Loads.TryGetValue(silo.Name, out SiloLoad? load) || load.SettledEpoch < map.Epoch) return false;
+        }
+
+        return true;
+    }
 
     /// <summary>True when a silo of the newest map may still have what others own.</summary>
     public bool IsUnsettled(string silo) => IsUnsettled(node.Membership.State, silo, node.Map.MembersEpoch);

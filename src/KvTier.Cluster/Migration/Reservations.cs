@@ -40,8 +40,7 @@ internal sealed class Reservations(NodeContext node)
     {
         lock (gate)
         {
-            FreeUnused();
-            if (entries.TryGetValue(group, out Entry old) && old.From != from)
+            if (entries.TryGetValue(group, out Entry old) && old.From != from && !IsUnused(old))
                 return new KvError(ErrorCode.Conflict, "group", $"{group}", $"one move at a time, not from {old.From} and {from}");
             if (!entries.ContainsKey(group) && entries.Count >= GroupsMax)
                 return new KvError(ErrorCode.Busy, "reservations", $"{entries.Count}", $"{GroupsMax}");
@@ -57,22 +56,18 @@ internal sealed class Reservations(NodeContext node)
     {
         lock (gate)
         {
-            if (entries.Count == 0) return false;
-            FreeUnused();
-            if (!entries.TryGetValue(group, out Entry entry)) return false;
+            if (entries.Count == 0 || !entries.TryGetValue(group, out Entry entry)) return false;
             entries[group] = entry with { UsedAt = node.Time.GetTimestamp() };
             return true;
         }
     }
 
-    /// <summary>True when room is kept for a group.</summary>
-    public bool Holds(BlockId group)
+    /// <summary>True when room is kept for a group that whoever moves it still owns.</summary>
+    public bool Holds(BlockId group, ClusterMap map)
     {
         lock (gate)
         {
-            if (entries.Count == 0) return false;
-            FreeUnused();
-            return entries.ContainsKey(group);
+            return entries.Count > 0 && entries.TryGetValue(group, out Entry entry) && IsOwner(map, entry.From, group);
         }
     }
 
@@ -82,13 +77,24 @@ internal sealed class Reservations(NodeContext node)
         lock (gate) entries.Remove(group);
     }
 
-    private void FreeUnused()
+    /// <summary>Gives room back that was not used, and that of groups which have another owner by now.</summary>
+    /// <returns>The groups that it was kept for in vain.</returns>
+    public List<BlockId> TakeUnused(ClusterMap map)
     {
-        foreach ((BlockId group, Entry entry) in entries.ToList())
+        lock (gate)
         {
-            if (node.Time.GetElapsedTime(entry.UsedAt) >= Lasts) entries.Remove(group);
+            int self = map.IndexOf(node.Self);
+            foreach (BlockId group in entries.Keys.Where(group => map.OwnerOf(group) == self).ToList()) entries.Remove(group);
+            List<BlockId> unused = [.. entries.Keys.Where(group => IsUnused(entries[group]) || !IsOwner(map, entries[group].From, group))];
+            foreach (BlockId group in unused) entries.Remove(group);
+            return unused;
         }
     }
+
+    private static bool IsOwner(ClusterMap map, string silo, BlockId group) =>
+        map.OwnerOf(group) is >= 0 and var owner && map.Silos[owner].Name == silo;
+
+    private bool IsUnused(Entry entry) => node.Time.GetElapsedTime(entry.UsedAt) >= Lasts;
 
     private readonly record struct Entry(string From, long Bytes, long UsedAt);
 }

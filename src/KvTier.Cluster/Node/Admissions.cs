@@ -32,7 +32,7 @@ internal sealed class Admissions(NodeContext node, Reservations reservations, Ho
         if (self < 0 || epoch > map.Epoch) return Admission.Moved;
         if (role == PushRole.Replica && epoch != map.Epoch) return Admission.Moved;
         if (Holders.Of(map, map.Settings.ReplicasOf(ns), group).RankOf(self) >= 0) return Admission.Serve;
-        bool isAwaited = role == PushRole.HandOver && (reservations.Use(group) || hot.Holds(group));
+        bool isAwaited = hot.Holds(group) || (role == PushRole.HandOver && reservations.Use(group));
         return isAwaited ? Admission.Serve : Admission.Moved;
     }
 }

@@ -1,7 +1,7 @@
 namespace KvTier.Cluster;
 
 /// <summary>Answers what other silos ask about blocks.</summary>
-internal sealed class BlockCalls(NodeContext node)
+internal sealed class BlockCalls(NodeContext node, MutableState state, MutableValues values, HotHeld hot, Reserving reserving)
 {
     /// <summary>Answers a call.</summary>
     public async ValueTask<Result<PeerMessage>> AnswerAsync(string from, PeerMessage request, TimeSpan deadline)
@@ -9,12 +9,17 @@ internal sealed class BlockCalls(NodeContext node)
         node.Heard(from, request.Epoch);
         if (!await node.CatchUpAsync(request.Epoch, deadline))
             return new KvError(ErrorCode.Unavailable, "epoch", $"{node.Map.Epoch}", $"{request.Epoch}");
+        if (request.Op is BlockOps.Reserve or BlockOps.Release or BlockOps.Move) return await reserving.AnswerAsync(from, request, deadline);
         Result<IdsQuery> read = IdsQuery.Read(request.Body.Span);
         if (!read.TryGet(out IdsQuery? query, out KvError? error)) return error;
         return request.Op switch
         {
             BlockOps.Have => Have(query),
             BlockOps.Fetch => await FetchAsync(query, deadline),
+            BlockOps.Delete => Delete(query),
+            BlockOps.Hot => Answer(BlockOps.Hot, hot.Take(query.Ids)),
+            BlockOps.Values => Values(request.Epoch, query),
+            BlockOps.Offer => await OfferAsync(from, request.Epoch, query, deadline),
             _ => new KvError(ErrorCode.Unsupported, "peer.op", $"{request.Op}", "an operation of this version"),
         };
     }
@@ -27,9 +32,46 @@ internal sealed class BlockCalls(NodeContext node)
         lock (node.DropGate)
         {
             for (int i = 0; i < here.Length; i++) here[i] = handle >= 0 && node.Store.Has((ushort)handle, query.Ids[i]);
-            return new PeerMessage(BlockOps.Have, node.Map.Epoch, new IdsAnswer(here).Write());
+            return Answer(BlockOps.Have, here);
         }
     }
+
+    private PeerMessage Delete(IdsQuery query)
+    {
+        bool[] here = new bool[query.Ids.Length];
+        int handle = node.HandleOf(query.Namespace);
+        for (int i = 0; i < here.Length && handle >= 0; i++)
+        {
+            here[i] = node.Store.Has((ushort)handle, query.Ids[i]);
+            if (here[i]) node.Store.Drop((ushort)handle, query.Ids[i], MissReason.Deleted);
+        }
+
+        return Answer(BlockOps.Delete, here);
+    }
+
+    private PeerMessage Answer(ushort op, bool[] bits) => new(op, node.Map.Epoch, new IdsAnswer(bits).Write());
+
+    private Result<PeerMessage> Values(long epoch, IdsQuery query)
+    {
+        int handle = node.HandleOf(query.Namespace);
+        var answer = new ValueKnown[query.Ids.Length];
+        lock (node.DropGate)
+        {
+            if (state.SeenEpoch < epoch) return NotSeen(epoch);
+            for (int i = 0; i < answer.Length; i++) answer[i] = handle < 0 ? default : state.Answer((ushort)handle, query.Ids[i]);
+            return new PeerMessage(BlockOps.Values, node.Map.Epoch, new ValuesAnswer(answer).Write());
+        }
+    }
+
+    private async ValueTask<Result<PeerMessage>> OfferAsync(string from, long epoch, IdsQuery query, TimeSpan deadline)
+    {
+        if (state.SeenEpoch < epoch) return NotSeen(epoch);
+        int handle = node.HandleOf(query.Namespace);
+        if (handle < 0) return new KvError(ErrorCode.NamespaceUnknown, "peer.namespace", $"{query.Namespace}", "one that is opened here");
+        return Answer(BlockOps.Offer, await values.TakeAsync(from, (ushort)handle, query.Ids, deadline));
+    }
+
+    private KvError NotSeen(long epoch) => new(ErrorCode.Unavailable, "epoch", $"{state.SeenEpoch}", $"{epoch}");
 
     private async ValueTask<Result<PeerMessage>> FetchAsync(IdsQuery query, TimeSpan deadline)
     {

@@ -19,6 +19,12 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     private readonly HotHeld hotHeld;
     private readonly Reservations reservations;
     private readonly LostSilos lost;
+    private readonly MutableState mutable;
+    private readonly MutableValues values;
+    private readonly MutableCleaner cleaner;
+    private readonly Deleter deleter;
+    private readonly Migrator migrator;
+    private readonly Housekeeping housekeeping;
     private readonly BlockCalls blockCalls;
     private readonly List<Task> loops = [];
 
@@ -41,17 +47,26 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
             Options = options, Membership = membership, Peers = peers, Store = store, Time = time, Random = random,
         };
         var calls = new PeerCalls(node);
+        var budget = new CopyBudget(node);
+        var copy = new GroupCopy(node, calls, budget);
         hotHeld = new HotHeld(node);
         reservations = new Reservations(node);
         settling = new Settling(node);
-        hotGroups = new HotGroups(node);
+        var earlier = new EarlierHolders(node, settling);
+        mutable = new MutableState(node, settling);
+        values = new MutableValues(node, mutable, settling, new ValueFetch(node, calls, settling, earlier));
+        cleaner = new MutableCleaner(node, mutable);
+        hotGroups = new HotGroups(node, calls, copy);
         lost = new LostSilos(node);
         admissions = new Admissions(node, reservations, hotHeld);
-        handOver = new HandOverLoop(node, calls, settling, hotHeld, new CopyBudget(node));
+        handOver = new HandOverLoop(node, calls, settling, hotHeld, reservations, budget, mutable);
         queue = new ReplicaQueue(node, calls, hotGroups, handOver);
         replicator = new Replicator(node, calls, queue);
-        readThrough = new ReadThrough(node, calls, settling, new EarlierHolders(node, settling));
-        blockCalls = new BlockCalls(node);
+        readThrough = new ReadThrough(node, calls, settling, earlier);
+        deleter = new Deleter(node, calls, settling, earlier);
+        migrator = new Migrator(node, calls, copy);
+        housekeeping = new Housekeeping(node, hotHeld, reservations, handOver);
+        blockCalls = new BlockCalls(node, mutable, values, hotHeld, new Reserving(node, reservations, migrator, handOver));
         membership.OnMap += OnMap;
         Func<SiloLoad>? loadOf = membership.LoadOf;
         membership.LoadOf = () => (loadOf?.Invoke() ?? new SiloLoad()) with { SettledEpoch = settling.OwnEpoch };
@@ -82,12 +97,23 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         set => node.Faults = value;
     }
 
+    /// <summary>Called before each step of a move that this silo makes; tests and the simulation end it there.</summary>
+    internal Func<MigrationStep, BlockId, ValueTask>? OnStep
+    {
+        get => migrator.OnStep;
+        set => migrator.OnStep = value;
+    }
+
     /// <summary>Starts the work in the background: hand-over, replication that is not waited for, hot prefixes, lending. The loops run
     /// where they are started: on the caller's synchronization context if there is one, else on the thread pool.</summary>
     public void Start()
     {
+        mutable.Start(node.Map);
         loops.Add(handOver.RunAsync());
         loops.Add(queue.RunAsync());
+        loops.Add(cleaner.RunAsync());
+        loops.Add(hotGroups.RunAsync());
+        loops.Add(housekeeping.RunAsync());
     }
 
     /// <summary>
@@ -124,6 +150,19 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, AckLevel ack, TimeSpan deadline) =>
         replicator.ReplicateAsync(ns, ids, groups, ack, deadline);
 
+    /// <summary>
+    /// Deletes the copies of blocks that this silo, their owner, has deleted: at the other holders and, while silos have not handed over,
+    /// at those that held them before. Does nothing for mutable namespaces, which have no copies.
+    /// </summary>
+    /// <param name="ns">Handle of the namespace.</param>
+    /// <param name="ids">The blocks.</param>
+    /// <param name="groups">Their groups; none when each is its own. Both stay until it ends.</param>
+    /// <param name="deadline">Time for it.</param>
+    /// <returns>Null when no holder has them; else which could not be asked: it may keep its copy, and a walk may bring it back.</returns>
+    public ValueTask<KvError?> DeleteAsync(
+        ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, TimeSpan deadline) =>
+        deleter.RunAsync(ns, ids, groups, deadline);
+
     /// <summary>True when blocks of a group may still be with silos that held it before: then a miss asks them first.</summary>
     public bool MayBeElsewhere(BlockId group) => settling.MayBeElsewhere(group);
 
@@ -148,12 +187,11 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     /// <param name="deadline">Time for it.</param>
     /// <returns>Null when this silo's value is the newest, or there is none; <see cref="ErrorCode.Unavailable"/> when an earlier owner could
     /// not be asked: nothing may be read or changed then, and a later try may succeed.</returns>
-    public ValueTask<KvError?> PrepareAsync(ushort ns, BlockId id, ValueAccess access, TimeSpan deadline) => default;
+    public ValueTask<KvError?> PrepareAsync(ushort ns, BlockId id, ValueAccess access, TimeSpan deadline) =>
+        values.PrepareAsync(ns, id, access, deadline);
 
     /// <summary>Notes a read of a group, for the rate above which it is replicated once more.</summary>
-    public void NoteRead(ushort ns, BlockId group)
-    {
-    }
+    public void NoteRead(ushort ns, BlockId group) => hotGroups.Note(ns, group);
 
     /// <summary>Silos of the rendezvous order that hold a group now, the owner included: more than its replicas while it is hot.</summary>
     public int CopiesOf(NamespaceDescriptor ns, BlockId group)
@@ -164,8 +202,7 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     }
 
     /// <summary>Moves a group to another silo: reserves there, copies, switches in one change of the map, drops.</summary>
-    public ValueTask<KvError?> MoveAsync(BlockId group, string silo, TimeSpan deadline) =>
-        new(new KvError(ErrorCode.Unsupported, "move", $"{group}", "not built yet"));
+    public ValueTask<KvError?> MoveAsync(BlockId group, string silo, TimeSpan deadline) => migrator.MoveAsync(group, silo, deadline);
 
     /// <inheritdoc/>
     public ValueTask<Result<PeerMessage>> OnCallAsync(string from, PeerMessage request, TimeSpan deadline) =>
@@ -177,6 +214,8 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         node.Stop.Cancel();
         handOver.Wake();
         queue.Wake();
+        cleaner.Wake();
+        hotGroups.Wake();
         await NodeWaiting.ForAsync(Task.WhenAll(loops), stopLongest, node.Time);
     }
 
@@ -184,8 +223,12 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     {
         lost.OnMap(before, after);
         settling.OnMap(before, after);
+        mutable.OnMap(before, after);
         node.ForgetOthers(after);
+        foreach (BlockId group in reservations.TakeUnused(after)) handOver.Owe(group);
         handOver.OnMap(after);
+        cleaner.Wake();
+        hotGroups.Wake();
     }
 
     private async ValueTask WaitForEpochAsync(long epoch) => await node.CatchUpAsync(epoch, node.Options.CatchUp);

@@ -30,6 +30,9 @@ internal static class BlockOps
     /// with those that the sender is to drop).</summary>
     public const ushort Offer = PeerOps.Blocks + 7;
 
+    /// <summary>Deletes copies of blocks (<see cref="IdsQuery"/>, answered by <see cref="IdsAnswer"/> with those that were there).</summary>
+    public const ushort Delete = PeerOps.Blocks + 8;
+
     /// <summary>True for an operation that a node answers.</summary>
-    public static bool IsOne(ushort op) => op is >= Have and <= Offer;
+    public static bool IsOne(ushort op) => op is >= Have and <= Delete;
 }

@@ -30,6 +30,12 @@ internal sealed class ReplicaPush(NodeContext node, PeerCalls calls, ClusterMap 
     /// <summary>Why it did not come to its end.</summary>
     public KvError? Error => error;
 
+    /// <summary>True when a holder refused a block, for want of room or as its bytes failed their check.</summary>
+    public bool IsRefused { get; private set; }
+
+    /// <summary>Copies of a group, given those that are asked for; more while it is hot.</summary>
+    public Func<int, BlockId, int> MoreCopies { get; init; } = (copies, _) => copies;
+
     /// <summary>The newest epoch that a holder has shown to know.</summary>
     public long NewestEpoch { get; private set; }
 
@@ -85,7 +91,7 @@ internal sealed class ReplicaPush(NodeContext node, PeerCalls calls, ClusterMap 
         var targets = new List<(int Silo, List<BlockId> Ids)>();
         for (int i = 0; i < ids.Length; i++)
         {
-            Holders holders = Holders.Of(map, copies, groups[i]);
+            Holders holders = Holders.Of(map, MoreCopies(copies, groups[i]), groups[i]);
             for (int rank = 0; rank < holders.Count; rank++)
             {
                 int silo = holders[rank];
@@ -154,6 +160,7 @@ internal sealed class ReplicaPush(NodeContext node, PeerCalls calls, ClusterMap 
         if (!done.Statuses.Contains(PushStatus.Refused)) return;
         NodeCounters counters = node.Counters;
         NodeCounters.Add(ref counters.PushesRefused);
+        IsRefused = true;
         KvError why = done.Error ?? new KvError(ErrorCode.HostFull, "ack");
         Fail(new KvError(why.Code, "ack", $"refused by {map.Silos[silo].Name}: {why.Message}"));
     }

@@ -105,9 +105,10 @@ internal sealed class ReplicaQueue(NodeContext node, PeerCalls calls, HotGroups 
         {
             ClusterMap map = node.Map;
             int copies = map.Settings.ReplicasOf(descriptor);
-            var push = new ReplicaPush(node, calls, map, some[0].Handle, descriptor);
+            var push = new ReplicaPush(node, calls, map, some[0].Handle, descriptor) { MoreCopies = hot.Copies };
             NodeDeadline deadline = node.Deadline(node.Options.PeerDeadline);
-            if (await push.RunAsync(ids, groups, copies, ask: attempt > 0, deadline) != ReplicaOutcome.Again) break;
+            ReplicaOutcome outcome = await push.RunAsync(ids, groups, copies, ask: attempt > 0, deadline);
+            if (outcome == ReplicaOutcome.Done || (outcome == ReplicaOutcome.Failed && !push.IsRefused)) break;
             if (push.NewestEpoch > map.Epoch) await node.CatchUpAsync(push.NewestEpoch, node.Options.CatchUp);
             if (node.Map.Epoch == map.Epoch) await node.PauseAsync(retry);
             if (attempt < AttemptsMax - 1) continue;

@@ -153,4 +153,48 @@ public sealed class ReplicationTests
             owner.HandleOf(late), new[] { late.Id }, new[] { late.Group }, AckLevel.Memory, TimeSpan.FromSeconds(1)));
         await cluster.Loop.UntilAsync(() => cluster.HoldersOf(late).SequenceEqual([other]));
     });
+
+    [Fact]
+    public void DeleteAsync_OfCopies_LeavesNone() => TestCluster.Run(3, 3, async cluster =>
+    {
+        TestBlock block = TestBlock.Of(1);
+        TestSilo owner = cluster.OwnerOf(block);
+        Assert.Null(await owner.PutAsync(block, AckLevel.Replica));
+        Assert.Null(await owner.DeleteAsync(block));
+        Assert.Empty(cluster.HoldersOf(block));
+    });
+
+    [Fact]
+    public void DeleteAsync_HolderCutOff_SaysSo() => TestCluster.Run(2, 2, async cluster =>
+    {
+        TestBlock block = TestBlock.Of(1);
+        TestSilo owner = cluster.OwnerOf(block);
+        Assert.Null(await owner.PutAsync(block, AckLevel.Replica));
+        owner.Peers.Cut.Add(cluster.AskedFor(block)[1]);
+        KvError? error = await owner.DeleteAsync(block);
+        Assert.Equal((ErrorCode.Unavailable, "delete"), (error!.Code, error.Field));
+    });
+
+    [Fact]
+    public void DeleteAsync_WhileASiloHasNotHandedOver_ReachesItToo() => TestCluster.Run(3, 1, async cluster =>
+    {
+        TestBlock[] blocks = [.. Enumerable.Range(0, 50).Select(number => TestBlock.Of(number))];
+        foreach (TestBlock block in blocks) await cluster.OwnerOf(block).PutAsync(block);
+        foreach (TestSilo silo in cluster.Members) silo.Peers.OnPush = (_, _) => Task.Delay(TimeSpan.FromSeconds(100), cluster.Loop.Time);
+        cluster.Add("d", publish: true);
+        foreach (TestBlock block in blocks) Assert.Null(await cluster.OwnerOf(block).DeleteAsync(block));
+        Assert.All(blocks, block => Assert.Empty(cluster.HoldersOf(block)));
+    });
+
+    [Fact]
+    public void ReplicateAsync_ReplicaRefusesOnce_IsTriedAgain() => TestCluster.Run(2, 2, async cluster =>
+    {
+        TestBlock block = TestBlock.Of(1);
+        TestSilo replica = cluster[cluster.AskedFor(block)[1]];
+        replica.Store.IsFull = true;
+        Assert.Null(await cluster.OwnerOf(block).PutAsync(block));
+        await cluster.Loop.PauseAsync(TimeSpan.FromSeconds(1));
+        replica.Store.IsFull = false;
+        await cluster.Loop.UntilAsync(() => replica.Has(block), TimeSpan.FromSeconds(20));
+    });
 }

@@ -7,7 +7,7 @@ internal sealed class TestSilo
     {
         Store = store;
         Name = entry.Name;
-        Membership = new TestMembership(cluster, entry);
+        Membership = new TestMembership(cluster, entry) { LoadOf = () => new SiloLoad { UsedBytes = UsedBytes } };
         Peers = new TestPeers(cluster, this);
         Node = new ClusterNode(cluster.Options, Membership, Peers, store, cluster.Loop.Time, random);
         Cluster = cluster;
@@ -18,6 +18,8 @@ internal sealed class TestSilo
     public string Name { get; }
 
     public bool IsUp { get; set; } = true;
+
+    public long UsedBytes { get; set; }
 
     public MemoryStore Store { get; }
 
@@ -43,6 +45,14 @@ internal sealed class TestSilo
         Seal(block);
         return await Node.ReplicateAsync(
             HandleOf(block), new[] { block.Id }, new[] { block.Group }, ack, deadline ?? TimeSpan.FromSeconds(5));
+    }
+
+    /// <summary>What a listener does with a delete.</summary>
+    public async Task<KvError?> DeleteAsync(TestBlock block)
+    {
+        Assert.Equal(Admission.Serve, Node.Admit(block.Namespace, block.Group, AccessKind.Change));
+        Store.Remove(HandleOf(block), block.Id);
+        return await Node.DeleteAsync(HandleOf(block), new[] { block.Id }, new[] { block.Group }, TimeSpan.FromSeconds(5));
     }
 
     /// <summary>What a listener does with a get.</summary>

@@ -1,0 +1,92 @@
+namespace KvTier.Cluster;
+
+/// <summary>Blocks of one namespace in a group.</summary>
+/// <param name="Handle">Handle of the namespace.</param>
+/// <param name="Descriptor">The namespace.</param>
+/// <param name="Blocks">The blocks.</param>
+internal sealed record GroupBlocks(ushort Handle, NamespaceDescriptor Descriptor, List<WalkedBlock> Blocks);
+
+/// <summary>Copies whole groups to a silo: those of their blocks that it lacks.</summary>
+internal sealed class GroupCopy(NodeContext node, PeerCalls calls, CopyBudget budget)
+{
+    private const int WalkMax = 256;
+
+    /// <summary>Finds the blocks of groups; values of mutable namespaces are left out, they go with the map.</summary>
+    public async ValueTask<List<GroupBlocks>> FindAsync(IReadOnlySet<BlockId> groups)
+    {
+        var found = new Dictionary<ushort, GroupBlocks>();
+        var walked = new WalkedBlock[WalkMax];
+        long cursor = 0;
+        do
+        {
+            cursor = node.Store.Walk(cursor, walked, out int count);
+            for (int i = 0; i < count; i++)
+            {
+                if (!groups.Contains(walked[i].Group) || node.NamespaceOf(walked[i].Namespace) is not { IsMutable: false } ns) continue;
+                if (!found.TryGetValue(walked[i].Namespace, out GroupBlocks? blocks))
+                {
+                    blocks = new GroupBlocks(walked[i].Namespace, ns, []);
+                    found.Add(walked[i].Namespace, blocks);
+                }
+
+                blocks.Blocks.Add(walked[i]);
+            }
+
+            await Task.Yield();
+        }
+        while (cursor != 0 && !node.IsStopping);
+        return [.. found.Values];
+    }
+
+    /// <summary>Copies what a silo lacks of some blocks.</summary>
+    /// <returns>How many it lacked; or why they are not all there now.</returns>
+    public async ValueTask<Result<int>> CopyAsync(SiloEntry to, GroupBlocks blocks, NodeDeadline deadline)
+    {
+        int copied = 0;
+        for (int start = 0; start < blocks.Blocks.Count; start += HandOverBatch.BlocksMax)
+        {
+            List<WalkedBlock> some = blocks.Blocks.GetRange(start, Math.Min(HandOverBatch.BlocksMax, blocks.Blocks.Count - start));
+            BlockId[] ids = [.. some.Select(block => block.Id)];
+            Result<Answered<bool[]>> answer =
+                await calls.HaveAsync(to, node.Map, blocks.Descriptor.Id, ids, deadline.AtMost(node.Options.PeerDeadline));
+            if (!answer.TryGet(out Answered<bool[]> there, out KvError? error)) return error;
+            List<WalkedBlock> lacking = [.. some.Where((_, i) => !there.Value[i])];
+            if (await PushAsync(to, blocks, lacking, deadline) is { } failed) return failed;
+            copied += lacking.Count;
+        }
+
+        return copied;
+    }
+
+    private async ValueTask<KvError?> PushAsync(SiloEntry to, GroupBlocks blocks, List<WalkedBlock> lacking, NodeDeadline deadline)
+    {
+        for (int start = 0; start < lacking.Count;)
+        {
+            var ids = new List<BlockId>();
+            long bytes = 0;
+            while (start < lacking.Count && ids.Count < Pushing.BlocksMax
+                && (ids.Count == 0 || bytes + lacking[start].Length <= Pushing.BytesMax))
+            {
+                bytes += lacking[start].Length;
+                ids.Add(lacking[start++].Id);
+            }
+
+            await budget.TakeAsync(bytes);
+            if (node.IsStopping || deadline.Left == TimeSpan.Zero) return new KvError(ErrorCode.DeadlineExceeded, "copy", to.Name);
+            if (await PushSomeAsync(to, blocks, [.. ids], deadline) is { } error) return error;
+        }
+
+        return null;
+    }
+
+    private async ValueTask<KvError?> PushSomeAsync(SiloEntry to, GroupBlocks blocks, BlockId[] ids, NodeDeadline deadline)
+    {
+        using StoredBlocks read = await node.Store.ReadAsync(blocks.Handle, ids, deadline.AtMost(node.Options.PeerDeadline));
+        if (read.Blocks.Count == 0) return null;
+        var batch = new PushBatch(blocks.Descriptor, PushRole.HandOver, node.Map.Epoch, read.Blocks);
+        Result<PushReply> reply = await calls.PushAsync(to, batch, deadline.AtMost(node.Options.PeerDeadline));
+        if (!reply.TryGet(out PushReply? done, out KvError? error)) return error;
+        if (done.Statuses.Contains(PushStatus.Moved)) return new KvError(ErrorCode.Conflict, "copy", $"{to.Name} does not take the group");
+        return done.Statuses.Contains(PushStatus.Refused) ? done.Error ?? new KvError(ErrorCode.HostFull, "copy", to.Name) : null;
+    }
+}

@@ -1,0 +1,113 @@
+namespace KvTier.Cluster;
+
+/// <summary>Finds the newest of several silos' values, and fetches it.</summary>
+internal sealed class ValueFetch(NodeContext node, PeerCalls calls, Settling settling, EarlierHolders earlier)
+{
+    /// <summary>In a cluster of so many silos all are asked that may have a value; in a larger one those that likely have it.</summary>
+    private const int AllAskedMax = 8;
+
+    /// <summary>Brings values into this silo's store.</summary>
+    /// <param name="map">The map by which this silo owns them.</param>
+    /// <param name="ns">Handle of their namespace.</param>
+    /// <param name="ids">The values.</param>
+    /// <param name="from">A silo that has them; null for none in particular.</param>
+    /// <param name="deadline">Time for it.</param>
+    /// <returns>Those that are right here now, some of them as there is none; and why others are not.</returns>
+    public async ValueTask<(HashSet<BlockId> Ready, KvError? Error)> RunAsync(
+        ClusterMap map, ushort ns, List<BlockId> ids, string? from, NodeDeadline deadline)
+    {
+        var ready = new HashSet<BlockId>();
+        if (node.NamespaceOf(ns) is not { } descriptor) return (ready, new KvError(ErrorCode.NamespaceUnknown, "namespace", $"{ns}"));
+        var targets = new Dictionary<string, List<BlockId>>(StringComparer.Ordinal);
+        foreach (BlockId id in ids)
+        {
+            foreach (string silo in Silos(map, id, from))
+            {
+                if (!targets.TryGetValue(silo, out List<BlockId>? asked)) targets.Add(silo, asked = []);
+                asked.Add(id);
+            }
+        }
+
+        var best = new Dictionary<BlockId, (string Silo, ValueKnown Known)>();
+        var unsure = new HashSet<BlockId>();
+        (string Silo, List<BlockId> Asked)[] all = [.. targets.Select(each => (each.Key, each.Value))];
+        ValueKnown[]?[] answers = await Task.WhenAll(
+            all.Select(each => AskAsync(map, descriptor.Id, each.Silo, [.. each.Asked], deadline).AsTask()).ToList());
+        for (int i = 0; i < all.Length; i++) Weigh(all[i].Silo, all[i].Asked, answers[i], best, unsure);
+        KvError? error = unsure.Count > 0
+            ? new KvError(ErrorCode.Unavailable, "value", $"{unsure.First()}", "earlier owners that answer")
+            : null;
+        var wanted = new Dictionary<string, List<BlockId>>(StringComparer.Ordinal);
+        foreach (BlockId id in ids)
+        {
+            if (unsure.Contains(id)) continue;
+            if (!best.TryGetValue(id, out (string Silo, ValueKnown Known) value) || value.Known.State == ValueState.Absent) ready.Add(id);
+            else if (wanted.TryGetValue(value.Silo, out List<BlockId>? some)) some.Add(id);
+            else wanted.Add(value.Silo, [id]);
+        }
+
+        foreach ((string silo, List<BlockId> some) in wanted)
+            error = await FetchAsync(map, ns, descriptor, silo, some, ready, deadline) ?? error;
+        return (ready, error);
+    }
+
+    private IEnumerable<string> Silos(ClusterMap map, BlockId id, string? from)
+    {
+        IEnumerable<string> found = map.Silos.Count > AllAskedMax
+            ? earlier.Of(map, 1, id).Select(silo => silo.Name)
+            : map.Silos.Where(silo => silo.Name != node.Self && settling.IsUnsettled(silo.Name)).Select(silo => silo.Name);
+        if (settling.MovedFrom(id) is { } old && old != node.Self) found = found.Append(old);
+        if (from is not null) found = found.Append(from);
+        return found.Distinct(StringComparer.Ordinal).Where(silo => map.IndexOf(silo) >= 0);
+    }
+
+    private async ValueTask<ValueKnown[]?> AskAsync(ClusterMap map, NamespaceId ns, string silo, BlockId[] ids, NodeDeadline deadline)
+    {
+        Result<PeerMessage> answer = await calls.CallAsync(
+            map.Silos[map.IndexOf(silo)], map, BlockOps.Values, new IdsQuery(ns, ids).Write(), deadline.AtMost(node.Options.PeerDeadline));
+        if (!answer.TryGet(out PeerMessage? message, out _)) return null;
+        Result<ValuesAnswer> values = ValuesAnswer.Read(message.Body.Span, ids.Length);
+        return values.IsOk ? values.Value.Values : null;
+    }
+
+    /// <summary>The silo that owned a value last is right: whether it has one, and which.</summary>
+    private static void Weigh(
+        string silo, List<BlockId> asked, ValueKnown[]? answers, Dictionary<BlockId, (string Silo, ValueKnown Known)> best,
+        HashSet<BlockId> unsure)
+    {
+        if (answers is null) unsure.UnionWith(asked);
+        for (int i = 0; i < asked.Count && answers is not null; i++)
+        {
+            if (answers[i].State == ValueState.Unknown) continue;
+            bool isNewer = !best.TryGetValue(asked[i], out (string Silo, ValueKnown Known) other)
+                || answers[i].OwnedAt > other.Known.OwnedAt
+                || (answers[i].OwnedAt == other.Known.OwnedAt && answers[i].State == ValueState.Here);
+            if (isNewer) best[asked[i]] = (silo, answers[i]);
+        }
+    }
+
+    private async ValueTask<KvError?> FetchAsync(
+        ClusterMap map, ushort ns, NamespaceDescriptor descriptor, string silo, List<BlockId> ids, HashSet<BlockId> ready,
+        NodeDeadline deadline)
+    {
+        NodeCounters counters = node.Counters;
+        while (ids.Count > 0)
+        {
+            Result<Answered<List<StoredBlock>>> answer = await calls.FetchAsync(
+                map.Silos[map.IndexOf(silo)], map, descriptor.Id, [.. ids], deadline.AtMost(node.Options.PeerDeadline));
+            if (!answer.TryGet(out Answered<List<StoredBlock>> blocks, out KvError? error)) return error;
+            if (blocks.Value.Count == 0) return new KvError(ErrorCode.Unavailable, "value", $"{ids[0]}", $"one that {silo} still has");
+            foreach (StoredBlock block in blocks.Value)
+            {
+                ids.Remove(block.Id);
+                Result<bool> stored = await node.Store.PutAsync(ns, block, deadline.Left);
+                if (!stored.IsOk) return stored.Error;
+                ready.Add(block.Id);
+                NodeCounters.Add(ref counters.ReadThroughBlocks);
+                NodeCounters.Add(ref counters.ReadThroughBytes, block.Payload.Length);
+            }
+        }
+
+        return null;
+    }
+}
