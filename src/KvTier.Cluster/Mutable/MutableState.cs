@@ -98,13 +98,13 @@ internal sealed class MutableState(NodeContext node, Settling settling)
     /// <summary>True when this silo's value is right, or its having none is.</summary>
     public bool IsRight(ushort ns, BlockId id)
     {
-        lock (gate) return IsKnown(ns, id) || (!history.IsNew(id) && !history.IsInDoubt(id));
+        lock (gate) return IsKnown(ns, id) || (!history.IsNew(id) && !history.IsInDoubt(id, RightSince(ns, id)));
     }
 
     /// <summary>True when a value that is here may be an old one.</summary>
     public bool IsInDoubt(ushort ns, BlockId id)
     {
-        lock (gate) return history.IsInDoubt(id) && !IsKnown(ns, id);
+        lock (gate) return history.IsInDoubt(id, RightSince(ns, id));
     }
 
     /// <summary>This silo's value, or its having none, is right from now on.</summary>
@@ -127,8 +127,7 @@ internal sealed class MutableState(NodeContext node, Settling settling)
     {
         lock (gate)
         {
-            bool inDoubt = gains is null ? history.IsInDoubt(id) : history.IsInDoubt(gains, id);
-            if (!inDoubt || IsKnown(ns, id) || !node.Store.Has(ns, id)) return;
+            if (!history.IsInDoubt(id, RightSince(ns, id), gains) || !node.Store.Has(ns, id)) return;
             node.Store.Drop(ns, id, MissReason.Moved);
         }
 
@@ -142,12 +141,15 @@ internal sealed class MutableState(NodeContext node, Settling settling)
         lock (gate)
         {
             (long epoch, bool allAlong) = history.OwnedAt(id);
-            bool wasKnown = known.TryGetValue((ns, id), out long since) && since <= epoch;
-            if (history.IsInDoubt(id) && !wasKnown) return default;
+            long since = RightSince(ns, id);
+            bool wasKnown = since > 0 && since <= epoch;
+            if (history.IsInDoubt(id, since)) return default;
             if (node.Store.Has(ns, id)) return new ValueKnown(ValueState.Here, epoch);
             return new ValueKnown(allAlong || wasKnown ? ValueState.Absent : ValueState.Unknown, epoch);
         }
     }
+
+    private long RightSince(ushort ns, BlockId id) => known.GetValueOrDefault((ns, id));
 
     private bool IsKnown(ushort ns, BlockId id) =>
         !node.Faults.ForgetTouched && known.TryGetValue((ns, id), out long since) && !history.IsNew(id, since);

@@ -62,13 +62,14 @@ internal sealed class OwnershipHistory(string self)
     public void Cleaned(Gain[] done) => gains.RemoveAll(gain => Array.IndexOf(done, gain) >= 0);
 
     /// <summary>True when a value of a group that is here may be an old one.</summary>
-    public bool IsInDoubt(BlockId group) => IsInDoubt(gains, group);
-
-    /// <summary>The same by what was in doubt at some time.</summary>
-    public bool IsInDoubt(IEnumerable<Gain> some, BlockId group)
+    /// <param name="group">The group.</param>
+    /// <param name="rightSince">Epoch in which it was last known to be right; 0 for never.</param>
+    /// <param name="some">What came to this silo; null for what is in doubt now.</param>
+    public bool IsInDoubt(BlockId group, long rightSince, Gain[]? some = null)
     {
-        foreach (Gain gain in some)
+        foreach (Gain gain in some ?? (IEnumerable<Gain>)gains)
         {
+            if (rightSince >= gain.After.Epoch) continue;
             if (gain.Before is null || (Owns(gain.After, group) && !Owns(gain.Before, group))) return true;
         }
 

@@ -17,6 +17,9 @@ internal sealed class TestPeers(TestCluster cluster, TestSilo from) : IPeers
     /// <summary>Called after a push was done, before its answer is seen.</summary>
     public Func<SiloEntry, PushBatch, Task>? AfterPush { get; set; }
 
+    /// <summary>True while offers of mutable values do not arrive.</summary>
+    public bool IsOfferLost { get; set; }
+
     /// <summary>Calls made, by operation.</summary>
     public Dictionary<ushort, int> Calls { get; } = [];
 
@@ -28,7 +31,7 @@ internal sealed class TestPeers(TestCluster cluster, TestSilo from) : IPeers
         await Task.Yield();
         Calls[request.Op] = Calls.GetValueOrDefault(request.Op) + 1;
         if (OnCall is not null) await OnCall(to, request);
-        if (!from.IsUp || !CanReach(to)) return lost;
+        if (!from.IsUp || !CanReach(to) || (IsOfferLost && request.Op == BlockOps.Offer)) return lost;
         Result<PeerMessage> answer = await cluster[to.Name].Node.OnCallAsync(from.Name, request, deadline);
         return from.IsUp && CanReach(to) ? answer : lost;
     }
