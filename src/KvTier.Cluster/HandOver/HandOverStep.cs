@@ -65,8 +65,8 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         if (offered.Length == 0) return lacking.Length == 0;
         await budget.TakeAsync(offered.Sum(each => (long)batch[each.Item].Block.Length));
         BlockId[] ids = [.. offered.Select(each => batch[each.Item].Block.Id)];
-        Result<Answered<bool[]>> answer = await calls.HaveAsync(
-            batch.Map.Silos[target], batch.Map, batch.Descriptor.Id, ids, node.Options.PeerDeadline, BlockOps.Offer);
+        Result<Answered<bool[]>> answer =
+            await calls.OfferAsync(batch.Map.Silos[target], batch.Map, batch.Descriptor, ids, node.Options.PeerDeadline);
         if (!answer.IsOk) return false;
         bool complete = offered.Length == lacking.Length;
         for (int i = 0; i < offered.Length; i++)

@@ -66,9 +66,9 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
     private async ValueTask<Result<PeerMessage>> OfferAsync(string from, long epoch, IdsQuery query, TimeSpan deadline)
     {
         if (state.SeenEpoch < epoch) return NotSeen(epoch);
-        int handle = node.HandleOf(query.Namespace);
-        if (handle < 0) return new KvError(ErrorCode.NamespaceUnknown, "peer.namespace", $"{query.Namespace}", "one that is opened here");
-        return Answer(BlockOps.Offer, await values.TakeAsync(from, (ushort)handle, query.Ids, deadline));
+        if (query.Descriptor is not { IsMutable: true }) return KvError.InvalidArgument("peer.namespace", query.Namespace, "a mutable one");
+        if (!node.Store.OpenNamespace(query.Descriptor).TryGet(out ushort handle, out KvError? error)) return error;
+        return Answer(BlockOps.Offer, await values.TakeAsync(from, handle, query.Ids, deadline));
     }
 
     private KvError NotSeen(long epoch) => new(ErrorCode.Unavailable, "epoch", $"{state.SeenEpoch}", $"{epoch}");

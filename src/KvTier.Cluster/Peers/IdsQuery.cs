@@ -2,7 +2,7 @@ using KvTier.Protocol;
 
 namespace KvTier.Cluster;
 
-/// <summary>A question about blocks of one namespace: <c>[namespace bin16, ids bin]</c>.</summary>
+/// <summary>A question about blocks of one namespace: <c>[namespace bin16, ids bin, descriptor bin or nil]</c>.</summary>
 /// <param name="Namespace">Fingerprint of the namespace.</param>
 /// <param name="Ids">The blocks, at most <see cref="IdsMax"/>; none asks for nothing but the answer's epoch.</param>
 internal sealed record IdsQuery(NamespaceId Namespace, BlockId[] Ids)
@@ -10,7 +10,10 @@ internal sealed record IdsQuery(NamespaceId Namespace, BlockId[] Ids)
     /// <summary>Most blocks of a question.</summary>
     public const int IdsMax = 4096;
 
-    private const int Fields = 2;
+    private const int Fields = 3;
+
+    /// <summary>The namespace itself, for whoever does not know it yet; null where it does not matter.</summary>
+    public NamespaceDescriptor? Descriptor { get; init; }
 
     /// <summary>Encodes it.</summary>
     public byte[] Write()
@@ -25,6 +28,17 @@ internal sealed record IdsQuery(NamespaceId Namespace, BlockId[] Ids)
         Span<byte> ids = buffer.GetSpan(Ids.Length * BlockId.SizeBytes);
         for (int i = 0; i < Ids.Length; i++) Ids[i].WriteTo(ids[(i * BlockId.SizeBytes)..]);
         buffer.Advance(Ids.Length * BlockId.SizeBytes);
+        if (Descriptor is null)
+        {
+            writer.WriteNil();
+        }
+        else
+        {
+            using var descriptor = new FrameBuffer();
+            new NamespaceOpenRequest(Descriptor).Write(descriptor);
+            writer.Write(descriptor.WrittenSpan);
+        }
+
         return buffer.WrittenSpan.ToArray();
     }
 
@@ -35,15 +49,19 @@ internal sealed record IdsQuery(NamespaceId Namespace, BlockId[] Ids)
         int extra = reader.ReadArrayHeader() - Fields;
         ReadOnlySpan<byte> ns = reader.ReadBytes();
         ReadOnlySpan<byte> bytes = reader.ReadBytes();
+        ReadOnlySpan<byte> opened = reader.TryReadNil() ? default : reader.ReadBytes();
         for (int i = 0; i < extra; i++) reader.Skip();
-        if (extra < 0 || !reader.End) return KvError.InvalidArgument("peer.body", "malformed", "[namespace bin16, ids bin]");
+        if (extra < 0 || !reader.End)
+            return KvError.InvalidArgument("peer.body", "malformed", "[namespace bin16, ids bin, descriptor bin or nil]");
         if (ns.Length != NamespaceId.SizeBytes) return KvError.InvalidArgument("peer.namespace", $"{ns.Length} bytes", "16 bytes");
         if (bytes.Length % BlockId.SizeBytes != 0) return KvError.InvalidArgument("peer.ids", $"{bytes.Length} bytes", "16 bytes each");
         if (bytes.Length / BlockId.SizeBytes > IdsMax)
             return KvError.LimitExceeded("peer.ids", bytes.Length / BlockId.SizeBytes, IdsMax);
         var ids = new BlockId[bytes.Length / BlockId.SizeBytes];
         for (int i = 0; i < ids.Length; i++) ids[i] = BlockId.Read(bytes[(i * BlockId.SizeBytes)..]);
-        return new IdsQuery(NamespaceId.Read(ns), ids);
+        if (opened.IsEmpty) return new IdsQuery(NamespaceId.Read(ns), ids);
+        if (!NamespaceOpenRequest.Read(opened).TryGet(out NamespaceOpenRequest? request, out KvError? error)) return error;
+        return new IdsQuery(request.Descriptor.Id, ids) { Descriptor = request.Descriptor };
     }
 }
 

@@ -7,14 +7,14 @@ internal readonly record struct Answered<T>(T Value, long Epoch);
 internal sealed class PeerCalls(NodeContext node)
 {
     /// <summary>Asks which blocks a silo has.</summary>
-    public async ValueTask<Result<Answered<bool[]>>> HaveAsync(
-        SiloEntry to, ClusterMap map, NamespaceId ns, BlockId[] ids, TimeSpan deadline, ushort op = BlockOps.Have)
-    {
-        Result<PeerMessage> answer = await CallAsync(to, map, op, new IdsQuery(ns, ids).Write(), deadline);
-        if (!answer.TryGet(out PeerMessage? message, out KvError? error)) return error;
-        Result<IdsAnswer> bits = IdsAnswer.Read(message.Body.Span, ids.Length);
-        return bits.IsOk ? new Answered<bool[]>(bits.Value.Bits, message.Epoch) : bits.Error!;
-    }
+    public ValueTask<Result<Answered<bool[]>>> HaveAsync(
+        SiloEntry to, ClusterMap map, NamespaceId ns, BlockId[] ids, TimeSpan deadline, ushort op = BlockOps.Have) =>
+        AskAsync(to, map, op, new IdsQuery(ns, ids), deadline);
+
+    /// <summary>Offers mutable values to their owner, which may not know their namespace yet.</summary>
+    public ValueTask<Result<Answered<bool[]>>> OfferAsync(
+        SiloEntry to, ClusterMap map, NamespaceDescriptor ns, BlockId[] ids, TimeSpan deadline) =>
+        AskAsync(to, map, BlockOps.Offer, new IdsQuery(ns.Id, ids) { Descriptor = ns }, deadline);
 
     /// <summary>Fetches blocks of a silo; those that would not fit into one answer are left out.</summary>
     public async ValueTask<Result<Answered<List<StoredBlock>>>> FetchAsync(
@@ -24,6 +24,15 @@ internal sealed class PeerCalls(NodeContext node)
         if (!answer.TryGet(out PeerMessage? message, out KvError? error)) return error;
         Result<List<StoredBlock>> blocks = FetchAnswer.Read(message, ns, ids);
         return blocks.IsOk ? new Answered<List<StoredBlock>>(blocks.Value, message.Epoch) : blocks.Error!;
+    }
+
+    private async ValueTask<Result<Answered<bool[]>>> AskAsync(
+        SiloEntry to, ClusterMap map, ushort op, IdsQuery query, TimeSpan deadline)
+    {
+        Result<PeerMessage> answer = await CallAsync(to, map, op, query.Write(), deadline);
+        if (!answer.TryGet(out PeerMessage? message, out KvError? error)) return error;
+        Result<IdsAnswer> bits = IdsAnswer.Read(message.Body.Span, query.Ids.Length);
+        return bits.IsOk ? new Answered<bool[]>(bits.Value.Bits, message.Epoch) : bits.Error!;
     }
 
     /// <summary>Calls a silo.</summary>
