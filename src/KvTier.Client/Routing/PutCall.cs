@@ -33,6 +33,7 @@ internal sealed class PutCall : RoutedCall<PutPart>
     private Memory<PutStatus> statuses;
     private PutOptions options;
     private PutSummary summary;
+    private bool[] stored = [];
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Result<PutSummary>> PutAsync(
@@ -40,6 +41,8 @@ internal sealed class PutCall : RoutedCall<PutPart>
     {
         (blocks, statuses, options, summary) = (put, outcome, how, default);
         Begin(ns, put.Length);
+        if (stored.Length < put.Length) stored = new bool[put.Length];
+        Array.Clear(stored, 0, put.Length);
         for (int i = 0; i < put.Length; i++)
         {
             PutBlock block = put.Span[i];
@@ -84,20 +87,17 @@ internal sealed class PutCall : RoutedCall<PutPart>
 
     protected override void Settle(PutPart part)
     {
-        // Blocks that moved count where they are stored in the end.
-        summary = PutSummaries.Add(summary, part.Summary with { Moved = 0 });
+        KvError? error = part.Summary.Error;
+        bool again = error is not null && IsPassing(error);
+        if (!again) summary = summary with { Error = summary.Error ?? error };
         for (int i = 0; i < part.Count; i++)
         {
             PutStatus status = part.Statuses[i];
-            if (status == PutStatus.Moved)
-            {
-                Moved(part);
-                continue;
-            }
-
             int place = part.Places[i];
-            if (!statuses.IsEmpty) statuses.Span[place] = status;
-            Done(place);
+            stored[place] |= status == PutStatus.Stored;
+            if (status == PutStatus.Moved) Moved(part);
+            else if (again && (status == PutStatus.Refused || options.Ack == AckLevel.Replica)) NotYet(error!);
+            else End(place, status == PutStatus.Present && stored[place] ? PutStatus.Stored : status);
         }
     }
 
@@ -106,5 +106,17 @@ internal sealed class PutCall : RoutedCall<PutPart>
         base.Clear();
         blocks = default;
         statuses = default;
+    }
+
+    private void End(int place, PutStatus status)
+    {
+        summary = status switch
+        {
+            PutStatus.Stored => summary with { Stored = summary.Stored + 1 },
+            PutStatus.Present => summary with { Present = summary.Present + 1 },
+            _ => summary with { Refused = summary.Refused + 1 },
+        };
+        if (!statuses.IsEmpty) statuses.Span[place] = status;
+        Done(place);
     }
 }

@@ -142,6 +142,19 @@ internal abstract class RoutedCall<TPart>
         last ??= new KvError(ErrorCode.Moved, $"silo {part.Link.Name}", $"epoch {part.Answer.Epoch}", $"the owner by epoch {Table.Epoch}");
     }
 
+    /// <summary>A silo can't do what is asked of it now; another one may, or the same one later.</summary>
+    protected void NotYet(KvError error)
+    {
+        last = error;
+        needsMap |= error.Code is not ErrorCode.Busy;
+        waits = true;
+    }
+
+    /// <summary>True for failures after which a newer map, another silo or a later try may do.</summary>
+    protected static bool IsPassing(KvError error) => error.Code is ErrorCode.Unavailable or ErrorCode.ShuttingDown
+        or ErrorCode.DeadlineExceeded or ErrorCode.Moved or ErrorCode.Fenced or ErrorCode.Busy or ErrorCode.NamespaceUnknown
+        or ErrorCode.Conflict;
+
     /// <summary>A silo that was asked in the owner's place does not have a block.</summary>
     protected void TryNext(int place)
     {
@@ -244,14 +257,8 @@ internal abstract class RoutedCall<TPart>
             return;
         }
 
-        needsMap |= error.Code is not ErrorCode.Busy;
-        waits = true;
+        NotYet(error);
     }
-
-    /// <summary>True for failures after which a newer map, another silo or a later try may do.</summary>
-    private static bool IsPassing(KvError error) => error.Code is ErrorCode.Unavailable or ErrorCode.ShuttingDown
-        or ErrorCode.DeadlineExceeded or ErrorCode.Moved or ErrorCode.Fenced or ErrorCode.Busy or ErrorCode.NamespaceUnknown
-        or ErrorCode.Conflict;
 
     private KvError? FatalError()
     {
