@@ -13,12 +13,13 @@ internal static class DetachedProcess
 
     /// <summary>Starts one.</summary>
     /// <param name="log">File for what it says.</param>
-    /// <param name="folder">Its working directory.</param>
+    /// <param name="folder">Folder of its cluster, and its working directory.</param>
     /// <param name="line">Program and arguments.</param>
     public static ProcessIdentity Start(string log, string folder, params IEnumerable<string> line)
     {
         string[] arguments = ["-c", Script, "sh", log, .. line];
         var start = new ProcessStartInfo("/bin/sh", arguments) { UseShellExecute = false, WorkingDirectory = folder };
+        start.Environment[LocalProcesses.Mark] = folder;
         using Process process = Process.Start(start)!;
         return ProcessIdentity.Of(process.Id)
             ?? throw new CliException(ExitCodes.Fault, $"{line.First()} ended at once: {LogTail.Read(log)}");

@@ -14,13 +14,6 @@ internal sealed record LocalCluster
 
     /// <summary>The silos that were started.</summary>
     public IReadOnlyList<LocalSilo> Silos { get; init; } = [];
-
-    /// <summary>All processes: silos, then etcd.</summary>
-    public IEnumerable<ProcessIdentity> Processes()
-    {
-        foreach (LocalSilo silo in Silos) yield return silo.Process;
-        if (Etcd is { } etcd) yield return etcd.Process;
-    }
 }
 
 /// <summary>The etcd of a local cluster.</summary>

@@ -16,15 +16,14 @@ internal static class LocalClusterStart
         LocalClusterFolder folder, LocalClusterOptions options, CliProgress progress, CancellationToken cancel)
     {
         options.OrFail();
-        if (folder.Find() is { } there) throw AlreadyUp(folder, there);
+        if (folder.Find() is not null || LocalProcesses.Find(folder.FullPath).Count > 0) throw AlreadyUp(folder);
         try
         {
             return await StartAsync(folder, options, progress, cancel);
         }
         catch
         {
-            if (folder.Find() is { } half) await LocalClusterStop.RunAsync(folder, half);
-            folder.Remove();
+            await LocalClusterStop.RunAsync(folder);
             throw;
         }
     }
@@ -111,9 +110,9 @@ internal static class LocalClusterStart
         return cluster;
     }
 
-    private static CliException AlreadyUp(LocalClusterFolder folder, LocalCluster there)
+    private static CliException AlreadyUp(LocalClusterFolder folder)
     {
-        int alive = there.Processes().Count(process => process.IsAlive);
+        int alive = LocalProcesses.Find(folder.FullPath).Count;
         return new CliException(ExitCodes.Refused, alive == 0
             ? $"{folder.FullPath} has what a cluster left whose processes are gone; kvtier cluster down removes it"
             : $"a cluster is up already: {alive} processes in {folder.FullPath}; kvtier cluster down stops it, --folder makes another one");

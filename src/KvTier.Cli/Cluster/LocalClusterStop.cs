@@ -10,15 +10,20 @@ internal static class LocalClusterStop
     private static readonly TimeSpan killDeadline = TimeSpan.FromSeconds(10);
 
     /// <summary>Stops it.</summary>
-    /// <returns>Processes that had to be ended.</returns>
+    /// <returns>Processes that ran, and those of them that had to be ended.</returns>
     /// <exception cref="CliException">A process can't be ended.</exception>
-    public static async Task<int> RunAsync(LocalClusterFolder folder, LocalCluster cluster)
+    public static async Task<(int Stopped, int Killed)> RunAsync(LocalClusterFolder folder)
     {
-        int killed = await StopAsync([.. cluster.Silos.Select(silo => silo.Process)], siloDeadline);
-        if (cluster.Etcd is { } etcd) killed += await StopAsync([etcd.Process], etcdDeadline);
-        foreach (LocalSilo silo in cluster.Silos) RemoveShared(silo.Process.Pid);
+        LocalCluster? cluster = folder.Find();
+        ProcessIdentity? etcd = cluster?.Etcd?.Process;
+        List<ProcessIdentity> running = LocalProcesses.Find(folder.FullPath);
+        ProcessIdentity[] silos = [.. running.Where(process => process != etcd)];
+        int killed = await StopAsync(silos, siloDeadline);
+        if (etcd is not null) killed += await StopAsync([etcd], etcdDeadline);
+        foreach (int pid in silos.Concat(cluster?.Silos.Select(silo => silo.Process) ?? []).Select(process => process.Pid).Distinct())
+            RemoveShared(pid);
         folder.Remove();
-        return killed;
+        return (running.Count, killed);
     }
 
     private static async Task<int> StopAsync(IReadOnlyList<ProcessIdentity> processes, TimeSpan deadline)

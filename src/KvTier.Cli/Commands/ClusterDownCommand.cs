@@ -26,13 +26,6 @@ internal static class ClusterDownCommand
     private static async Task<(int Stopped, int Killed)> StopAsync(string path)
     {
         using LocalClusterFolder folder = LocalClusterFolder.Open(path);
-        if (folder.Find() is not { } cluster)
-        {
-            folder.Remove();
-            return (0, 0);
-        }
-
-        int alive = cluster.Processes().Count(process => process.IsAlive);
-        return (alive, await LocalClusterStop.RunAsync(folder, cluster));
+        return await LocalClusterStop.RunAsync(folder);
     }
 }
