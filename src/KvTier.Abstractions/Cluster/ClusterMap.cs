@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace KvTier;
 
 /// <summary>
@@ -9,9 +11,10 @@ public sealed class ClusterMap
     /// <summary>Most silos of a cluster.</summary>
     public const int SilosMax = 4096;
 
-    private readonly ulong[] seeds;
-    private readonly double[] weights;
+    private readonly RendezvousTable table;
     private readonly int[] zones;
+    private readonly bool hasZones;
+    private readonly int[] draining;
     private readonly int holders;
     private readonly Dictionary<string, int> indexes;
 
@@ -32,11 +35,13 @@ public sealed class ClusterMap
         Silos = [.. silos.OrderBy(silo => silo.Name, StringComparer.Ordinal)];
         Settings = settings;
         Moved = moved;
-        seeds = [.. Silos.Select(silo => Rendezvous.SeedOf(silo.Name))];
-        weights = [.. Silos.Select(silo => (double)Math.Max(1, silo.CapacityBytes))];
+        table = new RendezvousTable(
+            [.. Silos.Select(silo => Rendezvous.SeedOf(silo.Name))], [.. Silos.Select(silo => (double)Math.Max(1, silo.CapacityBytes))]);
         string[] zoneNames = [.. Silos.Select(silo => silo.Zone).Distinct(StringComparer.Ordinal)];
         zones = [.. Silos.Select(silo => Array.IndexOf(zoneNames, silo.Zone))];
+        hasZones = zoneNames.Length > 1;
         holders = Silos.Count(silo => !silo.Draining);
+        draining = holders == 0 ? [] : [.. Silos.Index().Where(each => each.Item.Draining).Select(each => each.Index)];
         indexes = Silos.Index().ToDictionary(each => each.Item.Name, each => each.Index, StringComparer.Ordinal);
     }
 
@@ -78,47 +83,77 @@ public sealed class ClusterMap
     /// <returns>How many were found.</returns>
     public int FindHolders(BlockId group, Span<int> found, long joinedBefore = long.MaxValue)
     {
+        int moved = -1;
+        if (Moved.Count > 0 && Moved.TryGetValue(group, out string? name)) moved = IndexOf(name);
+        return FindHoldersFrom(group, moved, found, joinedBefore);
+    }
+
+    /// <summary>The same as if a group was moved to a silo, whatever <see cref="Moved"/> says of it.</summary>
+    /// <param name="group">The group.</param>
+    /// <param name="first">Index of the silo that would own it; -1 for where hashing puts it.</param>
+    /// <param name="found">As above.</param>
+    /// <param name="joinedBefore">As above.</param>
+    /// <returns>How many were found.</returns>
+    [SkipLocalsInit]
+    public int FindHoldersFrom(BlockId group, int first, Span<int> found, long joinedBefore = long.MaxValue)
+    {
+        if (found.Length == 0) return 0;
         int count = 0;
-        if (Moved.Count > 0 && found.Length > 0 && Moved.TryGetValue(group, out string? name) && IndexOf(name) is >= 0 and var moved
-            && MayHold(moved, joinedBefore))
-            found[count++] = moved;
+        if (first >= 0 && MayHold(first, joinedBefore)) found[count++] = first;
+        if (count == found.Length || count == Silos.Count) return count;
+        Span<double> all = stackalloc double[table.Padded];
+        table.FillBounds(group, all);
+        LeaveOut(all, joinedBefore);
+        if (count > 0) all[first] = double.PositiveInfinity;
+        Span<double> newZones = hasZones && found.Length > 1 ? stackalloc double[table.Padded] : default;
         while (count < found.Length)
         {
-            int best = FindNext(group, found[..count], joinedBefore, newZone: true);
-            if (best < 0) best = FindNext(group, found[..count], joinedBefore, newZone: false);
+            int best = -1;
+            if (hasZones && count > 0)
+            {
+                all.CopyTo(newZones);
+                LeaveOutZones(newZones, found[..count]);
+                best = table.FindBest(group, newZones);
+            }
+
+            if (best < 0) best = table.FindBest(group, all);
             if (best < 0) break;
+            all[best] = double.PositiveInfinity;
             found[count++] = best;
         }
 
         return count;
     }
 
+    /// <summary>Index of the silo that hashing gives a group to, moved or not; -1 when there are no silos.</summary>
+    public int HomeOf(BlockId group)
+    {
+        Span<int> home = stackalloc int[1];
+        return FindHoldersFrom(group, -1, home) == 0 ? -1 : home[0];
+    }
+
     private bool MayHold(int silo, long joinedBefore) =>
         (!Silos[silo].Draining || holders == 0) && Silos[silo].JoinedEpoch < joinedBefore;
 
-    private int FindNext(BlockId group, ReadOnlySpan<int> taken, long joinedBefore, bool newZone)
+    private void LeaveOut(Span<double> bounds, long joinedBefore)
     {
-        int best = -1;
-        double highest = double.NegativeInfinity;
-        for (int i = 0; i < seeds.Length; i++)
+        foreach (int silo in draining) bounds[silo] = double.PositiveInfinity;
+        if (joinedBefore == long.MaxValue) return;
+        for (int i = 0; i < Silos.Count; i++)
         {
-            if (!MayHold(i, joinedBefore) || taken.Contains(i) || (newZone && IsZoneTaken(i, taken))) continue;
-            double score = Rendezvous.Score(Rendezvous.Hash(seeds[i], group), weights[i]);
-            if (score <= highest) continue;
-            highest = score;
-            best = i;
+            if (Silos[i].JoinedEpoch >= joinedBefore) bounds[i] = double.PositiveInfinity;
         }
-
-        return best;
     }
 
-    private bool IsZoneTaken(int silo, ReadOnlySpan<int> taken)
+    private void LeaveOutZones(Span<double> bounds, ReadOnlySpan<int> taken)
     {
         foreach (int other in taken)
         {
-            if (zones[other] == zones[silo]) return true;
+            int zone = zones[other];
+            for (int i = 0; i < zones.Length; i++)
+            {
+                if (zones[i] == zone) bounds[i] = double.PositiveInfinity;
+            }
         }
-
-        return false;
     }
 }
