@@ -7,6 +7,8 @@ namespace KvTier.Silo;
 /// <content>The RESP2 listener's place in the silo.</content>
 public sealed partial class SiloHost
 {
+    private RespListener? respListener;
+
     private KvError? BindResp()
     {
         WarnIfOpen(options.Resp.Address, options.Resp.Password, "resp");
@@ -20,6 +22,7 @@ public sealed partial class SiloHost
         var resp = new RespListener(options.Resp, store!.Engine, loggers.CreateLogger("KvTier.Silo.Resp"), RespLimitsOf(options), time);
         metrics.Resp = () => new RespFigures(resp.Counters?.Commands ?? 0, resp.Counters?.Connections ?? 0, resp.Connections);
         listeners.Add(new RespAdapter(resp));
+        respListener = resp;
         if (resp.Bind() is { } error) return error;
         Endpoints = Endpoints with { Resp = resp.LocalEndPoint };
         return null;

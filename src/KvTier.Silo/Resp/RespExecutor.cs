@@ -27,6 +27,7 @@ internal sealed partial class RespExecutor(RespServer server, RespSession sessio
             return default;
         }
 
+        if (server.Router is { } router && RespText.Is(name, "kvtier.forwarded"u8) && session.Authenticated) return MarkAsync(router);
         if (Resolve() is not { } command) return default;
         if (server.Password is not null && !session.Authenticated && !command.BeforeAuth)
         {
@@ -36,7 +37,7 @@ internal sealed partial class RespExecutor(RespServer server, RespSession sessio
 
         if (HasDroppedArgument()) return default;
         session.LastCommand = command.Name;
-        return RunAsync(command);
+        return server.Router is null ? RunAsync(command) : RunRoutedAsync(server.Router, command);
     }
 
     /// <summary>After a command: SKIP lasts for one.</summary>

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Sockets;
 using KvTier.Client.Connections;
 using KvTier.Engine;
+using KvTier.Silo.Clustering;
+using KvTier.Silo.Resp.Routing;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo.Resp;
@@ -81,6 +83,9 @@ internal sealed partial class RespListener : IAsyncDisposable
         return null;
     }
 
+    /// <summary>Makes the listener one of a cluster. Called between <see cref="Bind"/> and <see cref="Accept"/>.</summary>
+    public void Join(SiloCluster cluster) => server!.Router = new RespRouter(cluster, server.Password, time);
+
     /// <summary>Starts to accept.</summary>
     public void Accept()
     {
@@ -120,6 +125,7 @@ internal sealed partial class RespListener : IAsyncDisposable
         }
 
         if (sweep is not null) await sweep.DisposeAsync();
+        server.Router?.Dispose();
         return inTime;
     }
 

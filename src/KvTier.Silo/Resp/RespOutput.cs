@@ -13,6 +13,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
     /// <summary>Most bytes of one send, the unit that must get through within the stall timeout.</summary>
     private const int SendBytesMax = 4 << 20;
 
+    private long sends;
     private byte[] buffer = ArrayPool<byte>.Shared.Rent(RespLimits.FlushBytes + RespLimits.CopyBytesMax + 1024);
 
     /// <summary>True while the client has switched replies off: everything written is forgotten.</summary>
@@ -23,6 +24,18 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
 
     /// <summary>True when so much waits that it should be sent before more is written.</summary>
     public bool IsFull => Length >= RespLimits.FlushBytes;
+
+    /// <summary>Where the reply of a command begins: it can be taken back as long as nothing of it was sent.</summary>
+    public (long Sends, int Length) Mark => (sends, Length);
+
+    /// <summary>Takes back what was written since a mark.</summary>
+    /// <returns>False when something was sent since.</returns>
+    public bool TryTakeBack((long Sends, int Length) mark)
+    {
+        if (sends != mark.Sends) return false;
+        Length = mark.Length;
+        return true;
+    }
 
     /// <summary>Writes bytes as they are.</summary>
     public void Raw(ReadOnlySpan<byte> bytes)
@@ -87,6 +100,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
     public async ValueTask FlushAsync()
     {
         if (Length == 0) return;
+        sends++;
         await SendAllAsync(buffer.AsMemory(0, Length));
         progress.End();
         Length = 0;
@@ -97,6 +111,7 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendValueAsync(Memory<byte> value)
     {
+        sends++;
         long sent = NativeSend.TrySend(socket, buffer.AsSpan(0, Length), value.Span, "\r\n"u8);
         if (sent < Length)
         {

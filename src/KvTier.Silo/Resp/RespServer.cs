@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using KvTier.Engine;
+using KvTier.Silo.Resp.Routing;
 
 namespace KvTier.Silo.Resp;
 
@@ -44,6 +45,9 @@ internal sealed class RespServer
     public ConcurrentDictionary<long, RespConnection> Connections { get; } = new();
 
     public int Port { get; set; }
+
+    /// <summary>Whose a key is, and the way there; null outside of a cluster.</summary>
+    public RespRouter? Router { get; set; }
 
     public RespCounters Counters { get; } = new();
 

@@ -35,6 +35,9 @@ internal sealed class RespSession(long id, bool authRequired, long connectedUnix
     /// <summary>The connection ends after the replies so far were sent.</summary>
     public bool Closing { get; set; }
 
+    /// <summary>True for a connection of another silo: its commands are not passed on again.</summary>
+    public bool IsForwarded { get; set; }
+
     /// <summary>Name of the last command, for CLIENT LIST.</summary>
     public string LastCommand { get; set; } = "NULL";
 }
