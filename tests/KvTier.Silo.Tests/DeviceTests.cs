@@ -16,15 +16,15 @@ public sealed class DeviceTests : SiloTest
     public async Task Recall_OfBlocksOnTheDevice_AttendsAsTheHostDoes()
     {
         SiloHost host = await StartAsync(DeviceRuns.Small);
-        RawClient client = Connect(host, Sequences.Namespace);
-        Sequences.Store(client, "a", 6);
-        float[] onHost = DeviceRuns.Attend(client, "a", Sequences.Queries());
+        RawClient client = Connect(host, SequenceCalls.Namespace);
+        SequenceCalls.Store(client, "a", 6);
+        float[] onHost = DeviceRuns.Attend(client, "a", SequenceCalls.Queries());
         await AttendUntilAsync(client, "a", onHost, () => host.Engine.Stats.DeviceBlocks == 6);
-        DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", Sequences.Queries()));
+        DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", SequenceCalls.Queries()));
 
         Assert.True(host.Engine.Describe(client.Namespace, client.Id("a/3")).Tiers.HasFlag(TierSet.Device));
         Assert.Equal(6, Value(host, "kvtier.device.moves", "up"));
-        Assert.InRange(Value(host, "kvtier.device.used"), 6 * Sequences.Profile.BlockBytes, Value(host, "kvtier.device.capacity"));
+        Assert.InRange(Value(host, "kvtier.device.used"), 6 * SequenceCalls.Profile.BlockBytes, Value(host, "kvtier.device.capacity"));
         Assert.Equal(0, Value(host, "kvtier.device.fallbacks"));
         Assert.Equal(1, Value(host, "kvtier.device.info", host.Device!.Name));
         Assert.Contains(host.Device.Name, Assert.Single(log.Of(5016)), StringComparison.Ordinal);
@@ -38,30 +38,30 @@ public sealed class DeviceTests : SiloTest
     {
         // One megabyte for slots holds 64 of the blocks.
         SiloHost host = await StartAsync(DeviceRuns.Small with { Bytes = 2 << 20 });
-        RawClient client = Connect(host, Sequences.Namespace);
-        Sequences.Store(client, "a", 100);
-        Sequences.Store(client, "b", 100);
-        float[] first = DeviceRuns.Attend(client, "a", Sequences.Queries());
-        float[] second = DeviceRuns.Attend(client, "b", Sequences.Queries());
+        RawClient client = Connect(host, SequenceCalls.Namespace);
+        SequenceCalls.Store(client, "a", 100);
+        SequenceCalls.Store(client, "b", 100);
+        float[] first = DeviceRuns.Attend(client, "a", SequenceCalls.Queries());
+        float[] second = DeviceRuns.Attend(client, "b", SequenceCalls.Queries());
         await AttendUntilAsync(client, "a", first, () => host.Engine.Stats.DeviceBlocks >= 50);
         await AttendUntilAsync(client, "b", second, () => Value(host, "kvtier.device.moves", "down") > 0);
 
         Assert.InRange(Value(host, "kvtier.device.used"), 1, Value(host, "kvtier.device.capacity"));
         Assert.Equal(0, Value(host, "kvtier.device.fallbacks"));
-        DeviceRuns.AssertClose(first, DeviceRuns.Attend(client, "a", Sequences.Queries()));
+        DeviceRuns.AssertClose(first, DeviceRuns.Attend(client, "a", SequenceCalls.Queries()));
     }
 
     [Fact]
     public async Task Recall_OfDigestsOnTheDevice_ChoosesAsTheHostDoes()
     {
         SiloHost host = await StartAsync(DeviceRuns.Small);
-        RawClient client = Connect(host, Sequences.Namespace);
-        Sequences.Store(client, "a", 150);
+        RawClient client = Connect(host, SequenceCalls.Namespace);
+        SequenceCalls.Store(client, "a", 150);
         // Means, queries and their products are sums of few binary places: scores are exact, ties included.
-        Selector few = Sequences.Whole with { Budget = RecallBudget.OfTokens(256) };
-        float[] onHost = DeviceRuns.Attend(client, "a", Sequences.Queries(), few);
+        Selector few = SequenceCalls.Whole with { Budget = RecallBudget.OfTokens(256) };
+        float[] onHost = DeviceRuns.Attend(client, "a", SequenceCalls.Queries(), few);
         await AttendUntilAsync(client, "a", onHost, () => Value(host, "kvtier.device.rows_scored") > 0, few);
-        DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", Sequences.Queries(), few));
+        DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", SequenceCalls.Queries(), few));
 
         Assert.InRange(Value(host, "kvtier.device.digests"), 1, Value(host, "kvtier.device.used"));
         Assert.Equal(0, Value(host, "kvtier.device.fallbacks"));
@@ -75,12 +75,12 @@ public sealed class DeviceTests : SiloTest
     {
         FaultyDeviceDriver? driver = null;
         SiloHost host = await StartAsync(DeviceRuns.Small, options => DeviceRuns.OpenFaulty(options, made => driver = made));
-        RawClient client = Connect(host, Sequences.Namespace);
-        Sequences.Store(client, "a", 6);
-        float[] onHost = DeviceRuns.Attend(client, "a", Sequences.Queries());
+        RawClient client = Connect(host, SequenceCalls.Namespace);
+        SequenceCalls.Store(client, "a", 6);
+        float[] onHost = DeviceRuns.Attend(client, "a", SequenceCalls.Queries());
         await AttendUntilAsync(client, "a", onHost, () => host.Engine.Stats.DeviceBlocks == 6);
         driver!.Inject(DeviceOperation.Launch, 1, fault);
-        for (int step = 0; step < 3; step++) DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", Sequences.Queries()));
+        for (int step = 0; step < 3; step++) DeviceRuns.AssertClose(onHost, DeviceRuns.Attend(client, "a", SequenceCalls.Queries()));
 
         Assert.Equal(1, Value(host, "kvtier.device.fallbacks"));
         Assert.Equal(1, Value(host, "kvtier.device.failed"));
@@ -127,7 +127,7 @@ public sealed class DeviceTests : SiloTest
         RawClient client, string sequence, float[] expected, Func<bool> condition, Selector? selector = null) => UntilAsync(
         () =>
         {
-            DeviceRuns.AssertClose(expected, DeviceRuns.Attend(client, sequence, Sequences.Queries(), selector));
+            DeviceRuns.AssertClose(expected, DeviceRuns.Attend(client, sequence, SequenceCalls.Queries(), selector));
             return condition();
         },
         "the device to do its work",

@@ -15,9 +15,9 @@ internal static class DeviceRuns
     /// <returns>o and lse as bytes of fp32.</returns>
     public static float[] Attend(RawClient client, string sequence, float[] queries, Selector? selector = null)
     {
-        byte[] bytes = Sequences.Bytes(queries);
-        RecallHead head = Sequences.Head(client, RecallMode.Attend) with { Selector = selector ?? Sequences.Whole };
-        Reply reply = client.Ask(Opcode.Recall, Sequences.Body(head, bytes, sequence), bytes);
+        byte[] bytes = SequenceCalls.Bytes(queries);
+        RecallHead head = SequenceCalls.Head(client, RecallMode.Attend) with { Selector = selector ?? SequenceCalls.Whole };
+        Reply reply = client.Ask(Opcode.Recall, SequenceCalls.Body(head, bytes, sequence), bytes);
         reply.Ok();
         return [.. System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(reply.Payload.AsSpan())];
     }

@@ -5,7 +5,7 @@ using KvTier.Protocol;
 namespace KvTier.Silo.Tests.Support;
 
 /// <summary>A stored sequence and requests about it, over frames alone.</summary>
-internal static class Sequences
+internal static class SequenceCalls
 {
     public const int QueryHeads = 4;
 
