@@ -28,11 +28,14 @@ internal sealed partial class NativeConnection
         if (opened[work.Namespace]!.IsMutable && work.Route.Role != RouteRole.PeerRead
             && Admit(work.Namespace, group, AccessKind.Read) != Admission.Serve)
             return MissReason.Moved;
+
+        // Asked first: a block that is handed over in between is then looked for once more, and not missed.
+        bool mayBeElsewhere = cluster!.Node.MayBeElsewhere(group);
         MissReason reason = engine.TryLease(work.Namespace, work.Ids[index], out lease);
         if (reason is MissReason.None or MissReason.Deadline || work.Route.IsPlain) return reason;
         if (Admit(work.Namespace, group, AccessKind.Read) != Admission.Serve) return MissReason.Moved;
-        if (IsWorthAsking(reason) && cluster!.Node.MayBeElsewhere(group)) work.Elsewhere.Add(index);
-        return cluster!.Node.ReasonOf(group, reason);
+        if (mayBeElsewhere && IsWorthAsking(reason)) work.Elsewhere.Add(index);
+        return cluster.Node.ReasonOf(group, reason);
     }
 
     /// <summary>False for what a client has deleted and what has expired: nobody else is to bring it back.</summary>
@@ -45,7 +48,9 @@ internal sealed partial class NativeConnection
         var ids = new BlockId[work.Elsewhere.Count];
         var groups = new BlockId[ids.Length];
         for (int i = 0; i < ids.Length; i++) (ids[i], groups[i]) = (work.Ids[work.Elsewhere[i]], work.Groups[work.Elsewhere[i]]);
-        if (await cluster!.Node.ReadThroughAsync(work.Namespace, ids, groups, TimeLeft(work.DeadlineMs, work.ReceivedAt)) == 0) return;
+        await cluster!.Node.ReadThroughAsync(work.Namespace, ids, groups, TimeLeft(work.DeadlineMs, work.ReceivedAt));
+
+        // Whatever came: it may have been handed over by itself meanwhile.
         foreach (int index in work.Elsewhere)
         {
             MissReason reason = engine.TryLease(work.Namespace, work.Ids[index], out BlockLease lease);

@@ -90,17 +90,21 @@ internal sealed partial class NativeConnection
     {
         var tiers = new TierSet[call.Ids.Length];
         int count = engine.Prefix(call.Namespace, call.Ids, tiers, call.Touch);
-        while (count < call.Ids.Length && Admit(call.Namespace, call.Groups[count], AccessKind.Read) == Admission.Serve
-            && cluster!.Node.MayBeElsewhere(call.Groups[count]))
+        while (count < call.Ids.Length && Admit(call.Namespace, call.Groups[count], AccessKind.Read) == Admission.Serve)
         {
-            int end = count + 1;
-            while (end < call.Ids.Length && call.Groups[end] == call.Groups[count]) end++;
-            int came = await cluster.Node.ReadThroughAsync(
-                call.Namespace, call.Ids.AsMemory(count, end - count), call.Groups.AsMemory(count, end - count),
-                TimeLeft(0, call.ReceivedAt));
+            if (cluster!.Node.MayBeElsewhere(call.Groups[count]))
+            {
+                int end = count + 1;
+                while (end < call.Ids.Length && call.Groups[end] == call.Groups[count]) end++;
+                await cluster.Node.ReadThroughAsync(
+                    call.Namespace, call.Ids.AsMemory(count, end - count), call.Groups.AsMemory(count, end - count),
+                    TimeLeft(0, call.ReceivedAt));
+            }
+
+            // Blocks may have been handed over meanwhile, too.
             int before = count;
             count = engine.Prefix(call.Namespace, call.Ids, tiers, call.Touch);
-            if (came == 0 || count == before) break;
+            if (count == before) break;
         }
 
         bool moved = count < call.Ids.Length && Admit(call.Namespace, call.Groups[count], AccessKind.Read) == Admission.Moved;
