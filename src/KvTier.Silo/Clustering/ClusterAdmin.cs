@@ -5,7 +5,7 @@ using KvTier.Cluster;
 namespace KvTier.Silo.Clustering;
 
 /// <summary>What operators ask of the cluster through any of its silos: each is one change of the map, made again when another came first.</summary>
-internal sealed class ClusterAdmin(IMembership membership, ClusterNode node, TimeProvider time)
+internal sealed class ClusterAdmin(IMembership membership, ClusterNode node, Rebalancer rebalancer, TimeProvider time)
 {
     private static readonly string[] verbs = ["drain", "undrain", "move", "rebalance", "replicas"];
 
@@ -25,10 +25,8 @@ internal sealed class ClusterAdmin(IMembership membership, ClusterNode node, Tim
                 return await ChangeAsync(map => SetReplicas(map, arguments[0], arguments[1]), deadline);
             case ("move", 2):
                 return await MoveAsync(arguments[0], arguments[1], deadline);
-            case ("rebalance", 0):
-                return await RebalanceAsync(dryRun: false, deadline);
-            case ("rebalance", 1) when arguments[0] == "--dry-run":
-                return await RebalanceAsync(dryRun: true, deadline);
+            case ("rebalance", <= 2) when arguments.All(argument => argument is "--dry-run" or Rebalancer.HereOnly):
+                return await rebalancer.RunAsync(arguments.Contains("--dry-run"), arguments.Contains(Rebalancer.HereOnly), deadline);
             default:
                 return KvError.InvalidArgument("cluster.verb", $"{verb} {string.Join(' ', arguments)}".TrimEnd(),
                     verbs.Contains(verb) ? Usage(verb) : string.Join(", ", verbs));
@@ -112,8 +110,6 @@ internal sealed class ClusterAdmin(IMembership membership, ClusterNode node, Tim
         group = new BlockId(high, low);
         return true;
     }
-
-    private ValueTask<Result<string>> RebalanceAsync(bool dryRun, TimeSpan deadline) => throw new NotImplementedException();
 
     private static string Done(long epoch, bool changed) => JsonSerializer.Serialize(
         new Dictionary<string, JsonElement>

@@ -35,7 +35,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
             LoadOf = new LoadMeter(silo.Engine, metrics, time).Read,
         };
         Node = new ClusterNode(how, Membership, peers, store, time, new Random(random.Next()));
-        Admin = new ClusterAdmin(Membership, Node, time);
+        Admin = new ClusterAdmin(Membership, Node, new Rebalancer(how, Membership, Node, peers, silo.Engine, time), time);
         Counters = metrics.Cluster;
         Membership.OnMap += OnMap;
     }
@@ -133,6 +133,16 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
 
     private Dictionary<string, long> Figures() => new(StringComparer.Ordinal)
     {
+        ["movedAnswers"] = Node.Stats.Moved,
+        ["fencedAnswers"] = Node.Stats.Fenced,
+        ["pushedBlocks"] = Node.Stats.PushedBlocks,
+        ["pushedBytes"] = Node.Stats.PushedBytes,
+        ["queuedBlocks"] = Node.Stats.QueuedBlocks,
+        ["readThroughBlocks"] = Node.Stats.ReadThroughBlocks,
+        ["walkedBlocks"] = Node.Stats.WalkedBlocks,
+        ["handedOverBlocks"] = Node.Stats.HandedOverBlocks,
+        ["droppedBlocks"] = Node.Stats.Dropped,
+        ["migrations"] = Node.Stats.MigrationsDone,
         ["peerErrors"] = Counters.PeerErrors,
         ["forwardedCommands"] = Counters.Forwarded,
     };

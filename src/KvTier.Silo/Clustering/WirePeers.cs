@@ -29,20 +29,15 @@ internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger
         return answer;
     }
 
-    /// <summary>Deletes blocks of a namespace on another silo, whoever owns them.</summary>
-    /// <returns>What became of each there.</returns>
-    public async ValueTask<Result<ItemStatus[]>> DeleteAsync(
-        SiloEntry to, NamespaceDescriptor ns, BlockId[] ids, long epoch, TimeSpan deadline)
+    /// <summary>Has another silo do what an operator asks.</summary>
+    /// <returns>What became of it as JSON.</returns>
+    public async ValueTask<Result<string>> AdminAsync(SiloEntry to, string verb, string[] arguments, TimeSpan deadline)
     {
-        Result<ItemStatus[]> answer = await OnLaneAsync(LinkTo(to).Calls, deadline, async (connection, left) =>
+        Result<string> answer = await OnLaneAsync(LinkTo(to).Calls, deadline, async (connection, left) =>
         {
-            if (!(await connection.OpenAsync(ns, left)).TryGet(out ushort handle, out KvError? error))
-                return (Result<ItemStatus[]>)error;
-            Result<PeerFrame> exchanged = await connection.ExchangeAsync(
-                Opcode.Delete, buffer => IdsRequest.Write(buffer, handle, ids, new Route(epoch, RouteRole.Replica, [])), [], left);
-            if (!exchanged.TryGet(out PeerFrame frame, out error)) return error;
-            error = StatusesResponse.TryRead(frame.Body.Span, ids.Length, out ReadOnlySpan<ItemStatus> statuses);
-            return error is null ? statuses.ToArray() : PeerErrors.Wrong(to, error);
+            var request = new ClusterAdminRequest(verb, arguments, Math.Max(1, (int)Math.Min(left.TotalMilliseconds, connection.Limits.DeadlineMsMax)));
+            Result<PeerFrame> exchanged = await connection.ExchangeAsync(Opcode.ClusterAdmin, request.Write, [], left);
+            return exchanged.TryGet(out PeerFrame frame, out KvError? error) ? StatResponse.Read(frame.Body.Span) : error;
         });
         if (answer.Error is { } error) Failed(to, error);
         return answer;

@@ -19,6 +19,7 @@ public sealed partial class SiloHost
         SiloEntry self = SiloSelf.Describe(options, Endpoints, dataId);
         if (!SiloCluster.Create(options, self, store, metrics, time, logger).TryGet(out cluster, out error)) return error;
         context.Cluster = cluster;
+        catalog.Cluster = cluster;
         respListener?.Join(cluster);
         return null;
     }

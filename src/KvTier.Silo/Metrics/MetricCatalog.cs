@@ -34,6 +34,7 @@ internal sealed partial class MetricCatalog
             .. TierMetrics(),
             .. RecallMetrics(),
             .. DeviceMetrics(),
+            .. ClusterMetrics(),
             .. ConnectionMetrics(),
         ];
     }

@@ -1,6 +1,5 @@
 using KvTier.Cluster;
 using KvTier.Protocol;
-using KvTier.Silo.Clustering;
 
 namespace KvTier.Silo.Native;
 
@@ -133,8 +132,9 @@ internal sealed partial class NativeConnection
         }
 
         foreach (int i in owned) statuses[i] = engine.Delete(call.Namespace, call.Ids[i]) ? ItemStatus.Done : ItemStatus.NotHere;
-        var deletion = new Deletion(cluster!, opened[call.Namespace]!, call.Ids, call.Groups, statuses);
-        if (await deletion.RunAsync(owned, TimeLeft(0, call.ReceivedAt)) is { } error) return error;
+        BlockId[] ids = [.. owned.Select(i => call.Ids[i])], groups = [.. owned.Select(i => call.Groups[i])];
+        if (ids.Length > 0 && await cluster!.Node.DeleteAsync(call.Namespace, ids, groups, TimeLeft(0, call.ReceivedAt)) is { } error)
+            return error;
         await SendAsync(call.Header, () => StatusesResponse.Write(output.Buffer, statuses, MapEpoch));
         return null;
     }
