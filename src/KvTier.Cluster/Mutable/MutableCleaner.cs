@@ -1,13 +1,14 @@
 namespace KvTier.Cluster;
 
 /// <summary>
-/// Drops values of mutable namespaces that were left here from an earlier time, when their groups come to this silo again: the owner in
-/// between may have changed them.
+/// Deals with values of mutable namespaces that were left here from an earlier time, when their groups come to this silo again: the owner
+/// in between may have changed them. Those that nobody can vouch for any more are dropped.
 /// </summary>
-internal sealed class MutableCleaner(NodeContext node, MutableState state)
+internal sealed class MutableCleaner(NodeContext node, MutableState state, MutableValues values)
 {
     private const int WalkMax = 256;
 
+    private static readonly TimeSpan retry = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan tick = TimeSpan.FromMilliseconds(500);
 
     private readonly NodeSignal wake = new(node.Time);
@@ -23,31 +24,33 @@ internal sealed class MutableCleaner(NodeContext node, MutableState state)
             OwnershipHistory.Gain[] gains = state.Gains;
             if (gains.Length > 0)
             {
-                if (!await CleanAsync(gains)) continue;
-                state.Cleaned(gains);
+                if (await CleanAsync()) state.Cleaned(gains);
+                else await node.PauseAsync(retry);
             }
 
             await wake.WaitAsync(state.TryCalm() ? TimeSpan.FromHours(1) : tick);
         }
     }
 
-    private async ValueTask<bool> CleanAsync(OwnershipHistory.Gain[] gains)
+    private async ValueTask<bool> CleanAsync()
     {
+        bool clean = true;
         if (!node.Store.Namespaces.Any(ns => ns.IsMutable)) return true;
         var found = new WalkedBlock[WalkMax];
         long cursor = 0;
         do
         {
             cursor = node.Store.Walk(cursor, found, out int count);
-            for (int i = 0; i < count; i++)
+            foreach (IGrouping<ushort, WalkedBlock> some in found.Take(count).GroupBy(block => block.Namespace).ToList())
             {
-                if (node.NamespaceOf(found[i].Namespace) is { IsMutable: true })
-                    state.DropDoubtful(found[i].Namespace, found[i].Id, gains);
+                if (node.NamespaceOf(some.Key) is not { IsMutable: true }) continue;
+                List<BlockId> doubtful = [.. some.Select(block => block.Id).Where(id => state.IsInDoubt(some.Key, id))];
+                if (doubtful.Count > 0) clean &= await values.ResolveAsync(some.Key, doubtful);
             }
 
             await Task.Yield();
         }
         while (cursor != 0 && !node.IsStopping);
-        return !node.IsStopping;
+        return clean && !node.IsStopping;
     }
 }

@@ -120,20 +120,32 @@ internal sealed class MutableState(NodeContext node, Settling settling)
     }
 
     /// <summary>Drops a value that may be an old one.</summary>
-    /// <param name="ns">Handle of the namespace.</param>
-    /// <param name="id">The value.</param>
-    /// <param name="gains">What came to this silo; null for what is in doubt now.</param>
-    public void DropDoubtful(ushort ns, BlockId id, OwnershipHistory.Gain[]? gains = null)
+    public void DropDoubtful(ushort ns, BlockId id)
     {
         lock (gate)
         {
-            if (!history.IsInDoubt(id, RightSince(ns, id), gains) || !node.Store.Has(ns, id)) return;
+            if (!IsInDoubt(ns, id) || !node.Store.Has(ns, id)) return;
             node.Store.Drop(ns, id, MissReason.Moved);
         }
 
         NodeCounters counters = node.Counters;
         NodeCounters.Add(ref counters.MutableDropped);
     }
+
+    /// <summary>
+    /// What has to be asked so that a value in doubt may turn out to be right; null when it is not in doubt or nobody can tell any more.
+    /// </summary>
+    public (List<SiloEntry> Between, long OwnedAt)? Claim(ClusterMap map, ushort ns, BlockId id)
+    {
+        lock (gate)
+        {
+            if (!IsInDoubt(ns, id) || !node.Store.Has(ns, id)) return null;
+            return history.Between(id) is { } claim && claim.Between.TrueForAll(silo => IsStill(map, silo)) ? claim : null;
+        }
+    }
+
+    private static bool IsStill(ClusterMap map, SiloEntry silo) =>
+        map.IndexOf(silo.Name) is >= 0 and var index && map.Silos[index].JoinedEpoch == silo.JoinedEpoch;
 
     /// <summary>What this silo knows of a value, for its owner of now.</summary>
     public ValueKnown Answer(ushort ns, BlockId id)

@@ -44,6 +44,26 @@ internal sealed class MutableValues(NodeContext node, MutableState state, Settli
         return taken;
     }
 
+    /// <summary>Finds out whether values that may be old are right, and drops those that are not.</summary>
+    /// <returns>True when none of them is in doubt any more.</returns>
+    public async ValueTask<bool> ResolveAsync(ushort ns, List<BlockId> ids)
+    {
+        var landing = new TaskCompletionSource<KvError?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var wanted = new List<BlockId>();
+        lock (state.Gate)
+        {
+            foreach (BlockId id in ids)
+            {
+                if (!state.IsInDoubt(ns, id)) continue;
+                if (!state.Owns(id)) state.DropDoubtful(ns, id);
+                else if (flights.TryAdd((ns, id), landing.Task)) wanted.Add(id);
+            }
+        }
+
+        if (wanted.Count > 0) await FlyAsync(ns, wanted, from: null, landing, node.Deadline(node.Options.PeerDeadline * 2));
+        return ids.TrueForAll(id => !state.IsInDoubt(ns, id) || !node.Store.Has(ns, id));
+    }
+
     private async ValueTask<KvError?> PrepareSlowAsync(ushort ns, BlockId id, ValueAccess access, NodeDeadline deadline)
     {
         if (node.NamespaceOf(ns) is not { IsMutable: true }) return null;
@@ -72,10 +92,11 @@ internal sealed class MutableValues(NodeContext node, MutableState state, Settli
         return new KvError(ErrorCode.Unavailable, "value", $"{id}", "an earlier owner that answers in time");
     }
 
-    /// <summary>True when nothing is to be brought: what is here is right, or does not matter. What may be old is dropped.</summary>
+    /// <summary>True when nothing is to be asked: what is here is right, or does not matter.</summary>
     private bool IsReady(ushort ns, BlockId id, ValueAccess access)
     {
-        state.DropDoubtful(ns, id);
+        if (access == ValueAccess.Replace) state.DropDoubtful(ns, id);
+        else if (state.IsInDoubt(ns, id) && node.Store.Has(ns, id)) return false;
         return access == ValueAccess.Replace || node.Store.Has(ns, id) || !settling.MayBeElsewhere(id);
     }
 
@@ -91,7 +112,6 @@ internal sealed class MutableValues(NodeContext node, MutableState state, Settli
         try
         {
             ClusterMap map = node.Map;
-            foreach (BlockId id in ids) state.DropDoubtful(ns, id);
             (HashSet<BlockId> ready, KvError? why) = await fetch.RunAsync(map, ns, ids, from, deadline);
             lock (state.Gate)
             {

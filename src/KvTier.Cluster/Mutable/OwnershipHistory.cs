@@ -12,6 +12,7 @@ internal sealed class OwnershipHistory(string self)
     private readonly List<ClusterMap> maps = [];
     private readonly List<Gain> gains = [];
     private bool wasAway;
+    private bool wasCut;
 
     /// <summary>The newest map that was noted; null before the first.</summary>
     public ClusterMap? Newest => maps.Count > 0 ? maps[^1] : null;
@@ -40,13 +41,19 @@ internal sealed class OwnershipHistory(string self)
             gains.Clear();
             gains.Add(new Gain(null, after));
             wasAway = true;
+            wasCut = false;
             return;
         }
 
         if (wasQuiet && gains.Count == 0) Calm(before);
         if (maps.Count == 0 && before.Epoch > 0) maps.Add(before);
         maps.Add(after);
-        if (maps.Count > MapsMax) maps.RemoveAt(1);
+        if (maps.Count > MapsMax)
+        {
+            maps.RemoveAt(1);
+            wasCut = true;
+        }
+
         if (before.Epoch > 0 && MapChanges.MayGain(before, after, self)) gains.Add(new Gain(before, after));
     }
 
@@ -56,6 +63,7 @@ internal sealed class OwnershipHistory(string self)
         maps.Clear();
         maps.Add(map);
         wasAway = false;
+        wasCut = false;
     }
 
     /// <summary>What came anew with these changes is cleaned up.</summary>
@@ -74,6 +82,27 @@ internal sealed class OwnershipHistory(string self)
         }
 
         return false;
+    }
+
+    /// <summary>
+    /// The silos that owned a group between this silo's last time and now: if none of them has changed a value, the one that is left here
+    /// from then is right.
+    /// </summary>
+    /// <returns>Those silos and the last epoch of that time; null when it is not known who they were.</returns>
+    public (List<SiloEntry> Between, long OwnedAt)? Between(BlockId group)
+    {
+        if (wasCut) return null;
+        var between = new List<SiloEntry>();
+        int at = maps.Count - 1;
+        while (at >= 0 && Owns(maps[at], group)) at--;
+        for (; at >= 0; at--)
+        {
+            if (Owns(maps[at], group)) return (between, maps[at].Epoch);
+            int owner = maps[at].OwnerOf(group);
+            if (owner >= 0) between.Add(maps[at].Silos[owner]);
+        }
+
+        return null;
     }
 
     /// <summary>True when this silo did not own a group in all maps since an epoch.</summary>

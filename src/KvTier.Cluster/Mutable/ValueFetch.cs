@@ -1,7 +1,8 @@
 namespace KvTier.Cluster;
 
 /// <summary>Finds the newest of several silos' values, and fetches it.</summary>
-internal sealed class ValueFetch(NodeContext node, PeerCalls calls, Settling settling, EarlierHolders earlier)
+internal sealed class ValueFetch(
+    NodeContext node, PeerCalls calls, MutableState state, Settling settling, EarlierHolders earlier)
 {
     /// <summary>In a cluster of so many silos all are asked that may have a value; in a larger one those that likely have it.</summary>
     private const int AllAskedMax = 8;
@@ -19,16 +20,24 @@ internal sealed class ValueFetch(NodeContext node, PeerCalls calls, Settling set
         var ready = new HashSet<BlockId>();
         if (node.NamespaceOf(ns) is not { } descriptor) return (ready, new KvError(ErrorCode.NamespaceUnknown, "namespace", $"{ns}"));
         var targets = new Dictionary<string, List<BlockId>>(StringComparer.Ordinal);
+        var best = new Dictionary<BlockId, (string Silo, ValueKnown Known)>();
         foreach (BlockId id in ids)
         {
-            foreach (string silo in Silos(map, id, from))
+            // What is left here from an earlier time stands until somebody who owned it since says otherwise.
+            IEnumerable<string> between = [];
+            if (state.Claim(map, ns, id) is { } claim)
+            {
+                best.Add(id, (node.Self, new ValueKnown(ValueState.Here, claim.OwnedAt)));
+                between = claim.Between.Select(silo => silo.Name);
+            }
+
+            foreach (string silo in Silos(map, id, from).Union(between))
             {
                 if (!targets.TryGetValue(silo, out List<BlockId>? asked)) targets.Add(silo, asked = []);
                 asked.Add(id);
             }
         }
 
-        var best = new Dictionary<BlockId, (string Silo, ValueKnown Known)>();
         var unsure = new HashSet<BlockId>();
         (string Silo, List<BlockId> Asked)[] all = [.. targets.Select(each => (each.Key, each.Value))];
         ValueKnown[]?[] answers = await Task.WhenAll(
@@ -41,6 +50,13 @@ internal sealed class ValueFetch(NodeContext node, PeerCalls calls, Settling set
         foreach (BlockId id in ids)
         {
             if (unsure.Contains(id)) continue;
+            if (best.TryGetValue(id, out (string Silo, ValueKnown Known) own) && own.Silo == node.Self)
+            {
+                ready.Add(id);
+                continue;
+            }
+
+            state.DropDoubtful(ns, id);
             if (!best.TryGetValue(id, out (string Silo, ValueKnown Known) value) || value.Known.State == ValueState.Absent) ready.Add(id);
             else if (wanted.TryGetValue(value.Silo, out List<BlockId>? some)) some.Add(id);
             else wanted.Add(value.Silo, [id]);

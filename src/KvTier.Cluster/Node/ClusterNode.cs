@@ -54,8 +54,8 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         settling = new Settling(node);
         var earlier = new EarlierHolders(node, settling);
         mutable = new MutableState(node, settling);
-        values = new MutableValues(node, mutable, settling, new ValueFetch(node, calls, settling, earlier));
-        cleaner = new MutableCleaner(node, mutable);
+        values = new MutableValues(node, mutable, settling, new ValueFetch(node, calls, mutable, settling, earlier));
+        cleaner = new MutableCleaner(node, mutable, values);
         hotGroups = new HotGroups(node, calls, copy);
         lost = new LostSilos(node);
         admissions = new Admissions(node, reservations, hotHeld);
