@@ -34,7 +34,7 @@ public sealed class EtcdProcess : IAsyncDisposable
     public int Port { get; }
 
     /// <summary>Address for its clients.</summary>
-    public Uri Endpoint => new($"{(options.CertificateFile is null ? "http" : "https")}://127.0.0.1:{Port}");
+    public Uri Endpoint => new($"{(options.CertificateFile is null ? "http" : "https")}://{options.Address}:{Port}");
 
     /// <summary>Its process id.</summary>
     public int Pid => process!.Id;
@@ -111,6 +111,13 @@ public sealed class EtcdProcess : IAsyncDisposable
 
     /// <summary>Writes a key.</summary>
     public Task PutAsync(string key, string value) => CallAsync("/v3/kv/put", new { key = Base64(key), value = Base64(value) });
+
+    /// <summary>Reads a key.</summary>
+    public async Task<string> GetAsync(string key)
+    {
+        JsonElement found = await CallAsync("/v3/kv/range", new { key = Base64(key) });
+        return System.Text.Encoding.UTF8.GetString(found.GetProperty("kvs")[0].GetProperty("value").GetBytesFromBase64());
+    }
 
     /// <summary>Lists all keys that begin with a text.</summary>
     public async Task<IReadOnlyList<string>> KeysAsync(string prefix)
@@ -245,6 +252,9 @@ public sealed class EtcdProcess : IAsyncDisposable
 /// <summary>How a test's etcd is set up.</summary>
 public sealed record EtcdProcessOptions
 {
+    /// <summary>IP address that clients use; members use the loopback. Default 127.0.0.1.</summary>
+    public string Address { get; init; } = "127.0.0.1";
+
     /// <summary>Heartbeat in ms; a tenth of the election timeout. No lease is shorter than 1.5 election timeouts. Default 50.</summary>
     public int HeartbeatMs { get; init; } = 50;
 

@@ -7,6 +7,9 @@ namespace KvTier.Cli;
 internal sealed class SiloProcess : IAsyncDisposable
 {
     private const int Sigterm = 15;
+    private const int Sigcont = 18;
+    private const int Sigstop = 19;
+    private const int ErrorLinesMax = 1000;
     private static readonly TimeSpan startDeadline = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan stopDeadline = TimeSpan.FromSeconds(60);
     private readonly Process process;
@@ -47,10 +50,17 @@ internal sealed class SiloProcess : IAsyncDisposable
         long begin = Stopwatch.GetTimestamp();
         Process started = Process.Start(info)!;
         var errors = new List<string>();
+        SiloProcess? ready = null;
         started.ErrorDataReceived += (_, text) =>
         {
             if (text.Data is null) return;
-            lock (errors) errors.Add(text.Data);
+            lock (errors)
+            {
+                errors.Add(text.Data);
+                if (errors.Count > ErrorLinesMax) errors.RemoveAt(0);
+            }
+
+            Volatile.Read(ref ready)?.OnErrorLine?.Invoke(text.Data);
         };
         started.BeginErrorReadLine();
         var endpoints = new Dictionary<string, string>();
@@ -61,7 +71,12 @@ internal sealed class SiloProcess : IAsyncDisposable
             while (await started.StandardOutput.ReadLineAsync(deadline.Token) is { } said)
             {
                 string[] words = said.Split(' ');
-                if (words is ["ready"]) return new SiloProcess(started, endpoints, Stopwatch.GetElapsedTime(begin));
+                if (words is ["ready"])
+                {
+                    Volatile.Write(ref ready, new SiloProcess(started, endpoints, Stopwatch.GetElapsedTime(begin)));
+                    return ready;
+                }
+
                 if (words is ["listening", var protocol, var endpoint]) endpoints[protocol] = endpoint;
             }
         }
@@ -75,6 +90,18 @@ internal sealed class SiloProcess : IAsyncDisposable
             throw new CliException(
                 ExitCodes.Unavailable, $"the silo process did not get ready (exit code {started.ExitCode}): {string.Join(" | ", errors)}");
     }
+
+    /// <summary>Called with each line that it writes to stderr from now on; from any thread. Default none.</summary>
+    public Action<string>? OnErrorLine { get; set; }
+
+    /// <summary>True when it has ended.</summary>
+    public bool HasExited => process.HasExited;
+
+    /// <summary>Stops its threads, as SIGSTOP does: it keeps its connections and says nothing.</summary>
+    public void Freeze() => Signal(process.Id, Sigstop);
+
+    /// <summary>Lets its threads go on.</summary>
+    public void Thaw() => Signal(process.Id, Sigcont);
 
     /// <summary>Asks it to drain, and waits for its end.</summary>
     /// <returns>Its exit code.</returns>
