@@ -124,6 +124,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
     private static EtcdOptions EtcdOptionsOf(SiloClusterSettings cluster) => new()
     {
         Endpoints = [.. cluster.Etcd.Select(url => new Uri(url))],
+        Prefix = cluster.EtcdPrefix,
         User = cluster.EtcdUser,
         Password = cluster.EtcdPassword,
         CaFile = cluster.EtcdCa,

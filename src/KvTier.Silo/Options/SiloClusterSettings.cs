@@ -31,6 +31,9 @@ public sealed record SiloClusterSettings
     /// <summary>Silos that hold each group when this silo begins a new cluster. Default 1.</summary>
     public int Replicas { get; init; } = 1;
 
+    /// <summary>Begin of the cluster's keys in etcd; another cluster in the same etcd needs another one. Default <c>/kvtier</c>.</summary>
+    public string EtcdPrefix { get; init; } = "/kvtier";
+
     /// <summary>User of etcd; null for none. Default null.</summary>
     public string? EtcdUser { get; init; }
 

@@ -47,6 +47,10 @@ public static partial class SiloOptionTable
 
     private static IEnumerable<SiloOption> EtcdOptionList()
     {
+        yield return Text("cluster.etcdPrefix", "/ and 1 to 255 characters, without a / at the end",
+            "Begin of the cluster's keys; another cluster in the same etcd needs another one.",
+            text => text.Length is >= 2 and <= 256 && text[0] == '/' && text[^1] != '/',
+            o => o.Cluster.EtcdPrefix, (o, v) => o with { Cluster = o.Cluster with { EtcdPrefix = v } });
         yield return Text("cluster.etcdUser", "at most 128 characters", "User of etcd; empty for none.", text => text.Length <= 128,
             o => o.Cluster.EtcdUser, (o, v) => o with { Cluster = o.Cluster with { EtcdUser = v.Length == 0 ? null : v } });
         yield return Secret("cluster.etcdPassword", "Password of that user.",
