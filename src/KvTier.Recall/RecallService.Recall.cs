@@ -122,6 +122,7 @@ public sealed partial class RecallService
 
             if (ask is null && RecallChecks.CheckBudget(request, state) is { } wrong) return wrong;
             run[i].Begin(item, grain, state, digest);
+            run[i].Scores = ask?.Tables?[i] ?? ArraySegment<ScoreTable>.Empty;
             if (ask?.Choices?[i]?.Fits(run.KvHeads, run[i].UnitCount) == false)
                 return KvError.InvalidArgument($"items[{i}].units", "units", "ascending units of the part, for each KV head");
         }

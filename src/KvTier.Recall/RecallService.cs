@@ -16,6 +16,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly Func<DigestSpec, BlockLayout, RopeRotation?, DigestIndex> digests;
     private readonly SequenceTable table;
     private readonly SequenceTable parts;
+    private readonly ScoreSessions sessions;
     private readonly ManifestStore store;
     private readonly DigestLoader loader;
     private readonly HotSet hot;
@@ -55,6 +56,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         this.digests = digests;
         table = new SequenceTable(options.SequencesMax, options.MailboxMax);
         parts = new SequenceTable(options.SequencesMax, options.MailboxMax);
+        sessions = new ScoreSessions(time);
         store = new ManifestStore(engine, time);
         loader = new DigestLoader(engine);
         hot = new HotSet(options.HotSetBytes);

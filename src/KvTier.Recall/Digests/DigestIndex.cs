@@ -60,6 +60,21 @@ internal abstract class DigestIndex : IDisposable
     /// <summary>Does the same for one KV head. Each touches its own part of the selection.</summary>
     internal abstract void SelectHead(in SelectRequest request, int kvHead, Selection selection);
 
+    /// <summary>Scores all units of one KV head into a table, for a choice that is made elsewhere.</summary>
+    /// <param name="request">What for.</param>
+    /// <param name="kvHead">The KV head.</param>
+    /// <param name="table">Receives the scores.</param>
+    /// <param name="cost">Counts what is read.</param>
+    internal abstract HeadScores ScoreHead(in SelectRequest request, int kvHead, ScoreTable table, Selection cost);
+
+    /// <summary>Estimates, by such scores, what was not chosen of one KV head.</summary>
+    /// <param name="request">What for.</param>
+    /// <param name="kvHead">The KV head.</param>
+    /// <param name="table">The scores; of no more use afterwards.</param>
+    /// <param name="selection">What was chosen; receives the estimate.</param>
+    /// <param name="only">The units, or clusters, to be estimated; null for all.</param>
+    internal abstract void EstimateHead(in SelectRequest request, int kvHead, ScoreTable table, Selection selection, int[]? only);
+
     /// <inheritdoc/>
     public abstract void Dispose();
 }

@@ -84,7 +84,7 @@ internal static class PartAnswer
         return reader.IsDone ? items : null;
     }
 
-    private static void WriteCost(MessageWriter writer, in RecallCost cost)
+    internal static void WriteCost(MessageWriter writer, in RecallCost cost)
     {
         writer.Long(cost.UnitsScored);
         writer.Long(cost.DigestBytes);
@@ -95,6 +95,6 @@ internal static class PartAnswer
         writer.Flag(cost.Certified);
     }
 
-    private static RecallCost ReadCost(ref MessageReader reader) => new(
+    internal static RecallCost ReadCost(ref MessageReader reader) => new(
         reader.Long(), reader.Long(), reader.Long(), reader.Long(), reader.Long(), reader.Long(), Reused: false, reader.Flag());
 }

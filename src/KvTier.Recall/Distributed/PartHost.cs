@@ -6,7 +6,10 @@ namespace KvTier.Recall;
 internal sealed class PartHost(RecallService recall, Func<long> epoch)
 {
     /// <summary>Answers; ends by the deadline.</summary>
-    internal async ValueTask<Result<PartMessage>> AnswerAsync(PartMessage request, TimeSpan deadline)
+    /// <param name="from">Name of the silo that asks.</param>
+    /// <param name="request">What it asks.</param>
+    /// <param name="deadline">Time for it.</param>
+    internal async ValueTask<Result<PartMessage>> AnswerAsync(string from, PartMessage request, TimeSpan deadline)
     {
         switch (request.Op)
         {
@@ -15,7 +18,11 @@ internal sealed class PartHost(RecallService recall, Func<long> epoch)
                 Result<PartBuilt> built = await recall.BuildPartAsync(build, deadline);
                 return built.TryGet(out PartBuilt? part, out KvError? notBuilt) ? Reply(request, part.Write()) : notBuilt;
             case PartOps.Recall:
-                return await RecallAsync(request, deadline);
+                return await RecallAsync(from, request, deadline);
+            case PartOps.Score:
+                return await ScoreAsync(from, request, deadline);
+            case PartOps.Rank:
+                return Rank(from, request);
             case PartOps.Drop:
                 return await DropAsync(request, deadline);
             default:
@@ -23,15 +30,43 @@ internal sealed class PartHost(RecallService recall, Func<long> epoch)
         }
     }
 
-    private async ValueTask<Result<PartMessage>> RecallAsync(PartMessage request, TimeSpan deadline)
+    private async ValueTask<Result<PartMessage>> RecallAsync(string from, PartMessage request, TimeSpan deadline)
     {
         if (PartRecall.Read(request.Body.Span, request.Payload.Span) is not { } asked) return Damaged(request);
         if (!recall.HandleOf(asked.Namespace).TryGet(out ushort ns, out KvError? unknown)) return unknown;
         RecallRequest over = asked.Request with { Namespace = ns, Items = [.. asked.Items.Select(each => each.Item)] };
-        var ask = new PartAsk([.. asked.Items.Select(each => each.Stamp)], [.. asked.Items.Select(each => each.Choice)]);
+        var ask = new PartAsk(
+            [.. asked.Items.Select(each => each.Stamp)], [.. asked.Items.Select(each => each.Choice)],
+            recall.TablesOf(from, asked, new BlockLayout(recall.Engine.Namespaces[ns].Profile).KvHeads));
         Result<RecallAnswer> result = await recall.RecallPartsAsync(over, ask, deadline);
         if (!result.TryGet(out RecallAnswer? answer, out KvError? error)) return error;
+        if (asked.Session != 0) recall.EndSession(from, asked.Session);
         using (answer) return PartAnswer.Write(answer, epoch());
+    }
+
+    private async ValueTask<Result<PartMessage>> ScoreAsync(string from, PartMessage request, TimeSpan deadline)
+    {
+        if (PartScore.Read(request.Body.Span, request.Payload.Span) is not { } asked) return Damaged(request);
+        if (!recall.HandleOf(asked.Recall.Namespace).TryGet(out ushort ns, out KvError? unknown)) return unknown;
+        RecallRequest over = asked.Recall.Request with { Namespace = ns, Items = [.. asked.Recall.Items.Select(each => each.Item)] };
+        Result<(HeadReport[] Heads, RecallCost[] Costs)> result = await recall.ScorePartsAsync(from, over, asked, deadline);
+        if (!result.TryGet(out (HeadReport[] Heads, RecallCost[] Costs) scored, out KvError? error)) return error;
+        var writer = new MessageWriter();
+        writer.Int(scored.Costs.Length);
+        foreach (RecallCost cost in scored.Costs) PartAnswer.WriteCost(writer, cost);
+        writer.Int(scored.Heads.Length);
+        foreach (HeadReport head in scored.Heads) head.Write(writer);
+        return Reply(request, writer.Written);
+    }
+
+    private Result<PartMessage> Rank(string from, PartMessage request)
+    {
+        if (PartRank.Read(request.Body.Span) is not { } asked) return Damaged(request);
+        if (!recall.RankParts(from, asked).TryGet(out RankedUnits[][]? ranks, out KvError? error)) return error;
+        var writer = new MessageWriter();
+        writer.Int(ranks.Length);
+        foreach (RankedUnits[] head in ranks) RankedUnits.Write(writer, head);
+        return Reply(request, writer.Written);
     }
 
     private async ValueTask<Result<PartMessage>> DropAsync(PartMessage request, TimeSpan deadline)

@@ -4,7 +4,8 @@ namespace KvTier.Recall;
 /// <param name="Item">What is asked; held units are the matter of whoever asks.</param>
 /// <param name="Stamp">What the part must be.</param>
 /// <param name="Choice">The units chosen, counted in the part; null for all.</param>
-internal sealed record PartRecallItem(RecallItem Item, ulong Stamp, PartChoice? Choice);
+/// <param name="Scored">Its number among the items of the session's scores; -1 when it has none.</param>
+internal sealed record PartRecallItem(RecallItem Item, ulong Stamp, PartChoice? Choice, int Scored = -1);
 
 /// <summary>A recall over parts, as it is sent.</summary>
 /// <param name="Namespace">Fingerprint of the namespace.</param>
@@ -29,8 +30,8 @@ internal sealed record PartRecall(NamespaceId Namespace, RecallRequest Request, 
             writer.Int(each.Item.Layer);
             writer.Flag(each.Choice is not null);
             if (each.Choice is null) continue;
-            writer.Numbers<int>(each.Choice.Counts);
-            writer.Numbers<int>(each.Choice.Units);
+            each.Choice.Write(writer);
+            writer.Int(each.Scored);
         }
 
         return (writer.Written, queries);
@@ -52,9 +53,10 @@ internal sealed record PartRecall(NamespaceId Namespace, RecallRequest Request, 
             string name = reader.Text();
             ulong stamp = (ulong)reader.Long();
             int layer = reader.Int();
-            PartChoice? choice = reader.Flag() ? new PartChoice(reader.Numbers<int>(), reader.Numbers<int>()) : null;
+            PartChoice? choice = reader.Flag() ? PartChoice.Read(ref reader) : null;
+            int scored = choice is null ? -1 : reader.Int();
             if (RecallCodec.QueriesOf(payload, i, count) is not { } queries) return null;
-            items.Add(new PartRecallItem(new RecallItem { Sequence = name, Layer = layer, Queries = queries }, stamp, choice));
+            items.Add(new PartRecallItem(new RecallItem { Sequence = name, Layer = layer, Queries = queries }, stamp, choice, scored));
         }
 
         return reader.IsDone ? new PartRecall(head.Namespace, head.Request, items, session) : null;

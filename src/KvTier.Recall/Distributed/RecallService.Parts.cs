@@ -42,12 +42,111 @@ public sealed partial class RecallService
     internal ValueTask<Result<RecallAnswer>> RecallPartsAsync(RecallRequest request, PartAsk ask, TimeSpan deadline) =>
         GuardAsync(limit => RecallCoreAsync(request, parts, ask, limit), deadline);
 
+    /// <summary>Scores parts, and ranks their units where that needs no word of the others.</summary>
+    /// <param name="from">The silo that asks.</param>
+    /// <param name="request">Units are counted in the parts.</param>
+    /// <param name="score">What is asked.</param>
+    /// <param name="deadline">Time for it.</param>
+    /// <returns>A report for each KV head of each item, and each item's cost.</returns>
+    internal ValueTask<Result<(HeadReport[] Heads, RecallCost[] Costs)>> ScorePartsAsync(
+        string from, RecallRequest request, PartScore score, TimeSpan deadline) =>
+        GuardAsync(limit => ScorePartsCoreAsync(from, request, score, limit), deadline);
+
+    /// <summary>Ranks what was scored.</summary>
+    /// <returns>The ranks of each KV head of each item; <see cref="ErrorCode.Conflict"/> when the scores are gone.</returns>
+    internal Result<RankedUnits[][]> RankParts(string from, PartRank rank)
+    {
+        if (sessions.Find(from, rank.Session) is not { } session) return new KvError(ErrorCode.Conflict, "session", $"{rank.Session}");
+        int queries = session.Tables[0].Queries;
+        if (rank.Totals.Length != session.Tables.Length * queries)
+            return KvError.InvalidArgument("rank.totals", rank.Totals.Length, $"{session.Tables.Length * queries}");
+        for (int i = 0; i < session.Tables.Length; i++)
+        {
+            ScoreTable table = session.Tables[i];
+            for (int q = 0; q < queries; q++)
+            {
+                float scale = MathF.Exp(rank.Maxima[(i * queries) + q] - table.Maxima[q]);
+                float total = rank.Totals[(i * queries) + q] * scale;
+                table.Totals[q] = float.IsFinite(total) ? total : 0;
+            }
+        }
+
+        var ranks = new RankedUnits[session.Tables.Length][];
+        pool.Run(new PartRankWork(session, ranks), ranks.Length);
+        if (!session.Selector.Estimate) sessions.Remove(from, rank.Session);
+        return ranks;
+    }
+
+    /// <summary>The scores of a session, by item.</summary>
+    internal ArraySegment<ScoreTable>[] TablesOf(string from, PartRecall recall, int heads)
+    {
+        ScoreSession? session = recall.Session == 0 ? null : sessions.Find(from, recall.Session);
+        return [.. recall.Items.Select(item => session is not null && item.Scored >= 0 && (item.Scored + 1) * heads <= session.Tables.Length
+            ? new ArraySegment<ScoreTable>(session.Tables, item.Scored * heads, heads)
+            : ArraySegment<ScoreTable>.Empty)];
+    }
+
+    /// <summary>Ends a session.</summary>
+    internal void EndSession(string from, long session) => sessions.Remove(from, session);
+
     /// <summary>Drops a part; a sequence that was closed has none.</summary>
     internal async ValueTask DropPartAsync(ushort ns, string name, TimeSpan deadline)
     {
         if (parts.Find(ns, name) is not { } grain || await grain.Turns.EnterAsync(new Deadline(time, deadline)) is not null) return;
         DropInTurn(grain);
         grain.Turns.Leave();
+    }
+
+    private async ValueTask<Result<(HeadReport[] Heads, RecallCost[] Costs)>> ScorePartsCoreAsync(
+        string from, RecallRequest request, PartScore score, Deadline deadline)
+    {
+        if (RecallChecks.Check(request, engine.Namespaces[request.Namespace].Profile, options) is { } wrong) return wrong;
+        var run = new RecallRun();
+        int entered = 0;
+        try
+        {
+            run.Begin(request, new BlockLayout(engine.Namespaces[request.Namespace].Profile));
+            if (FindGrains(run, parts) is { } notThere) return new KvError(ErrorCode.Conflict, "part", notThere.Value);
+            for (; entered < run.Grains.Count; entered++)
+            {
+                if (await run.Grains[entered].Turns.EnterAsync(deadline) is { } late) return late;
+            }
+
+            var ask = new PartAsk([.. score.Recall.Items.Select(item => item.Stamp)]);
+            if ((ask.Check(run) ?? BeginItems(run, ask)) is { } changed) return changed;
+            foreach (SequenceGrain grain in run.Grains) grain.LastUse = Interlocked.Increment(ref uses);
+            return Score(from, run, score);
+        }
+        finally
+        {
+            run.End(engine, hot, device);
+            for (int i = 0; i < entered; i++) run.Grains[i].Turns.Leave();
+        }
+    }
+
+    private Result<(HeadReport[] Heads, RecallCost[] Costs)> Score(string from, RecallRun run, PartScore score)
+    {
+        int heads = run.ItemCount * run.KvHeads;
+        ScoreTable[] tables = [.. Enumerable.Range(0, heads).Select(_ => sessions.Rent())];
+        var scores = new HeadScores[heads];
+        for (int i = 0; i < run.ItemCount; i++) run[i].BeginScore();
+        pool.Run(new PartScoreWork(run, tables, scores), heads);
+        Selector selector = run.Request.Selector;
+        bool ranked = !RankRule.NeedsMass(selector);
+        int most = selector.Digest.Kind is DigestKind.Centroids or DigestKind.Vq ? int.MaxValue : score.Most;
+        var session = new ScoreSession(selector, most, tables, time.GetTimestamp());
+        var ranks = new RankedUnits[heads][];
+        if (ranked) pool.Run(new PartRankWork(session, ranks), heads);
+        HeadReport[] reports = [.. scores.Select((each, i) => HeadReport.Of(each, tables[i], ranked, ranked ? ranks[i] : []))];
+        RecallCost[] costs = [.. Enumerable.Range(0, run.ItemCount).Select(i => new RecallCost(
+            run[i].Choice.UnitsScored, run[i].Choice.DigestBytes, 0, 0, 0, 0, Reused: false, Certified: true))];
+        if (!score.Keeps)
+        {
+            sessions.Return(tables);
+            return (reports, costs);
+        }
+
+        return sessions.Add(from, score.Recall.Session, session) is { } full ? full : (reports, costs);
     }
 
     private async ValueTask<Result<PartBuilt>> BuildPartCoreAsync(PartBuild build, Deadline deadline)

@@ -63,6 +63,37 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
     /// <summary>Why a part gave nothing; none where it did.</summary>
     internal MissReason[] Lost { get; set; } = [];
 
+    /// <summary>What each part reported of its KV heads; null where nothing came.</summary>
+    internal HeadReport[]?[] Reports { get; set; } = [];
+
+    /// <summary>Number of the item among those that each part's silo scored; -1 when it did not.</summary>
+    internal required int[] Scored { get; init; }
+
+    /// <summary>Units (clusters, where there are any) of each part's KV heads that are estimated; null for all that are not chosen.</summary>
+    internal int[][][]? Estimated { get; set; }
+
+    /// <summary>Units of a part.</summary>
+    internal int UnitsOf(int part)
+    {
+        int[] positions = Places.Parts[part].Positions;
+        int last = SequencePlaces.LastTokens(positions, State.Blocks.Count, State.Tokens, State.Layout);
+        return ((positions.Length - 1) * UnitsPerBlock) + ((last + UnitTokens - 1) / UnitTokens);
+    }
+
+    /// <summary>The unit of the sequence that a unit of a part is.</summary>
+    internal int ToSequence(int part, int unit) => Places.Parts[part].ToSequence(unit, UnitsPerBlock);
+
+    /// <summary>True when a unit's part has answered so far.</summary>
+    internal bool IsThere(int unit)
+    {
+        for (int part = 0; part < Lost.Length; part++)
+        {
+            if (Lost[part] == MissReason.None && Places.Parts[part].ToPart(unit, UnitsPerBlock) >= 0) return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Tokens of a unit; the last one may have fewer.</summary>
     internal int TokensOf(int unit) => (int)Math.Min(UnitTokens, State.Tokens - ((long)unit * UnitTokens));
 
@@ -108,10 +139,11 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
     }
 
     /// <summary>The units of a part that are chosen, counted in the part.</summary>
-    /// <param name="part">The part.</param>
+    /// <param name="index">The part.</param>
     /// <param name="leaveOutHeld">True to leave out what the caller holds.</param>
-    internal PartChoice ChoiceOf(PlacedPart part, bool leaveOutHeld)
+    internal PartChoice ChoiceOf(int index, bool leaveOutHeld)
     {
+        PlacedPart part = Places.Parts[index];
         var counts = new int[Choice.KvHeads];
         var units = new List<int>();
         for (int head = 0; head < counts.Length; head++)
@@ -125,6 +157,6 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
             }
         }
 
-        return new PartChoice(counts, [.. units]);
+        return new PartChoice(counts, [.. units], Estimated?[index]);
     }
 }

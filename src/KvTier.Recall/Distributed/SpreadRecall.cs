@@ -15,6 +15,9 @@ internal sealed class SpreadRecall(RecallService recall, PartCaller caller, Part
     /// <summary>What is asked.</summary>
     internal RecallRequest Request => request;
 
+    /// <summary>The namespace.</summary>
+    internal NamespaceDescriptor Namespace => ns;
+
     /// <summary>Layout of blocks.</summary>
     internal BlockLayout Layout => layout;
 
@@ -93,6 +96,7 @@ internal sealed class SpreadRecall(RecallService recall, PartCaller caller, Part
             TakesAll = TokenLimit.TakesAll(asked, state.Tokens),
             Answers = new PartAnswerItem?[parts],
             Lost = new MissReason[parts],
+            Scored = [.. Enumerable.Repeat(-1, parts)],
         };
     }
 
@@ -121,7 +125,8 @@ internal sealed class SpreadRecall(RecallService recall, PartCaller caller, Part
                 item.Item, placed.Stamp, 
                 item.TakesAll && request.Mode == RecallMode.Attend
                     ? null
-                    : item.ChoiceOf(placed, leaveOutHeld: request.Mode == RecallMode.Gather)));
+                    : item.ChoiceOf(part, leaveOutHeld: request.Mode == RecallMode.Gather),
+                Session == 0 ? -1 : item.Scored[part]));
         }
 
         // Whether a part answers in time is to be known while there is time to say so.

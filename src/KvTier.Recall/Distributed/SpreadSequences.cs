@@ -118,7 +118,7 @@ public sealed class SpreadSequences : ISequences, ISpread
     public async ValueTask<Result<PartMessage>> OnCallAsync(string from, PartMessage request, TimeSpan deadline)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (request.Op is not (PartOps.Ask or PartOps.Put)) return await host.AnswerAsync(request, deadline);
+        if (request.Op is not (PartOps.Ask or PartOps.Put)) return await host.AnswerAsync(from, request, deadline);
         if (request.Epoch > peers.Epoch)
             return new KvError(ErrorCode.Unavailable, "epoch", $"{peers.Epoch}", $"{request.Epoch}, that of whoever asks");
         return await recall.RunAsync(

@@ -6,6 +6,7 @@ namespace KvTier.Recall;
 internal sealed class ItemRun
 {
     private Selection? own;
+    private PartChoice? given;
 
     /// <summary>What was asked.</summary>
     internal RecallItem Item { get; private set; } = null!;
@@ -33,6 +34,9 @@ internal sealed class ItemRun
 
     /// <summary>True when the choice was made by somebody else.</summary>
     internal bool IsGiven { get; private set; }
+
+    /// <summary>Scores of each KV head for the estimate beside a given choice; empty for none.</summary>
+    internal ArraySegment<ScoreTable> Scores { get; set; } = ArraySegment<ScoreTable>.Empty;
 
     /// <summary>Units of its sequence.</summary>
     internal int UnitCount => (int)((State.Tokens + Digest.UnitTokens - 1) / Digest.UnitTokens);
@@ -113,6 +117,7 @@ internal sealed class ItemRun
     internal void BeginChoice(RecallRequest request, float scale, DeviceDigests device, PartChoice? given = null)
     {
         IsGiven = given is not null;
+        this.given = given;
         if (given is not null)
         {
             Take(given);
@@ -132,12 +137,31 @@ internal sealed class ItemRun
     /// <summary>Chooses for a KV head, unless an earlier choice serves. Several heads may be chosen for at once.</summary>
     internal void Choose(RecallRequest request, float scale, int kvHead, DeviceDigests device)
     {
-        if (IsReused || IsGiven) return;
+        if (IsReused) return;
         SelectRequest asked = Ask(request, scale);
+        if (IsGiven)
+        {
+            if (Scores.Count > 0) Digest.EstimateHead(asked, kvHead, Scores[kvHead], Choice, given!.EstimatedOf(kvHead));
+            return;
+        }
+
         if (!ScoresAll) Digest.SelectHead(asked, kvHead, Choice);
 
         // The device scores all heads at once, and its scores are of the thread that asks.
         else if (kvHead == 0) Digest.Select(asked with { OnDevice = device.Score(Digest, asked) }, Choice);
+    }
+
+    /// <summary>Scores a KV head for a choice that is made elsewhere.</summary>
+    internal HeadScores Score(RecallRequest request, float scale, int kvHead, ScoreTable table) =>
+        Digest.ScoreHead(Ask(request, scale), kvHead, table, Choice);
+
+    /// <summary>Makes room for what scoring costs.</summary>
+    internal void BeginScore()
+    {
+        IsReused = IsGiven = ScoresAll = false;
+        own!.Clear();
+        own.UnitTokens = Digest.UnitTokens;
+        Choice = own;
     }
 
     private void Take(PartChoice given)
@@ -220,6 +244,8 @@ internal sealed class ItemRun
         State = null!;
         Digest = null!;
         Choice = null!;
+        given = null;
+        Scores = ArraySegment<ScoreTable>.Empty;
         foreach (RunList<Piece> pieces in Pieces) pieces.Clear();
     }
 }

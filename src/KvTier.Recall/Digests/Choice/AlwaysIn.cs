@@ -16,6 +16,16 @@ internal ref struct AlwaysIn(ChunkView view, int head, ScoreTable table, int lim
     internal void Mark(Selector selector, Selection selection)
     {
         MarkQuarantined();
+        MarkByPlace(selector);
+        if (view.Shape.Spec.OutlierChunks == 0) return;
+        Span<float> badness = table.Room.Numbers(view.Chunks);
+        Badness(view, head, badness, selection);
+        MarkOutliers(badness);
+    }
+
+    /// <summary>Marks the newest chunks and sinks.</summary>
+    internal void MarkByPlace(Selector selector)
+    {
         if (selector.RecentChunks > 0) TryAdd(view.Chunks - 1, limit);
         if (selector.SinkChunks > 0) TryAdd(0, limit);
         int half = limit / 2;
@@ -23,7 +33,13 @@ internal ref struct AlwaysIn(ChunkView view, int head, ScoreTable table, int lim
             if (!TryAdd(view.Chunks - 1 - r, half)) break;
         for (int s = 1; s < Math.Min(selector.SinkChunks, view.Chunks); s++)
             if (!TryAdd(s, half)) break;
-        if (view.Shape.Spec.OutlierChunks > 0) MarkOutliers(selection, half);
+    }
+
+    /// <summary>Marks a quarantined chunk, beyond the limit if need be.</summary>
+    internal void MarkQuarantined(int chunk)
+    {
+        TryAdd(chunk, int.MaxValue);
+        table.Counts[chunk] = 0;
     }
 
     private void MarkQuarantined()
@@ -34,17 +50,24 @@ internal ref struct AlwaysIn(ChunkView view, int head, ScoreTable table, int lim
             for (int c = flags.IndexOfAnyExcept(ChunkFlags.None); c >= 0 && c < flags.Length; c++)
             {
                 if (!flags[c].HasFlag(ChunkFlags.Quarantined)) continue;
-                int chunk = (s * view.Shape.ChunksPerSegment) + c;
-                TryAdd(chunk, int.MaxValue);
-                table.Counts[chunk] = 0;
+                MarkQuarantined((s * view.Shape.ChunksPerSegment) + c);
             }
         }
     }
 
-    // The chunks whose keys their mean stands for worst, as of now.
-    private void MarkOutliers(Selection selection, int most)
+    /// <summary>Marks the chunks whose keys their mean stands for worst, as of now.</summary>
+    /// <param name="badness">How badly, for each chunk; NaN for one that is not known.</param>
+    internal void MarkOutliers(Span<float> badness)
     {
-        Span<float> badness = table.Room.Numbers(view.Chunks);
+        Span<int> order = table.Room.Order(Math.Min(view.Shape.Spec.OutlierChunks, view.Chunks));
+        int found = TopK.Select(badness, order.Length, order);
+        foreach (int chunk in order[..found])
+            if (!TryAdd(chunk, limit / 2)) break;
+    }
+
+    /// <summary>How badly the mean of each chunk stands for its keys: less the smallest cosine.</summary>
+    internal static void Badness(in ChunkView view, int head, Span<float> badness, Selection selection)
+    {
         for (int s = 0; s < view.Store.Count; s++)
         {
             ReadOnlySpan<float> cosines = view.Store[s].Cosines(head)[..view.ChunksOf(s)];
@@ -52,10 +75,6 @@ internal ref struct AlwaysIn(ChunkView view, int head, ScoreTable table, int lim
         }
 
         selection.AddCost(0, (long)view.Chunks * sizeof(float));
-        Span<int> order = table.Room.Order(Math.Min(view.Shape.Spec.OutlierChunks, view.Chunks));
-        int found = TopK.Select(badness, order.Length, order);
-        foreach (int chunk in order[..found])
-            if (!TryAdd(chunk, most)) break;
     }
 
     private bool TryAdd(int chunk, int most)

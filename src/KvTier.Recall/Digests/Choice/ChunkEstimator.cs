@@ -19,7 +19,26 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
     /// <param name="share">Share of the chunks that are estimated at most, best first by <see cref="ScoreTable.Keys"/>.</param>
     internal void Write(int kvHead, double share)
     {
-        long estimated = KeepWhatIsEstimated(share);
+        LeaveOutFlagged();
+        int most = (int)Math.Ceiling(share * table.Units);
+        if (most < table.Units) LeaveOutWorst(table.Forced, most);
+        WriteKept(kvHead);
+    }
+
+    /// <summary>Writes the estimate of some chunks.</summary>
+    /// <param name="kvHead">The KV head.</param>
+    /// <param name="only">Those chunks.</param>
+    internal void WriteOnly(int kvHead, ReadOnlySpan<int> only)
+    {
+        table.Forced.Fill(1);
+        foreach (int chunk in only) table.Forced[chunk] = 0;
+        LeaveOutFlagged();
+        WriteKept(kvHead);
+    }
+
+    private void WriteKept(int kvHead)
+    {
+        long estimated = KeepWhatIsEstimated();
         if (estimated == 0) return;
         int size = table.Queries * shape.HeadDim;
         Span<float> room = table.Room.Queries(3 * size);
@@ -61,8 +80,7 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
             for (int i = 0; i < dim; i++) RowMath.AddScaled(sums.Slice(q * dim, dim), map.Slice(i * dim, dim), along[(q * dim) + i]);
     }
 
-    // Takes the mass of everything else away; returns how many chunks are left.
-    private long KeepWhatIsEstimated(double share)
+    private void LeaveOutFlagged()
     {
         Span<byte> left = table.Forced;
         for (int s = 0; s < view.Store.Count; s++)
@@ -71,9 +89,12 @@ internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable
             for (int c = flags.IndexOfAnyExcept(ChunkFlags.None); c >= 0 && c < flags.Length; c++)
                 if (flags[c] != ChunkFlags.None) left[(s * shape.ChunksPerSegment) + c] = 1;
         }
+    }
 
-        int most = (int)Math.Ceiling(share * table.Units);
-        if (most < table.Units) LeaveOutWorst(left, most);
+    // Takes the mass of everything else away; returns how many chunks are left.
+    private long KeepWhatIsEstimated()
+    {
+        Span<byte> left = table.Forced;
         Span<float> kept = table.Room.Numbers(table.Units);
         for (int u = 0; u < table.Units; u++) kept[u] = 1 - left[u];
         for (int q = 0; q < table.Queries; q++)

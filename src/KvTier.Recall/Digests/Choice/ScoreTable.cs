@@ -26,6 +26,9 @@ internal sealed class ScoreTable
     /// <summary>This thread's table.</summary>
     internal static ScoreTable Current => current ??= new ScoreTable();
 
+    /// <summary>Bytes of the scores.</summary>
+    internal long Bytes => sizeof(float) * ((long)logits.Length + planes.Length + masses.Length);
+
     /// <summary>Queries (W · G), window outside, group inside.</summary>
     internal int Queries { get; private set; }
 

@@ -101,6 +101,14 @@ internal sealed class ChunkIndex : DigestIndex
     }
 
     /// <inheritdoc/>
+    internal override HeadScores ScoreHead(in SelectRequest request, int kvHead, ScoreTable table, Selection cost) =>
+        ChunkSelection.Score(View, layout, request, kvHead, table, cost);
+
+    /// <inheritdoc/>
+    internal override void EstimateHead(in SelectRequest request, int kvHead, ScoreTable table, Selection selection, int[]? only) =>
+        ChunkSelection.Estimate(View, (request.Layer * layout.KvHeads) + kvHead, kvHead, table, selection, only);
+
+    /// <inheritdoc/>
     public override void Dispose()
     {
         store.Dispose();

@@ -14,6 +14,9 @@ internal ref struct ClusterChooser(ClusterView view, int head, ScoreTable table,
     /// <summary>1 for each token chosen.</summary>
     internal readonly ReadOnlySpan<byte> Marks => marks;
 
+    /// <summary>Marks a token that was chosen.</summary>
+    internal void MarkChosen(int token) => Mark(token);
+
     /// <summary>Marks what is always chosen, in the order and within the limits of <see cref="AlwaysIn"/>.</summary>
     internal void MarkAlways(Selector selector)
     {

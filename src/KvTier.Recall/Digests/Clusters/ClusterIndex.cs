@@ -106,6 +106,20 @@ internal sealed class ClusterIndex : DigestIndex
     }
 
     /// <inheritdoc/>
+    internal override HeadScores ScoreHead(in SelectRequest request, int kvHead, ScoreTable table, Selection cost)
+    {
+        HeadScores scores = ClusterSelection.ScorePart(new ClusterView(shape, segments, (int)Tokens), layout, request, kvHead, table, cost);
+        metrics?.Learn(request, kvHead, layout.KvHeads);
+        return scores;
+    }
+
+    /// <inheritdoc/>
+    internal override void EstimateHead(in SelectRequest request, int kvHead, ScoreTable table, Selection selection, int[]? only) =>
+        ClusterSelection.EstimatePart(
+            new ClusterView(shape, segments, (int)Tokens), (request.Layer * layout.KvHeads) + kvHead, kvHead, table, request.Selector,
+            selection, only);
+
+    /// <inheritdoc/>
     public override void Dispose() => RemoveLast(segments.Count);
 
     private int ClustersOf(int blocks) => Spec.Kind == DigestKind.Vq

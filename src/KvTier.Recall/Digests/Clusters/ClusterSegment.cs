@@ -39,6 +39,19 @@ internal sealed class ClusterSegment
         this.starts = starts;
     }
 
+    /// <summary>The clusters of one KV head of a segment that another silo has: whose tokens they are, and nothing else.</summary>
+    /// <param name="firstToken">First token.</param>
+    /// <param name="tokens">Tokens.</param>
+    /// <param name="clusters">Clusters (K).</param>
+    /// <param name="members">Tokens of each cluster after the other, counted from the first.</param>
+    /// <param name="starts">Where each of K + 1 clusters begins in it.</param>
+    internal static ClusterSegment OfMembers(long firstToken, int tokens, int clusters, ushort[] members, ushort[] starts) =>
+        new(rows: null!, firstToken, tokens, clusters, payload: null, members, starts);
+
+    /// <summary>Tokens of each cluster of a KV head, and where each begins.</summary>
+    internal (ushort[] Members, ushort[] Starts) MembersOf(int head) => (
+        members.AsSpan(head * Tokens, Tokens).ToArray(), starts.AsSpan(head * (Clusters + 1), Clusters + 1).ToArray());
+
     /// <summary>Centres and values.</summary>
     internal DigestSegment Rows { get; }
 

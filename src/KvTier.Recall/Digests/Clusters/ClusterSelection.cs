@@ -19,9 +19,7 @@ internal static class ClusterSelection
         }
 
         int head = (request.Layer * layout.KvHeads) + kvHead;
-        int queries = HeadQueries.Count(request, layout.KvHeads);
-        table.Shape(queries, request.QueryHeads / layout.KvHeads, view.Clusters, planes: 0, peaks: 0);
-        HeadQueries.Set(request, kvHead, layout.KvHeads, layout.HeadDim, table);
+        Begin(view, layout, request, kvHead, table);
         Score(view, head, table, selection);
         var chooser = new ClusterChooser(view, head, table, TokenLimit.Of(selector, view.Tokens));
         chooser.MarkAlways(selector);
@@ -29,7 +27,57 @@ internal static class ClusterSelection
         for (int token = 0; token < view.Tokens; token++)
             if (chooser.Marks[token] != 0) table.Room.Add(token);
         selection.Set(kvHead, table.Room.Chosen);
-        if (selector.Estimate) Estimate(view, head, kvHead, table, selector, chooser, selection);
+        if (!selector.Estimate) return;
+        GroupKeys.Write(table, selector.Reduction, selector.Softmax);
+        Span<float> shares = table.Room.Numbers(table.Units);
+        WriteShares(view, head, table, chooser, shares);
+        Span<int> order = table.Room.Order(Math.Min(table.Units, (int)Math.Ceiling(selector.EstimateShare * table.Units)));
+        int estimated = TopK.Select(table.Keys, order.Length, order);
+        WriteEstimate(view, head, kvHead, table, selection, order[..estimated], shares);
+    }
+
+    /// <summary>Scores every cluster of a part of a sequence, to be ranked by whoever sees the whole.</summary>
+    internal static HeadScores ScorePart(
+        in ClusterView view, in BlockLayout layout, in SelectRequest request, int kvHead, ScoreTable table, Selection cost)
+    {
+        int head = (request.Layer * layout.KvHeads) + kvHead;
+        Begin(view, layout, request, kvHead, table);
+        Score(view, head, table, cost);
+        var scores = new HeadScores { Segments = [.. view.Segments], Head = head };
+        for (int s = 0, first = 0; s < view.Segments.Count; first += view.Segments[s++].Clusters)
+        {
+            ReadOnlySpan<ChunkFlags> flags = view.Segments[s].Rows.Flags(head)[..view.Segments[s].Clusters];
+            for (int c = 0; c < flags.Length; c++)
+                if (flags[c] != ChunkFlags.None) scores.NotEstimated.Add(first + c);
+        }
+
+        return scores;
+    }
+
+    /// <summary>Estimates clusters of a part that was scored, for those of their tokens that were not chosen.</summary>
+    /// <param name="view">The clusters.</param>
+    /// <param name="head">Layer · Hkv + KV head.</param>
+    /// <param name="kvHead">The KV head.</param>
+    /// <param name="table">The scores.</param>
+    /// <param name="selector">The selector.</param>
+    /// <param name="selection">What was chosen; receives the estimate.</param>
+    /// <param name="only">The clusters to be estimated; null for all.</param>
+    internal static void EstimatePart(
+        in ClusterView view, int head, int kvHead, ScoreTable table, Selector selector, Selection selection, int[]? only)
+    {
+        var chooser = new ClusterChooser(view, head, table, limit: view.Tokens);
+        foreach (int token in selection.Units(kvHead)) chooser.MarkChosen(token);
+        GroupKeys.Write(table, selector.Reduction, selector.Softmax);
+        Span<float> shares = table.Room.Numbers(table.Units);
+        WriteShares(view, head, table, chooser, shares);
+        WriteEstimate(view, head, kvHead, table, selection, only ?? [.. Enumerable.Range(0, table.Units)], shares);
+    }
+
+    private static void Begin(in ClusterView view, in BlockLayout layout, in SelectRequest request, int kvHead, ScoreTable table)
+    {
+        table.Shape(
+            HeadQueries.Count(request, layout.KvHeads), request.QueryHeads / layout.KvHeads, view.Clusters, planes: 0, peaks: 0);
+        HeadQueries.Set(request, kvHead, layout.KvHeads, layout.HeadDim, table);
     }
 
     private static void Score(in ClusterView view, int head, ScoreTable table, Selection selection)
@@ -60,35 +108,28 @@ internal static class ClusterSelection
 
     private static void Choose(ref ClusterChooser chooser, ScoreTable table, Selector selector)
     {
-        switch (selector.Budget.Kind)
+        if (RankRule.IsUnion(selector))
         {
-            case BudgetKind.Threshold:
-                GroupKeys.Write(table, selector.Reduction == GroupReduction.Sum ? GroupReduction.Mean : selector.Reduction, softmax: true);
-                chooser.TakeAbove(selector.Budget.Value * (table.Queries / table.Group));
-                break;
-            case BudgetKind.Mass:
-                GroupKeys.Write(table, GroupReduction.Sum, softmax: true);
-                chooser.TakeMass(selector.Budget.Value, 1.0 / table.Queries);
-                break;
-            default:
-                if (selector.Reduction == GroupReduction.Union)
-                {
-                    chooser.TakeInTurns(selector.Softmax);
-                    break;
-                }
-
-                GroupKeys.Write(table, selector.Reduction, selector.Softmax);
-                chooser.TakeBest();
-                break;
+            chooser.TakeInTurns(selector.Softmax);
+            return;
         }
+
+        RankRule.WriteKeys(selector, table);
+        Take(ref chooser, selector, table.Queries, table.Group);
+    }
+
+    /// <summary>Takes clusters by their keys within a selector's budget.</summary>
+    internal static void Take(ref ClusterChooser chooser, Selector selector, int queries, int group)
+    {
+        if (selector.Budget.Kind == BudgetKind.Threshold) chooser.TakeAbove(selector.Budget.Value * (queries / group));
+        else if (selector.Budget.Kind == BudgetKind.Mass) chooser.TakeMass(selector.Budget.Value, 1.0 / queries);
+        else chooser.TakeBest();
     }
 
     // A cluster stands for those of its tokens that were not chosen.
-    private static void Estimate(
-        in ClusterView view, int head, int kvHead, ScoreTable table, Selector selector, in ClusterChooser chooser, Selection selection)
+    private static void WriteShares(
+        in ClusterView view, int head, ScoreTable table, in ClusterChooser chooser, Span<float> shares)
     {
-        GroupKeys.Write(table, selector.Reduction, selector.Softmax);
-        Span<float> shares = table.Room.Numbers(table.Units);
         for (int u = 0, s = 0, first = 0; u < table.Units; u++)
         {
             while (u - first >= view.Segments[s].Clusters) first += view.Segments[s++].Clusters;
@@ -96,15 +137,18 @@ internal static class ClusterSelection
             shares[u] = stands ? chooser.Unmarked(u) / table.Counts[u] : 0;
             if (shares[u] == 0) table.Keys[u] = float.NaN;
         }
+    }
 
-        Span<int> order = table.Room.Order(Math.Min(table.Units, (int)Math.Ceiling(selector.EstimateShare * table.Units)));
-        int estimated = TopK.Select(table.Keys, order.Length, order);
-        if (estimated == 0) return;
+    private static void WriteEstimate(
+        in ClusterView view, int head, int kvHead, ScoreTable table, Selection selection, ReadOnlySpan<int> estimated,
+        ReadOnlySpan<float> shares)
+    {
+        if (estimated.IsEmpty) return;
         table.Keys.Clear();
-        foreach (int u in order[..estimated]) table.Keys[u] = shares[u];
+        foreach (int u in estimated) table.Keys[u] = shares[u];
         for (int q = 0; q < table.Queries; q++) RowMath.Multiply(table.Line(table.Masses, q), table.Keys);
         AddValues(view, head, kvHead, table, selection);
-        selection.AddCost(0, (long)estimated * view.Shape.RowBytes(RowPart.Value));
+        selection.AddCost(0, (long)estimated.Length * view.Shape.RowBytes(RowPart.Value));
     }
 
     private static void AddValues(in ClusterView view, int head, int kvHead, ScoreTable table, Selection selection)

@@ -1,0 +1,54 @@
+namespace KvTier.Recall;
+
+/// <summary>Asks a silo to score its parts, as it is sent. The answer ranks them at once where that needs no word of the others.</summary>
+/// <param name="Recall">What is asked; no item has a choice.</param>
+/// <param name="Most">Units of each KV head to rank at most; of no meaning for clusters, which are all ranked.</param>
+/// <param name="Keeps">True when the scores are kept for the session: to be ranked, or for an estimate.</param>
+internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps)
+{
+    /// <summary>Writes it.</summary>
+    internal (ReadOnlyMemory<byte> Body, byte[] Payload) Write()
+    {
+        (ReadOnlyMemory<byte> body, byte[] payload) = Recall.Write();
+        var writer = new MessageWriter();
+        writer.Int(Most);
+        writer.Flag(Keeps);
+        writer.Raw(body.Span);
+        return (writer.Written, payload);
+    }
+
+    /// <summary>Reads it.</summary>
+    /// <returns>Null when it is none.</returns>
+    internal static PartScore? Read(ReadOnlySpan<byte> body, ReadOnlySpan<byte> payload)
+    {
+        var reader = new MessageReader(body);
+        (int most, bool keeps) = (reader.Int(), reader.Flag());
+        return body.Length > 5 && most > 0 && PartRecall.Read(body[5..], payload) is { } recall ? new PartScore(recall, most, keeps) : null;
+    }
+}
+
+/// <summary>Asks a silo to rank what it scored, now that the whole mass is known.</summary>
+/// <param name="Session">The session of the scores.</param>
+/// <param name="Maxima">The largest logit of each query, <c>[items · Hkv, W · G]</c>.</param>
+/// <param name="Totals">The mass of each query by that logit.</param>
+internal sealed record PartRank(long Session, float[] Maxima, float[] Totals)
+{
+    /// <summary>Writes it.</summary>
+    internal ReadOnlyMemory<byte> Write()
+    {
+        var writer = new MessageWriter();
+        writer.Long(Session);
+        writer.Numbers<float>(Maxima);
+        writer.Numbers<float>(Totals);
+        return writer.Written;
+    }
+
+    /// <summary>Reads it.</summary>
+    /// <returns>Null when it is none.</returns>
+    internal static PartRank? Read(ReadOnlySpan<byte> body)
+    {
+        var reader = new MessageReader(body);
+        var rank = new PartRank(reader.Long(), reader.Numbers<float>(), reader.Numbers<float>());
+        return reader.IsDone && rank.Maxima.Length == rank.Totals.Length ? rank : null;
+    }
+}
