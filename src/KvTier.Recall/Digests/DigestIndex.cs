@@ -23,6 +23,10 @@ internal abstract class DigestIndex : IDisposable
             ? new ClusterIndex(spec, layout, rotation, cutsAtGroups: true)
             : Create(spec, layout, rotation);
 
+    /// <summary>Makes an empty index of a part of a sequence.</summary>
+    internal static DigestIndex CreateOfPart(DigestSpec spec, BlockLayout layout, RopeRotation? rotation) =>
+        spec.Kind == DigestKind.Moments ? ChunkIndex.OfPart(spec, layout, rotation) : CreateByGroups(spec, layout, rotation);
+
     /// <summary>What it keeps.</summary>
     internal abstract DigestSpec Spec { get; }
 

@@ -71,6 +71,9 @@ internal ref struct MessageReader(ReadOnlySpan<byte> bytes)
         return taken;
     }
 
+    /// <summary>All that is left.</summary>
+    internal ReadOnlySpan<byte> Rest() => Take(left.Length);
+
     private ReadOnlySpan<byte> TakeMany(int count, int size)
     {
         if (count >= 0 && (long)count * size <= left.Length) return Take(count * size);

@@ -20,13 +20,27 @@ internal sealed class PartBuilder(RecallService recall, PartCaller caller, IPart
     /// <param name="parts">The parts that the call needs there.</param>
     /// <param name="call">The call.</param>
     /// <param name="deadline">Time for all of it.</param>
+    /// <param name="maps">Gives parts their maps; null when the call needs none.</param>
+    /// <param name="digest">The digest that they are for.</param>
     internal async ValueTask<Result<T>> WithPartsAsync<T>(
-        string silo, List<(SpreadItem Item, int Part)> parts, Func<ValueTask<Result<T>>> call, Deadline deadline)
+        string silo, List<(SpreadItem Item, int Part)> parts, Func<ValueTask<Result<T>>> call, Deadline deadline, SpreadMaps? maps = null,
+        DigestSpec? digest = null)
     {
         for (int i = 1; ; i++)
         {
             Result<T> result = await call();
-            if (result.IsOk || result.Error is not { Code: ErrorCode.Conflict, Field: "part" } || i == Tries) return result;
+            if (result.Error is not { Code: ErrorCode.Conflict } conflict || i == Tries) return result;
+            if (conflict.Field == "maps" && maps is not null)
+            {
+                foreach ((SpreadItem item, int part) in parts.Where(each => each.Item.MapBlocks > 0).DistinctBy(each => each.Item.Grain))
+                {
+                    if (await maps.GiveAsync(item, part, digest!, deadline) is { } notGiven) return notGiven;
+                }
+
+                continue;
+            }
+
+            if (conflict.Field != "part") return result;
             foreach ((SequenceGrain grain, PlacedPart part) in parts.Select(each => (each.Item.Grain, each.Item.Places.Parts[each.Part])).Distinct())
             {
                 Result<PartBuilt> built = await caller.BuildAsync(silo, BuildOf(grain, part), deadline);

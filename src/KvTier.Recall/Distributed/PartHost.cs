@@ -23,6 +23,9 @@ internal sealed class PartHost(RecallService recall, Func<long> epoch)
                 return await ScoreAsync(from, request, deadline);
             case PartOps.Rank:
                 return Rank(from, request);
+            case PartOps.Sums:
+            case PartOps.Maps:
+                return await MapsAsync(request, deadline);
             case PartOps.Drop:
                 return await DropAsync(request, deadline);
             default:
@@ -67,6 +70,23 @@ internal sealed class PartHost(RecallService recall, Func<long> epoch)
         writer.Int(ranks.Length);
         foreach (RankedUnits[] head in ranks) RankedUnits.Write(writer, head);
         return Reply(request, writer.Written);
+    }
+
+    private async ValueTask<Result<PartMessage>> MapsAsync(PartMessage request, TimeSpan deadline)
+    {
+        if (PartMaps.Read(request.Body.Span, request.Payload.Span) is not { } asked) return Damaged(request);
+        if (!recall.HandleOf(asked.Namespace).TryGet(out ushort ns, out KvError? error)) return error;
+        if (request.Op == PartOps.Maps)
+        {
+            Result<bool> given = await recall.GivePartAsync(ns, asked, PartMaps.ToNumbers(request.Payload.Span), deadline);
+            return given.IsOk ? Reply(request, default) : given.Error!;
+        }
+
+        if (!(await recall.SumPartAsync(ns, asked, deadline)).TryGet(out float[]? sums, out error)) return error;
+        byte[] payload = PartMaps.ToBytes(sums);
+        var writer = new MessageWriter();
+        writer.Int(unchecked((int)Crc32C.Compute(payload)));
+        return Reply(request, writer.Written) with { Payload = payload };
     }
 
     private async ValueTask<Result<PartMessage>> DropAsync(PartMessage request, TimeSpan deadline)

@@ -4,7 +4,8 @@ namespace KvTier.Recall;
 /// <param name="Recall">What is asked; no item has a choice.</param>
 /// <param name="Most">Units of each KV head to rank at most; of no meaning for clusters, which are all ranked.</param>
 /// <param name="Keeps">True when the scores are kept for the session: to be ranked, or for an estimate.</param>
-internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps)
+/// <param name="MapBlocks">For each item: blocks that the maps of its values must be learnt from; 0 when none are needed.</param>
+internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps, int[] MapBlocks)
 {
     /// <summary>Writes it.</summary>
     internal (ReadOnlyMemory<byte> Body, byte[] Payload) Write()
@@ -13,6 +14,7 @@ internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps)
         var writer = new MessageWriter();
         writer.Int(Most);
         writer.Flag(Keeps);
+        writer.Numbers<int>(MapBlocks);
         writer.Raw(body.Span);
         return (writer.Written, payload);
     }
@@ -23,7 +25,10 @@ internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps)
     {
         var reader = new MessageReader(body);
         (int most, bool keeps) = (reader.Int(), reader.Flag());
-        return body.Length > 5 && most > 0 && PartRecall.Read(body[5..], payload) is { } recall ? new PartScore(recall, most, keeps) : null;
+        int[] mapBlocks = reader.Numbers<int>();
+        return most > 0 && PartRecall.Read(reader.Rest(), payload) is { } recall && recall.Items.Count == mapBlocks.Length
+            ? new PartScore(recall, most, keeps, mapBlocks)
+            : null;
     }
 }
 

@@ -113,7 +113,7 @@ public sealed partial class RecallService
             }
 
             var ask = new PartAsk([.. score.Recall.Items.Select(item => item.Stamp)]);
-            if ((ask.Check(run) ?? BeginItems(run, ask)) is { } changed) return changed;
+            if ((ask.Check(run) ?? BeginItems(run, ask) ?? CheckMaps(run, score)) is { } changed) return changed;
             foreach (SequenceGrain grain in run.Grains) grain.LastUse = Interlocked.Increment(ref uses);
             return Score(from, run, score);
         }
@@ -122,6 +122,17 @@ public sealed partial class RecallService
             run.End(engine, hot, device);
             for (int i = 0; i < entered; i++) run.Grains[i].Turns.Leave();
         }
+    }
+
+    private static KvError? CheckMaps(RecallRun run, PartScore score)
+    {
+        for (int i = 0; i < run.ItemCount; i++)
+        {
+            if (score.MapBlocks[i] != 0 && run[i].Digest is ChunkIndex { Maps: { } maps } && maps.Blocks != score.MapBlocks[i])
+                return new KvError(ErrorCode.Conflict, "maps", run[i].Item.Sequence);
+        }
+
+        return null;
     }
 
     private Result<(HeadReport[] Heads, RecallCost[] Costs)> Score(string from, RecallRun run, PartScore score)
@@ -171,7 +182,7 @@ public sealed partial class RecallService
             {
                 if (grain.IsRetired) continue;
                 grain.LastUse = Interlocked.Increment(ref uses);
-                return await BuildInTurnAsync(grain, begun ?? NewState(profile, build.Digests, build.Rotation, digests), build, deadline);
+                return await BuildInTurnAsync(grain, begun ?? NewState(profile, build.Digests, build.Rotation, DigestIndex.CreateOfPart), build, deadline);
             }
             finally
             {

@@ -8,6 +8,7 @@ namespace KvTier.Recall;
 internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuilder builder)
 {
     private readonly Selector selector = run.Request.Selector;
+    private readonly SpreadMaps maps = new(caller, builder, run.Namespace.Id);
     private readonly Dictionary<string, List<(SpreadItem Item, int Part)>> scored = new(StringComparer.Ordinal);
 
     /// <summary>Chooses for every item; ends by the deadline. Parts that give no answer are lost to the items.</summary>
@@ -17,6 +18,11 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
         if (open.Count == 0) return null;
         bool estimates = selector.Estimate && run.Request.Mode == RecallMode.Attend;
         run.Session = caller.NextSession();
+        if (estimates)
+        {
+            foreach (SpreadItem item in open) await maps.LearnAsync(item, selector.Digest, deadline.Share(0.3));
+        }
+
         await ScoreAsync(open, estimates, deadline.Share(0.5));
         if (RankRule.NeedsMass(selector)) await RankAsync(open, deadline.Share(0.4));
         var heads = new SpreadHeads(run.Request, run.Layout);
@@ -68,10 +74,11 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
         var asked = new PartRecall(
             run.Namespace.Id, request, [.. parts.Select(each => new PartRecallItem(each.Item.Item, each.Item.Places.Parts[each.Part].Stamp, null))],
             run.Session);
-        var score = new PartScore(asked, most, Keeps: estimates || RankRule.NeedsMass(selector));
+        var score = new PartScore(asked, most, Keeps: estimates || RankRule.NeedsMass(selector), [.. parts.Select(each => estimates ? each.Item.MapBlocks : 0)]);
         int[] units = [.. parts.Select(each => each.Item.UnitsOf(each.Part))];
         Result<(HeadReport[] Heads, RecallCost[] Costs)> result = await builder.WithPartsAsync(
-            silo, parts, () => caller.ScoreAsync(silo, score, run.Layout.KvHeads, units, deadline), deadline);
+            silo, parts, () => caller.ScoreAsync(silo, score, run.Layout.KvHeads, units, deadline), deadline,
+            maps, selector.Digest);
         if (!result.TryGet(out (HeadReport[] Heads, RecallCost[] Costs) scores, out KvError? error)) return error;
         for (int i = 0; i < parts.Count; i++)
         {

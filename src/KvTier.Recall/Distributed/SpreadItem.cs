@@ -72,6 +72,9 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
     /// <summary>Units (clusters, where there are any) of each part's KV heads that are estimated; null for all that are not chosen.</summary>
     internal int[][][]? Estimated { get; set; }
 
+    /// <summary>First blocks that the maps of its values are learnt from; 0 for none.</summary>
+    internal required int MapBlocks { get; set; }
+
     /// <summary>Units of a part.</summary>
     internal int UnitsOf(int part)
     {

@@ -96,6 +96,7 @@ internal sealed class SpreadRecall(RecallService recall, PartCaller caller, Part
             TakesAll = TokenLimit.TakesAll(asked, state.Tokens),
             Answers = new PartAnswerItem?[parts],
             Lost = new MissReason[parts],
+            MapBlocks = LearntMaps.BlocksOf(request.Selector.Digest, state),
             Scored = [.. Enumerable.Repeat(-1, parts)],
         };
     }

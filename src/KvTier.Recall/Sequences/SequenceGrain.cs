@@ -43,6 +43,9 @@ internal sealed class SequenceGrain(long number, ushort ns, string name, int mai
     /// </summary>
     internal long Fence { get; set; }
 
+    /// <summary>How its values follow its keys, learnt from several silos. Touched in a turn only.</summary>
+    internal List<LearntMaps> Maps { get; } = [];
+
     /// <summary>Which silo has which of its blocks; null when that is to be worked out. Touched in a turn only.</summary>
     internal SequencePlaces? Places { get; set; }
 

@@ -27,6 +27,15 @@ internal sealed class ChunkIndex : DigestIndex
     {
     }
 
+    /// <summary>Makes an empty index of a part: how values follow keys is learnt from the whole sequence, and given.</summary>
+    internal static ChunkIndex OfPart(DigestSpec spec, BlockLayout layout, RopeRotation? rotation) => new(
+        new ChunkShape(spec, layout), null,
+        spec.ValueMap ? ValueMaps.OfPart(layout.Layers * layout.KvHeads, layout.HeadDim) : null, layout, rotation);
+
+    /// <summary>Makes an empty index that sums up what maps are learnt from.</summary>
+    internal static ChunkIndex Collector(DigestSpec spec, BlockLayout layout, RopeRotation? rotation) => new(
+        new ChunkShape(spec, layout), null, ValueMaps.Collector(layout.Layers * layout.KvHeads, layout.HeadDim), layout, rotation);
+
     private ChunkIndex(ChunkShape shape, SegmentStore? store, ValueMaps? maps, BlockLayout layout, RopeRotation? rotation)
     {
         this.shape = shape;
@@ -51,6 +60,9 @@ internal sealed class ChunkIndex : DigestIndex
 
     /// <inheritdoc/>
     internal override long QuarantinedChunks => quarantined;
+
+    /// <summary>How values follow keys; null when that is not kept.</summary>
+    internal ValueMaps? Maps => maps;
 
     /// <summary>KV heads of a layer.</summary>
     internal int KvHeads => layout.KvHeads;

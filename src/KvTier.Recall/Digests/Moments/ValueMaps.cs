@@ -7,13 +7,14 @@ namespace KvTier.Recall;
 internal sealed class ValueMaps : IDisposable
 {
     /// <summary>Tokens for each key channel from which on a fit is made.</summary>
-    private const int TokensPerChannel = 8;
+    internal const int TokensPerChannel = 8;
 
     /// <summary>Tokens after which the fit is final and the sums are freed.</summary>
-    private const int TokensMax = 4096;
+    internal const int TokensMax = 4096;
 
     /// <summary>Longer rows get no map: the fit would take longer than the digests.</summary>
-    private const int HeadDimMax = 256;
+    internal const int HeadDimMax = 256;
+    private readonly bool collects;
     private readonly int heads;
     private readonly int dim;
     private SharedNumbers? sums;
@@ -28,13 +29,52 @@ internal sealed class ValueMaps : IDisposable
         if (dim <= HeadDimMax) sums = new SharedNumbers(2L * heads * dim * dim);
     }
 
+    private ValueMaps(int heads, int dim, bool collects)
+    {
+        this.heads = heads;
+        this.dim = dim;
+        this.collects = collects;
+        if (collects) sums = new SharedNumbers(2L * heads * dim * dim);
+    }
+
     private ValueMaps(ValueMaps other)
     {
+        Blocks = other.Blocks;
         heads = other.heads;
         dim = other.dim;
         tokens = other.tokens;
         sums = other.sums?.Share();
         maps = other.maps?.Share();
+    }
+
+    /// <summary>Maps that are learnt elsewhere and given.</summary>
+    internal static ValueMaps OfPart(int heads, int dim) => new(heads, dim, collects: false);
+
+    /// <summary>Maps that only sum up, for others to learn from.</summary>
+    internal static ValueMaps Collector(int heads, int dim) => new(heads, dim, collects: true);
+
+    /// <summary>First blocks of the sequence that given maps were learnt from; 0 while none are given.</summary>
+    internal int Blocks { get; private set; }
+
+    /// <summary>The sums of a head: keys with keys, then keys with values, <c>[2, D, D]</c>.</summary>
+    internal ReadOnlySpan<float> Sums(int head) => sums!.Slice(2L * head * dim * dim, 2 * dim * dim);
+
+    /// <summary>Takes maps of some heads.</summary>
+    /// <param name="firstHead">The first head, layer · Hkv + KV head.</param>
+    /// <param name="given">Their maps <c>[heads, D, D]</c>.</param>
+    /// <param name="blocks">Blocks that they were learnt from; they are used when those of the last head have come.</param>
+    internal void Give(int firstHead, ReadOnlySpan<float> given, int blocks)
+    {
+        if (firstHead == 0)
+        {
+            maps?.Release();
+            maps = new SharedNumbers((long)heads * dim * dim);
+            Blocks = 0;
+        }
+
+        if (maps is null) return;
+        given.CopyTo(maps.Slice((long)firstHead * dim * dim, given.Length));
+        if (firstHead + (given.Length / (dim * dim)) == heads) Blocks = blocks;
     }
 
     /// <summary>Native bytes.</summary>
@@ -73,6 +113,7 @@ internal sealed class ValueMaps : IDisposable
     {
         int before = tokens;
         tokens += added;
+        if (collects) return;
         bool ends = tokens >= TokensMax;
         if (ends || (before < TokensPerChannel * dim && tokens >= TokensPerChannel * dim)) Fit();
         if (!ends) return;
