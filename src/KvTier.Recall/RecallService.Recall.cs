@@ -30,7 +30,7 @@ public sealed partial class RecallService
         try
         {
             run.Begin(request, new BlockLayout(ns.Profile));
-            if (FindGrains(run, over) is { } notOpen) return notOpen;
+            if (FindGrains(run, over) is { } notOpen) return ask is null ? notOpen : new KvError(ErrorCode.Conflict, "part", notOpen.Value);
             for (; entered < run.Grains.Count; entered++)
             {
                 if (await run.Grains[entered].Turns.EnterAsync(deadline) is { } late) return late;

@@ -11,6 +11,7 @@ internal sealed class ClosedSequences
 
     private readonly Lock gate = new();
     private readonly Dictionary<(ushort Namespace, string Name), SequenceManifest> closed = [];
+    private readonly Dictionary<(ushort Namespace, string Name), long> told = [];
     private readonly Queue<(ushort Namespace, string Name)> order = new();
     private readonly HashSet<(ushort Namespace, string Name)> absent = [];
     private long absentEpoch;
@@ -22,7 +23,13 @@ internal sealed class ClosedSequences
         {
             if (!closed.ContainsKey((ns, name))) order.Enqueue((ns, name));
             closed[(ns, name)] = manifest;
-            while (order.Count > Most) closed.Remove(order.Dequeue());
+            told.Remove((ns, name));
+            while (order.Count > Most)
+            {
+                (ushort Namespace, string Name) oldest = order.Dequeue();
+                closed.Remove(oldest);
+                told.Remove(oldest);
+            }
         }
     }
 
@@ -34,6 +41,21 @@ internal sealed class ClosedSequences
             closed.Remove((ns, name));
             absent.Remove((ns, name));
         }
+    }
+
+    /// <summary>Those that the holders of an epoch were not told of yet.</summary>
+    internal List<(ushort Namespace, SequenceManifest Manifest)> NotTold(long epoch)
+    {
+        lock (gate)
+        {
+            return [.. closed.Where(each => told.GetValueOrDefault(each.Key) != epoch).Select(each => (each.Key.Namespace, each.Value))];
+        }
+    }
+
+    /// <summary>Notes that the holders of an epoch know.</summary>
+    internal void NoteTold(ushort ns, string name, long epoch)
+    {
+        lock (gate) told[(ns, name)] = epoch;
     }
 
     /// <summary>Epoch and version that closed a sequence; zeros when it was not.</summary>

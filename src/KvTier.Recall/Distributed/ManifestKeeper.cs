@@ -163,6 +163,31 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         return holds || await ForgetAsync(grain, message.Manifest, deadline);
     }
 
+    /// <summary>Tells those who are to hold them of sequences that were closed.</summary>
+    /// <returns>How many could not be told.</returns>
+    internal async ValueTask<int> SettleClosedAsync(Deadline deadline)
+    {
+        int left = 0;
+        foreach ((ushort ns, SequenceManifest manifest) in closed.NotTold(peers.Epoch))
+        {
+            NamespaceDescriptor descriptor = recall.Engine.Namespaces[ns];
+            BlockId group = BlockGroups.OfSequence(descriptor.Id, manifest.Name);
+            IReadOnlyList<string> holders = peers.HoldersOf(ns, group);
+            bool isTold = true;
+            if (!holders.Contains(peers.Self) || holders[0] == peers.Self)
+            {
+                var message = new ManifestMessage { Namespace = descriptor, Reason = ManifestReason.HandOver, Manifest = manifest, Blocks = [] };
+                foreach (string silo in holders.Where(silo => silo != peers.Self))
+                    isTold &= (await caller.CallAsync(silo, PartOps.Put, message.Write(), default, deadline)).IsOk;
+            }
+
+            if (isTold) closed.NoteTold(ns, manifest.Name, peers.Epoch);
+            else left++;
+        }
+
+        return left;
+    }
+
     /// <summary>Has the owner of a name make a sequence of a manifest.</summary>
     internal async ValueTask<KvError?> CreateAsync(string owner, ManifestMessage message, string from, Deadline deadline) =>
         owner == peers.Self

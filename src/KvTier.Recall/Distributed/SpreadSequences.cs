@@ -131,7 +131,7 @@ public sealed class SpreadSequences : ISequences, ISpread
     public async ValueTask<int> SettleAsync(TimeSpan deadline)
     {
         var limit = new Deadline(recall.Time, deadline);
-        int left = 0;
+        int left = await keeper.SettleClosedAsync(limit);
         foreach (SequenceGrain grain in recall.Sequences.All())
         {
             if (!await keeper.SettleAsync(grain, limit)) left++;

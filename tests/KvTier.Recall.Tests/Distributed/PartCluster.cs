@@ -49,11 +49,12 @@ internal sealed class PartCluster : IAsyncDisposable
     internal PartSilo Owner(string sequence) => OwnerOf(BlockGroups.OfSequence(descriptor.Id, sequence));
 
     /// <summary>Stores blocks where their groups belong.</summary>
-    internal async Task<List<BlockId>> PutAsync(KvContext context, bool alone = false)
+    internal async Task<List<BlockId>> PutAsync(KvContext context, bool alone = false, IReadOnlyList<BlockId>? kept = null)
     {
         BlockPayload[] blocks = [.. context.Blocks()];
         BlockId[] ids = [.. blocks.Select(block => BlockId.Compute(descriptor.Id, System.Text.Encoding.ASCII.GetBytes(block.Key)))];
-        for (int i = 0; i < ids.Length; i++)
+        kept?.ToArray().CopyTo(ids, 0);
+        for (int i = kept?.Count ?? 0; i < ids.Length; i++)
         {
             BlockId group = alone ? ids[i] : ids[BlockGroups.HeadOf(i)];
             var holders = new int[Math.Min(Replicas, map.Silos.Count)];
