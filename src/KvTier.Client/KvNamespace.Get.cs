@@ -18,7 +18,14 @@ public sealed partial class KvNamespace
             CancellationToken cancellationToken = default)
     {
         CheckRoom(results.Length, blocks.Length, nameof(results), optional: false);
-        if (blocks.IsEmpty) return new(default(GetSummary));
+        return blocks.IsEmpty ? new(default(GetSummary)) : GetAsync(blocks, results, timeout, default, null, cancellationToken);
+    }
+
+    /// <summary>The same in a cluster: says what the route says, and takes what the silo says beside the blocks.</summary>
+    internal ValueTask<Result<GetSummary>> GetAsync(
+        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, RouteContext route, RouteAnswer? answer,
+        CancellationToken cancellationToken)
+    {
         long bytes = 0;
         bool ranged = false;
         foreach (ref readonly GetBlock block in blocks.Span)
@@ -31,8 +38,8 @@ public sealed partial class KvNamespace
 
         // The check of a range is computed by the silo when it sends it: in shared memory there is only that of the whole block.
         return !ranged && client.PrefersLocal(bytes, blocks.Length)
-            ? GetLocalAsync(blocks, results, timeout, cancellationToken)
-            : GetWireAsync(blocks, results, timeout, cancellationToken);
+            ? GetLocalAsync(blocks, results, timeout, route, answer, cancellationToken)
+            : GetWireAsync(blocks, results, timeout, route, answer, cancellationToken);
     }
 
     /// <summary>Fetches one block, or a range of it, into a buffer of the caller.</summary>
@@ -75,13 +82,16 @@ public sealed partial class KvNamespace
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<GetSummary>> GetWireAsync(
-        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, CancellationToken cancellationToken)
+        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, RouteContext route, RouteAnswer? answer,
+        CancellationToken cancellationToken)
     {
         GetExchange get = client.Gets.Rent();
         try
         {
             get.Set(this, blocks, results);
+            get.Route = route;
             if (await client.ExecuteAsync(get, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
+            if (answer is not null) (answer.Epoch, answer.Copies) = (get.AnsweredEpoch, get.Copies);
             for (int i = 0; i < get.CorruptCount; i++) client.Metrics.Corrupt();
             return Summarize(results.Span[..blocks.Length]);
         }
@@ -94,7 +104,8 @@ public sealed partial class KvNamespace
     /// <summary>Leases the blocks, copies them out and gives the leases back.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<GetSummary>> GetLocalAsync(
-        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, CancellationToken cancellationToken)
+        ReadOnlyMemory<GetBlock> blocks, Memory<BlockResult> results, TimeSpan timeout, RouteContext route, RouteAnswer? answer,
+        CancellationToken cancellationToken)
     {
         LocalGetExchange get = client.LocalGets.Rent();
         try
@@ -102,7 +113,9 @@ public sealed partial class KvNamespace
             BlockId[] ids = get.RentIds(blocks.Length);
             bool grouped = FillIds(blocks.Span, ids);
             get.Set(this, ids.AsMemory(0, blocks.Length), grouped ? ids.AsMemory(blocks.Length, blocks.Length) : default);
+            get.Route = route;
             if (await client.ExecuteAsync(get, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
+            if (answer is not null) (answer.Epoch, answer.Copies) = (get.AnsweredEpoch, get.Copies);
             CopyLeased(get, blocks.Span, results.Span);
             return Summarize(results.Span[..blocks.Length]);
         }

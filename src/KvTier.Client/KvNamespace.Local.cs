@@ -18,11 +18,19 @@ public sealed partial class KvNamespace
         ReadOnlyMemory<BlockId> ids, Memory<BlockLease> leases, TimeSpan timeout = default, CancellationToken cancellationToken = default)
     {
         CheckRoom(leases.Length, ids.Length, nameof(leases), optional: false);
-        if (ids.IsEmpty) return 0;
+        return ids.IsEmpty ? 0 : await LeaseAsync(ids, default, leases, timeout, 0, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The same of a silo of a cluster, with the group of each block, or none, and the epoch of the caller's map.</summary>
+    internal async ValueTask<Result<int>> LeaseAsync(
+        ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, Memory<BlockLease> leases, TimeSpan timeout, long epoch,
+        CancellationToken cancellationToken)
+    {
         LocalGetExchange get = client.LocalGets.Rent();
         try
         {
-            get.Set(this, ids);
+            get.Set(this, ids, groups);
+            get.Route = new RouteContext(epoch, RouteRole.Client);
             if (await client.ExecuteAsync(get, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
             return TakeLeases(get, ids.Span, leases.Span);
         }

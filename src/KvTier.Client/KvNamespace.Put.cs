@@ -17,12 +17,19 @@ public sealed partial class KvNamespace
             CancellationToken cancellationToken = default)
     {
         CheckRoom(statuses.Length, blocks.Length, nameof(statuses), optional: true);
-        if (blocks.IsEmpty) return new(default(PutSummary));
+        return blocks.IsEmpty ? new(default(PutSummary)) : PutAsync(blocks, statuses, options, default, null, cancellationToken);
+    }
+
+    /// <summary>The same in a cluster: says what the route says, and takes what the silo says beside the blocks.</summary>
+    internal ValueTask<Result<PutSummary>> PutAsync(
+        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, RouteContext route, RouteAnswer? answer,
+        CancellationToken cancellationToken)
+    {
         long bytes = 0;
         foreach (ref readonly PutBlock block in blocks.Span) bytes += block.Payload.Length;
         return client.PrefersLocal(bytes, blocks.Length)
-            ? PutLocalAsync(blocks, statuses, options, cancellationToken)
-            : PutWireAsync(blocks, statuses, options, cancellationToken);
+            ? PutLocalAsync(blocks, statuses, options, route, answer, cancellationToken)
+            : PutWireAsync(blocks, statuses, options, route, answer, cancellationToken);
     }
 
     /// <summary>Stores one block.</summary>
@@ -48,13 +55,16 @@ public sealed partial class KvNamespace
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<PutSummary>> PutWireAsync(
-        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, CancellationToken cancellationToken)
+        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, RouteContext route, RouteAnswer? answer,
+        CancellationToken cancellationToken)
     {
         PutExchange put = client.Puts.Rent();
         try
         {
             put.Set(this, blocks, statuses, options);
+            put.Route = route;
             if (await client.ExecuteAsync(put, options.Timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
+            if (answer is not null) answer.Epoch = put.AnsweredEpoch;
             return put.Summary;
         }
         finally
@@ -66,14 +76,17 @@ public sealed partial class KvNamespace
     /// <summary>Reserves, writes in place and commits.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Result<PutSummary>> PutLocalAsync(
-        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, CancellationToken cancellationToken)
+        ReadOnlyMemory<PutBlock> blocks, Memory<PutStatus> statuses, PutOptions options, RouteContext route, RouteAnswer? answer,
+        CancellationToken cancellationToken)
     {
         LocalReserveExchange reserve = client.LocalReserves.Rent();
         LocalCommitExchange commit = client.LocalCommits.Rent();
         try
         {
             reserve.Set(this, blocks, options);
+            reserve.Route = route;
             if (await client.ExecuteAsync(reserve, options.Timeout, cancellationToken).ConfigureAwait(false) is { } refused) return refused;
+            if (answer is not null) answer.Epoch = reserve.AnsweredEpoch;
             LocalSession session = reserve.Session;
             commit.Set(session, options.Ack, blocks.Length);
             if (!WriteReserved(reserve, commit, blocks.Span))

@@ -17,17 +17,26 @@ public sealed partial class KvNamespace
     /// <returns>What each item got, in the order of the query; or an error, then the destinations hold nothing of meaning:
     /// <see cref="ErrorCode.InvalidArgument"/> names the field (a query of the wrong shape or not finite, a sequence that is not open, a
     /// destination that is too small), <see cref="ErrorCode.Corrupt"/> says that the payload failed its check.</returns>
-    public async ValueTask<Result<RecallItemResult[]>> RecallAsync(
+    public ValueTask<Result<RecallItemResult[]>> RecallAsync(
         RecallQuery query, TimeSpan timeout = default, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(query);
-        if (query.Validate(Descriptor.Profile, takesPayload: true) is { } invalid) return invalid;
+        return query.Validate(Descriptor.Profile, takesPayload: true) is { } invalid
+            ? new(invalid)
+            : RecallRoutedAsync(query, timeout, default, cancellationToken);
+    }
+
+    /// <summary>The same of a silo of a cluster, with what is said to the cluster; the query has been validated.</summary>
+    internal async ValueTask<Result<RecallItemResult[]>> RecallRoutedAsync(
+        RecallQuery query, TimeSpan timeout, RouteContext route, CancellationToken cancellationToken)
+    {
         if (query.Mode != RecallMode.Ids && client.PrefersLocal(PayloadRoom(query), query.Items.Count))
-            return await RecallLocalAsync(query, timeout, cancellationToken).ConfigureAwait(false);
+            return await RecallLocalAsync(query, timeout, route, cancellationToken).ConfigureAwait(false);
         WireRecallExchange recall = client.Recalls.Rent();
         try
         {
             recall.Set(this, query);
+            recall.Route = route;
             if (await client.ExecuteAsync(recall, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
             if (recall.PayloadError is { } unusable) return Unusable(unusable);
             return recall.Results;
@@ -43,15 +52,23 @@ public sealed partial class KvNamespace
     /// <param name="timeout">How long it may take; zero for the client's default.</param>
     /// <param name="cancellationToken">Ends the wait; a lease that was granted all the same is given back.</param>
     /// <returns>The lease, which must be disposed; <see cref="ErrorCode.Unsupported"/> when the arena is not mapped.</returns>
-    public async ValueTask<Result<RecallLease>> RecallLeaseAsync(
+    public ValueTask<Result<RecallLease>> RecallLeaseAsync(
         RecallQuery query, TimeSpan timeout = default, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(query);
-        if (query.Validate(Descriptor.Profile, takesPayload: false) is { } invalid) return invalid;
+        return query.Validate(Descriptor.Profile, takesPayload: false) is { } invalid
+            ? new(invalid)
+            : LeaseRoutedAsync(query, timeout, default, cancellationToken);
+    }
+
+    private async ValueTask<Result<RecallLease>> LeaseRoutedAsync(
+        RecallQuery query, TimeSpan timeout, RouteContext route, CancellationToken cancellationToken)
+    {
         LocalRecallExchange recall = client.LocalRecalls.Rent();
         try
         {
             recall.Set(this, query);
+            recall.Route = route;
             if (await client.ExecuteAsync(recall, timeout, cancellationToken).ConfigureAwait(false) is { } error) return error;
             return TakeLease(recall);
         }
@@ -85,9 +102,9 @@ public sealed partial class KvNamespace
 
     /// <summary>Leases the payload, copies it out and gives the lease back.</summary>
     private async ValueTask<Result<RecallItemResult[]>> RecallLocalAsync(
-        RecallQuery query, TimeSpan timeout, CancellationToken cancellationToken)
+        RecallQuery query, TimeSpan timeout, RouteContext route, CancellationToken cancellationToken)
     {
-        Result<RecallLease> leased = await RecallLeaseAsync(query, timeout, cancellationToken).ConfigureAwait(false);
+        Result<RecallLease> leased = await LeaseRoutedAsync(query, timeout, route, cancellationToken).ConfigureAwait(false);
         if (!leased.TryGet(out RecallLease? lease, out KvError? error)) return error;
         using (lease)
         {

@@ -104,19 +104,22 @@ public sealed partial class KvTierClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(descriptor);
         if (descriptor.Validate() is { } invalid) return invalid;
-        KvNamespace? opened;
-        lock (gate)
-        {
-            if (!namespaces.TryGetValue(descriptor, out opened))
-            {
-                opened = new KvNamespace(this, descriptor, namespaces.Count);
-                namespaces.Add(descriptor, opened);
-            }
-        }
-
+        KvNamespace opened = NamespaceOf(descriptor);
         using var ping = new PingExchange { Namespace = opened };
         if (await ExecuteAsync(ping, default, cancellationToken).ConfigureAwait(false) is { } error) return error;
         return opened;
+    }
+
+    /// <summary>A namespace that the first request about it opens.</summary>
+    internal KvNamespace NamespaceOf(NamespaceDescriptor descriptor)
+    {
+        lock (gate)
+        {
+            if (namespaces.TryGetValue(descriptor, out KvNamespace? opened)) return opened;
+            opened = new KvNamespace(this, descriptor, namespaces.Count);
+            namespaces.Add(descriptor, opened);
+            return opened;
+        }
     }
 
     /// <summary>The namespaces that the silo knows.</summary>

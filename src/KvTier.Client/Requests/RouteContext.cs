@@ -9,3 +9,13 @@ internal readonly record struct RouteContext(long Epoch, RouteRole Role)
 {
     public Route With(ReadOnlySpan<BlockId> groups) => new(Epoch, Role, groups);
 }
+
+/// <summary>What a silo of a cluster says beside the blocks.</summary>
+internal sealed class RouteAnswer
+{
+    /// <summary>Its epoch; 0 when it said none.</summary>
+    public long Epoch { get; set; }
+
+    /// <summary>Silos that hold the group of the first block.</summary>
+    public int Copies { get; set; }
+}

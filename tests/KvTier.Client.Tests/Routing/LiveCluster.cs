@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using KvTier.Silo;
+using KvTier.Testing;
+
+namespace KvTier.Client.Tests.Routing;
+
+/// <summary>Real silos in this process, in a cluster over a real etcd.</summary>
+public sealed class LiveCluster : IAsyncDisposable
+{
+    private readonly TempDirectory folder = new();
+    private readonly EtcdProcess etcd;
+    private readonly List<SiloHost> hosts = [];
+
+    private LiveCluster(EtcdProcess etcd) => this.etcd = etcd;
+
+    public static NamespaceDescriptor Opaque { get; } = new("test", Profiles.Opaque);
+
+    public IReadOnlyList<SiloHost> Hosts => hosts;
+
+    public static async Task<LiveCluster> StartAsync(int count, int replicas = 1)
+    {
+        var cluster = new LiveCluster(await EtcdProcess.StartAsync());
+        for (int i = 0; i < count; i++) await cluster.AddAsync(((char)('a' + i)).ToString(), replicas);
+        await cluster.SettledAsync();
+        return cluster;
+    }
+
+    /// <summary>Adds a silo.</summary>
+    public async Task<SiloHost> AddAsync(string name, int replicas = 1, int port = 0)
+    {
+        SiloHost host = (await SiloHost.StartAsync(SiloOptions.Default with
+        {
+            Name = name,
+            Port = port,
+            UnixSocket = folder[$"{name}{hosts.Count}"],
+            HostBytes = 64 << 20,
+            Http = new HttpOptions { Enabled = false },
+            DrainSeconds = 20,
+            Cluster = new SiloClusterSettings
+            {
+                Etcd = [etcd.Endpoint.GetLeftPart(UriPartial.Authority)],
+                LeaveGraceMs = 100,
+                Replicas = replicas,
+            },
+        })).Value;
+        hosts.Add(host);
+        return host;
+    }
+
+    /// <summary>Has a silo leave in order.</summary>
+    public async Task RemoveAsync(SiloHost host)
+    {
+        hosts.Remove(host);
+        await host.DisposeAsync();
+    }
+
+    /// <summary>Waits until all silos have the same map and have handed over what there is.</summary>
+    public async Task SettledAsync()
+    {
+        var watch = Stopwatch.StartNew();
+        while (!hosts.Select(host => host.ClusterStatus!).All(status => status.Silos.Count(silo => silo.Member) == hosts.Count
+            && status.Silos.All(silo => silo.Settled && silo.Alive)))
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), "waited 60 s for the silos to settle");
+            await Task.Delay(10);
+        }
+    }
+
+    public KvClusterClientOptions ClientOptions() => new()
+    {
+        Endpoints = [.. hosts.Select(host => $"tcp://{host.Endpoints.Native}")],
+        Silo = new KvTierClientOptions { Transport = TransportMode.Wire, RequestTimeout = TimeSpan.FromSeconds(30) },
+    };
+
+    public async Task<(KvClusterClient Client, KvClusterNamespace Namespace)> ConnectAsync(Action<KvClusterClientOptions>? configure = null)
+    {
+        KvClusterClientOptions options = ClientOptions();
+        configure?.Invoke(options);
+        KvClusterClient client = (await KvClusterClient.ConnectAsync(options)).Value;
+        return (client, (await client.OpenNamespaceAsync(Opaque)).Value);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(hosts.Select(host => host.DisposeAsync().AsTask()));
+        await etcd.DisposeAsync();
+        folder.Dispose();
+        LeakGate.AssertClean();
+    }
+}
