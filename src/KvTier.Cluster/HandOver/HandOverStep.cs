@@ -23,6 +23,7 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         if (batch.Descriptor.IsMutable) return await EachAsync(targets, target => OfferAsync(batch, target));
         await EachAsync(targets, target => AskAsync(batch, target));
         bool complete = await EachAsync(targets, target => PushAsync(batch, target));
+        await EachAsync(targets, target => KeepAsync(batch, target));
         for (int i = 0; i < batch.Count; i++) complete &= Finish(batch, i);
         return complete;
     }
@@ -57,6 +58,28 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         return true;
     }
 
+    /// <summary>Asks a silo whether it has what is to be dropped here as safely as it can.</summary>
+    private async ValueTask<bool> KeepAsync(HandOverBatch batch, int target)
+    {
+        var asked = new List<(int Item, int Rank)>();
+        for (int i = 0; i < batch.Count; i++)
+        {
+            int rank = batch[i].Holders.RankOf(target);
+            if (rank >= 0 && batch[i].OwnRank < 0 && batch[i].IsDone) asked.Add((i, rank));
+        }
+
+        if (asked.Count == 0) return true;
+        BlockId[] ids = [.. asked.Select(each => batch[each.Item].Block.Id)];
+        Result<Answered<bool[]>> answer = await calls.HaveAsync(
+            batch.Map.Silos[target], batch.Map, batch.Descriptor.Id, ids, node.Options.PeerDeadline, BlockOps.Keep);
+        for (int i = 0; i < asked.Count; i++)
+        {
+            if (answer.IsOk && answer.Value.Value[i]) Interlocked.Or(ref batch[asked[i].Item].Kept, 1 << asked[i].Rank);
+        }
+
+        return answer.IsOk;
+    }
+
     /// <summary>Offers mutable values to their owner, which fetches those that it does not know better, and drops them here.</summary>
     private async ValueTask<bool> OfferAsync(HandOverBatch batch, int target)
     {
@@ -71,7 +94,12 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         bool complete = offered.Length == lacking.Length;
         for (int i = 0; i < offered.Length; i++)
         {
-            if (answer.Value.Value[i]) Interlocked.Or(ref batch[offered[i].Item].Has, 1 << offered[i].Rank);
+            if (answer.Value.Value[i])
+            {
+                Interlocked.Or(ref batch[offered[i].Item].Has, 1 << offered[i].Rank);
+                Interlocked.Or(ref batch[offered[i].Item].Kept, 1 << offered[i].Rank);
+            }
+
             complete &= Finish(batch, offered[i].Item);
         }
 
@@ -101,13 +129,19 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
     private async ValueTask<bool> PushSomeAsync(HandOverBatch batch, int target, (int Item, int Rank)[] some)
     {
         BlockId[] ids = [.. some.Select(each => batch[each.Item].Block.Id)];
-        using StoredBlocks read = await node.Store.ReadAsync(batch.Handle, ids, node.Options.PeerDeadline);
-        if (read.Blocks.Count == 0) return true;
-        var push = new PushBatch(batch.Descriptor, PushRole.HandOver, batch.Map.Epoch, read.Blocks);
-        Result<PushReply> reply = await calls.PushAsync(batch.Map.Silos[target], push, node.Options.PeerDeadline);
-        if (!reply.TryGet(out PushReply? done, out _)) return false;
-        if (done.Epoch > batch.Map.Epoch) await node.CatchUpAsync(done.Epoch, node.Options.CatchUp);
-        for (int i = 0; i < read.Blocks.Count; i++) Note(batch, some, read.Blocks[i], done.Statuses[i]);
+        for (int start = 0; start < ids.Length;)
+        {
+            ReadOnlyMemory<BlockId> asked = ids.AsMemory(start);
+            using StoredBlocks read = await node.Store.ReadAsync(batch.Handle, asked, node.Options.PeerDeadline);
+            start += read.Examined(asked.Length);
+            if (read.Blocks.Count == 0) continue;
+            var push = new PushBatch(batch.Descriptor, PushRole.HandOver, batch.Map.Epoch, read.Blocks);
+            Result<PushReply> reply = await calls.PushAsync(batch.Map.Silos[target], push, node.Options.PeerDeadline);
+            if (!reply.TryGet(out PushReply? done, out _)) return false;
+            if (done.Epoch > batch.Map.Epoch) await node.CatchUpAsync(done.Epoch, node.Options.CatchUp);
+            for (int i = 0; i < read.Blocks.Count; i++) Note(batch, some, read.Blocks[i], done.Statuses[i]);
+        }
+
         return true;
     }
 
@@ -142,6 +176,7 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         }
 
         if (item.OwnRank >= 0) return true;
+        if (item.Kept != item.All && !node.Faults.DropUnconfirmed) return false;
         NodeCounters counters = node.Counters;
         lock (node.DropGate)
         {

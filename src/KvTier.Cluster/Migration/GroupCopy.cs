@@ -81,12 +81,20 @@ internal sealed class GroupCopy(NodeContext node, PeerCalls calls, CopyBudget bu
 
     private async ValueTask<KvError?> PushSomeAsync(SiloEntry to, GroupBlocks blocks, BlockId[] ids, NodeDeadline deadline)
     {
-        using StoredBlocks read = await node.Store.ReadAsync(blocks.Handle, ids, deadline.AtMost(node.Options.PeerDeadline));
-        if (read.Blocks.Count == 0) return null;
-        var batch = new PushBatch(blocks.Descriptor, PushRole.HandOver, node.Map.Epoch, read.Blocks);
-        Result<PushReply> reply = await calls.PushAsync(to, batch, deadline.AtMost(node.Options.PeerDeadline));
-        if (!reply.TryGet(out PushReply? done, out KvError? error)) return error;
-        if (done.Statuses.Contains(PushStatus.Moved)) return new KvError(ErrorCode.Conflict, "copy", $"{to.Name} does not take the group");
-        return done.Statuses.Contains(PushStatus.Refused) ? done.Error ?? new KvError(ErrorCode.HostFull, "copy", to.Name) : null;
+        for (int start = 0; start < ids.Length;)
+        {
+            ReadOnlyMemory<BlockId> asked = ids.AsMemory(start);
+            using StoredBlocks read = await node.Store.ReadAsync(blocks.Handle, asked, deadline.AtMost(node.Options.PeerDeadline));
+            start += read.Examined(asked.Length);
+            if (read.Blocks.Count == 0) continue;
+            var batch = new PushBatch(blocks.Descriptor, PushRole.HandOver, node.Map.Epoch, read.Blocks);
+            Result<PushReply> reply = await calls.PushAsync(to, batch, deadline.AtMost(node.Options.PeerDeadline));
+            if (!reply.TryGet(out PushReply? done, out KvError? error)) return error;
+            if (done.Statuses.Contains(PushStatus.Moved))
+                return new KvError(ErrorCode.Conflict, "copy", $"{to.Name} does not take the group");
+            if (done.Statuses.Contains(PushStatus.Refused)) return done.Error ?? new KvError(ErrorCode.HostFull, "copy", to.Name);
+        }
+
+        return null;
     }
 }

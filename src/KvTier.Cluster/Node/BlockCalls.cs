@@ -15,6 +15,7 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
         return request.Op switch
         {
             BlockOps.Have => Have(query),
+            BlockOps.Keep => await KeepAsync(query, deadline),
             BlockOps.Fetch => await FetchAsync(query, deadline),
             BlockOps.Delete => Delete(query),
             BlockOps.Hot => Answer(BlockOps.Hot, hot.Take(query.Ids)),
@@ -34,6 +35,13 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
             for (int i = 0; i < here.Length; i++) here[i] = handle >= 0 && node.Store.Has((ushort)handle, query.Ids[i]);
             return Answer(BlockOps.Have, here);
         }
+    }
+
+    /// <summary>As <see cref="Have"/>, of what a crash of this silo does not lose where it has a log: the asker drops its own then.</summary>
+    private async ValueTask<Result<PeerMessage>> KeepAsync(IdsQuery query, TimeSpan deadline)
+    {
+        if (!await node.Store.SyncAsync(deadline)) return new KvError(ErrorCode.Unavailable, "log", node.Self, "a commit in time");
+        return Have(query);
     }
 
     private PeerMessage Delete(IdsQuery query)
@@ -68,7 +76,9 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
         if (state.SeenEpoch < epoch) return NotSeen(epoch);
         if (query.Descriptor is not { IsMutable: true }) return KvError.InvalidArgument("peer.namespace", query.Namespace, "a mutable one");
         if (!node.Store.OpenNamespace(query.Descriptor).TryGet(out ushort handle, out KvError? error)) return error;
-        return Answer(BlockOps.Offer, await values.TakeAsync(from, handle, query.Ids, deadline));
+        bool[] taken = await values.TakeAsync(from, handle, query.Ids, deadline);
+        if (!await node.Store.SyncAsync(deadline)) return new KvError(ErrorCode.Unavailable, "log", node.Self, "a commit in time");
+        return Answer(BlockOps.Offer, taken);
     }
 
     private KvError NotSeen(long epoch) => new(ErrorCode.Unavailable, "epoch", $"{state.SeenEpoch}", $"{epoch}");
@@ -83,8 +93,14 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
             return new PeerMessage(BlockOps.Fetch, node.Map.Epoch, empty, nothing);
         }
 
-        using StoredBlocks blocks = await node.Store.ReadAsync((ushort)handle, query.Ids, deadline);
-        (byte[] body, byte[] payload) = FetchAnswer.Write(query.Ids, blocks.Blocks);
-        return new PeerMessage(BlockOps.Fetch, node.Map.Epoch, body, payload);
+        for (int start = 0; ;)
+        {
+            ReadOnlyMemory<BlockId> asked = query.Ids.AsMemory(start);
+            using StoredBlocks blocks = await node.Store.ReadAsync((ushort)handle, asked, deadline);
+            start += blocks.Examined(asked.Length);
+            if (blocks.Blocks.Count == 0 && start < query.Ids.Length) continue;
+            (byte[] body, byte[] payload) = FetchAnswer.Write(query.Ids, blocks.Blocks);
+            return new PeerMessage(BlockOps.Fetch, node.Map.Epoch, body, payload);
+        }
     }
 }

@@ -33,6 +33,9 @@ internal static class BlockOps
     /// <summary>Deletes copies of blocks (<see cref="IdsQuery"/>, answered by <see cref="IdsAnswer"/> with those that were there).</summary>
     public const ushort Delete = PeerOps.Blocks + 8;
 
+    /// <summary>As <see cref="Have"/>, of what is in the log, where there is one: what the sender may drop.</summary>
+    public const ushort Keep = PeerOps.Blocks + 9;
+
     /// <summary>True for an operation that a node answers.</summary>
-    public static bool IsOne(ushort op) => op is >= Have and <= Delete;
+    public static bool IsOne(ushort op) => op is >= Have and <= Keep;
 }

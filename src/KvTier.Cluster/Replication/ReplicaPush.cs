@@ -73,17 +73,28 @@ internal sealed class ReplicaPush(NodeContext node, PeerCalls calls, ClusterMap 
         if (targets.Count == 0) return;
         if (ask) await Task.WhenAll(targets.Select(target => AskAsync(target.Silo, target.Ids, deadline).AsTask()).ToList());
         BlockId[] wanted = [.. targets.SelectMany(target => target.Ids).Distinct()];
-        if (wanted.Length == 0) return;
-        using StoredBlocks read = await node.Store.ReadAsync(handle, wanted, deadline.AtMost(node.Options.PeerDeadline));
-        if (read.Blocks.Count < wanted.Length)
+        for (int start = 0; start < wanted.Length && !again && !failed;)
         {
-            Fail(new KvError(ErrorCode.Unavailable, "ack", $"{wanted.Length - read.Blocks.Count} blocks went before they were copied",
-                "blocks that stay"));
+            ReadOnlyMemory<BlockId> asked = wanted.AsMemory(start);
+            using StoredBlocks read = await node.Store.ReadAsync(handle, asked, deadline.AtMost(node.Options.PeerDeadline));
+            ReadOnlyMemory<BlockId> piece = asked[..read.Examined(asked.Length)];
+            start += piece.Length;
+            var blocks = new Dictionary<BlockId, StoredBlock>(read.Blocks.Count);
+            foreach (StoredBlock block in read.Blocks) blocks[block.Id] = block;
+            Miss(piece.Span, blocks);
+            await Task.WhenAll(targets.Select(target => PushAsync(target.Silo, target.Ids, blocks, deadline).AsTask()).ToList());
         }
+    }
 
-        var blocks = new Dictionary<BlockId, StoredBlock>(read.Blocks.Count);
-        foreach (StoredBlock block in read.Blocks) blocks[block.Id] = block;
-        await Task.WhenAll(targets.Select(target => PushAsync(target.Silo, target.Ids, blocks, deadline).AsTask()).ToList());
+    /// <summary>Notes blocks that were not read: they are gone, or there was no room to read them in time.</summary>
+    private void Miss(ReadOnlySpan<BlockId> ids, Dictionary<BlockId, StoredBlock> blocks)
+    {
+        foreach (BlockId id in ids)
+        {
+            if (blocks.ContainsKey(id)) continue;
+            if (node.Store.Has(handle, id)) Again(new KvError(ErrorCode.HostFull, "block", $"{id}", "room to read it"), 0);
+            else Fail(new KvError(ErrorCode.Unavailable, "ack", $"{id} went before it was copied", "blocks that stay"));
+        }
     }
 
     private List<(int Silo, List<BlockId> Ids)> Targets(ReadOnlySpan<BlockId> ids, ReadOnlySpan<BlockId> groups, int copies)

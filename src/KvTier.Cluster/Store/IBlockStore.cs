@@ -14,13 +14,22 @@ public interface IBlockStore
     /// <summary>True when a block is here, in whatever tier, sealed.</summary>
     bool Has(ushort ns, BlockId id);
 
-    /// <summary>Reads blocks, from the SSD where they are only there. What is not here is left out.</summary>
+    /// <summary>
+    /// Reads blocks in their order, from the SSD where they are only there, and ends after as many bytes as the store holds at once, though
+    /// not before the first block that is here. What is not here is left out; what was not come to is asked for again.
+    /// </summary>
     /// <returns>The blocks, whose memory stays until the read is disposed.</returns>
     ValueTask<StoredBlocks> ReadAsync(ushort ns, ReadOnlyMemory<BlockId> ids, TimeSpan deadline);
 
     /// <summary>Stores a block that came from another silo, unless it is here. Bytes that fail their check are refused.</summary>
     /// <returns>True when it was stored, false when it was here; or why it can't be.</returns>
     ValueTask<Result<bool>> PutAsync(ushort ns, StoredBlock block, TimeSpan deadline);
+
+    /// <summary>
+    /// Waits until what is sealed by now is as safe as it gets here: committed to the log, where there is one.
+    /// </summary>
+    /// <returns>False when the time passed first or the log refuses.</returns>
+    ValueTask<bool> SyncAsync(TimeSpan deadline) => new(true);
 
     /// <summary>Deletes a block of which others hold the copies that count.</summary>
     /// <param name="ns">Handle of the namespace.</param>
@@ -57,12 +66,18 @@ public sealed record StoredBlock(
     BlockId Id, BlockId Group, ReadOnlyMemory<byte> Key, byte Codec, uint PayloadCrc, long ExpiryUnixMs, ReadOnlyMemory<byte> Payload);
 
 /// <summary>Blocks that were read; disposing lets go of their memory.</summary>
-public sealed class StoredBlocks(IReadOnlyList<StoredBlock> blocks, Action release) : IDisposable
+/// <param name="blocks">The blocks.</param>
+/// <param name="release">Lets go of their memory.</param>
+/// <param name="examined">How many of the ids that were asked for were come to. Default all.</param>
+public sealed class StoredBlocks(IReadOnlyList<StoredBlock> blocks, Action release, int examined = int.MaxValue) : IDisposable
 {
     private Action? release = release;
 
     /// <summary>The blocks.</summary>
     public IReadOnlyList<StoredBlock> Blocks { get; } = blocks;
+
+    /// <summary>How many of so many ids were come to, from the first on; at least one.</summary>
+    public int Examined(int asked) => Math.Clamp(examined, Math.Min(1, asked), asked);
 
     /// <inheritdoc/>
     public void Dispose() => Interlocked.Exchange(ref release, null)?.Invoke();

@@ -14,6 +14,9 @@ internal sealed class EngineBlockStore(
     /// <summary>Blocks of a walk that are taken from the engine at one time.</summary>
     private const int WalkStep = 512;
 
+    /// <summary>Bytes of a read, unless a single block has more or an eighth of host memory is less.</summary>
+    private const long ReadBytesMax = 16 << 20;
+
     /// <inheritdoc/>
     public IReadOnlyList<NamespaceDescriptor> Namespaces => engine.Namespaces;
 
@@ -26,8 +29,9 @@ internal sealed class EngineBlockStore(
     /// <inheritdoc/>
     public async ValueTask<StoredBlocks> ReadAsync(ushort ns, ReadOnlyMemory<BlockId> ids, TimeSpan deadline)
     {
-        // All are asked for at once, so that the device reads several together and the deadline counts for all of them.
-        var reads = new ValueTask<LeaseResult>[ids.Length];
+        // Several are asked for at once, so that the device reads them together and the deadline counts for all of them; but no more than
+        // host memory has room for, or each would wait for what the others hold.
+        var reads = new ValueTask<LeaseResult>[CountThatFit(ns, ids.Span)];
         for (int i = 0; i < reads.Length; i++) reads[i] = engine.LeaseQuietlyAsync(ns, ids.Span[i], deadline);
         var blocks = new List<StoredBlock>(reads.Length);
         var leases = new List<BlockLease>(reads.Length);
@@ -42,8 +46,12 @@ internal sealed class EngineBlockStore(
         return new StoredBlocks(blocks, () =>
         {
             foreach (BlockLease lease in leases) engine.Release(lease);
-        });
+        }, reads.Length);
     }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> SyncAsync(TimeSpan deadline) =>
+        await engine.WaitDurableAsync(engine.CurrentTicket, deadline) is not { } error || error.Code == ErrorCode.Unsupported;
 
     /// <inheritdoc/>
     public async ValueTask<Result<bool>> PutAsync(ushort ns, StoredBlock block, TimeSpan deadline)
@@ -81,6 +89,21 @@ internal sealed class EngineBlockStore(
         long next = engine.Walk(cursor, step, out count);
         for (int i = 0; i < count; i++) found[i] = new WalkedBlock(step[i].Namespace, step[i].Id, step[i].Group, step[i].Length);
         return next;
+    }
+
+    private int CountThatFit(ushort ns, ReadOnlySpan<BlockId> ids)
+    {
+        long budget = Math.Min(ReadBytesMax, engine.Arena.CapacityBytes / 8);
+        int count = 0;
+        for (long bytes = 0; count < ids.Length; count++)
+        {
+            BlockInfo info = engine.Describe(ns, ids[count]);
+            if (info.Reason != MissReason.None) continue;
+            if (bytes > 0 && bytes + info.Length > budget) break;
+            bytes += Math.Max(1, info.Length);
+        }
+
+        return count;
     }
 
     private static PutRequest RequestOf(ushort ns, StoredBlock block) => new()

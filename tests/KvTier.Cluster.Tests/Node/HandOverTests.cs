@@ -98,6 +98,22 @@ public sealed class HandOverTests
     });
 
     [Fact]
+    public void Walk_NewHolderHasNothingInItsLogYet_DropsNothingBeforeItHas() => TestCluster.Run(2, 1, async cluster =>
+    {
+        await FillAsync(cluster);
+        TestSilo joined = cluster.Add("c");
+        joined.Store.IsLogStuck = true;
+        cluster.Publish();
+        await cluster.Loop.PauseAsync(TimeSpan.FromSeconds(10));
+        Assert.True(joined.Store.Count > 100);
+        Assert.Equal(blocks.Length, cluster["a"].Store.Count + cluster["b"].Store.Count);
+        joined.Store.IsLogStuck = false;
+        await cluster.SettleAsync();
+        AssertPlaced(cluster);
+        Assert.True(joined.Store.Syncs > 0);
+    });
+
+    [Fact]
     public void Walk_GroupGoesThereAndBack_KeepsIt() => TestCluster.Run(2, 1, async cluster =>
     {
         TestBlock block = blocks[0];

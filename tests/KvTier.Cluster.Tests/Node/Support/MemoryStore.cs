@@ -19,6 +19,15 @@ internal sealed class MemoryStore : IBlockStore
     /// <summary>Refuses every block that comes.</summary>
     public bool IsFull { get; set; }
 
+    /// <summary>Most blocks of a read.</summary>
+    public int ReadMax { get; set; } = 7;
+
+    /// <summary>Nothing gets into the log.</summary>
+    public bool IsLogStuck { get; set; }
+
+    /// <summary>Times that somebody waited for the log.</summary>
+    public int Syncs { get; private set; }
+
     /// <summary>Called before a block that came is stored.</summary>
     public Func<BlockId, Task>? OnPut { get; set; }
 
@@ -56,12 +65,22 @@ internal sealed class MemoryStore : IBlockStore
     {
         await Task.Yield();
         var found = new List<StoredBlock>();
+        int examined = 0;
         foreach (BlockId id in ids.ToArray())
         {
+            if (found.Count == ReadMax) break;
+            examined++;
             if (blocks.TryGetValue((ns, id), out (long Number, StoredBlock Block) block)) found.Add(block.Block);
         }
 
-        return new StoredBlocks(found, () => { });
+        return new StoredBlocks(found, () => { }, examined);
+    }
+
+    public async ValueTask<bool> SyncAsync(TimeSpan deadline)
+    {
+        await Task.Yield();
+        Syncs++;
+        return !IsLogStuck;
     }
 
     public async ValueTask<Result<bool>> PutAsync(ushort ns, StoredBlock block, TimeSpan deadline)
