@@ -4,7 +4,9 @@ using KvTier.Cluster;
 
 namespace KvTier.Silo.Clustering;
 
-/// <summary>What operators ask of the cluster through any of its silos: each is one change of the map, made again when another came first.</summary>
+/// <summary>
+/// What operators ask of the cluster through any of its silos: each is one change of the map, made again when another came first.
+/// </summary>
 internal sealed class ClusterAdmin(IMembership membership, ClusterNode node, Rebalancer rebalancer, TimeProvider time)
 {
     private static readonly string[] verbs = ["drain", "undrain", "move", "rebalance", "replicas"];

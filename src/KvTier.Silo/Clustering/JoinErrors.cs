@@ -9,7 +9,8 @@ internal static class JoinErrors
         string? advice = error.Code switch
         {
             ErrorCode.Unavailable or ErrorCode.DeadlineExceeded =>
-                $"an etcd that answers at {string.Join(", ", options.Cluster.Etcd)} within cluster.joinDeadlineMs ({options.Cluster.JoinDeadlineMs})",
+                $"an etcd that answers at {string.Join(", ", options.Cluster.Etcd)} within "
+                + $"cluster.joinDeadlineMs ({options.Cluster.JoinDeadlineMs})",
             ErrorCode.Unauthorized => "cluster.etcdUser and cluster.etcdPassword of a user that etcd lets in",
             _ => null,
         };

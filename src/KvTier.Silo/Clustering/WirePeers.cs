@@ -14,8 +14,8 @@ internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger
     public async ValueTask<Result<PeerMessage>> CallAsync(SiloEntry to, PeerMessage request, TimeSpan deadline)
     {
         PeerLink link = LinkTo(to);
-        Result<PeerMessage> answer = await OnLaneAsync(request.Op < PeerOps.Blocks ? link.Urgent : link.Calls, deadline, (connection, left) =>
-            CallAsync(connection, to, request, left));
+        PeerLane lane = request.Op < PeerOps.Blocks ? link.Urgent : link.Calls;
+        Result<PeerMessage> answer = await OnLaneAsync(lane, deadline, (connection, left) => CallAsync(connection, to, request, left));
         if (answer.Error is { } error) Failed(to, error);
         return answer;
     }
@@ -35,7 +35,8 @@ internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger
     {
         Result<string> answer = await OnLaneAsync(LinkTo(to).Calls, deadline, async (connection, left) =>
         {
-            var request = new ClusterAdminRequest(verb, arguments, Math.Max(1, (int)Math.Min(left.TotalMilliseconds, connection.Limits.DeadlineMsMax)));
+            int deadlineMs = Math.Max(1, (int)Math.Min(left.TotalMilliseconds, connection.Limits.DeadlineMsMax));
+            var request = new ClusterAdminRequest(verb, arguments, deadlineMs);
             Result<PeerFrame> exchanged = await connection.ExchangeAsync(Opcode.ClusterAdmin, request.Write, [], left);
             return exchanged.TryGet(out PeerFrame frame, out KvError? error) ? StatResponse.Read(frame.Body.Span) : error;
         });
