@@ -1,11 +1,14 @@
 using KvTier.Silo.Clustering;
 using KvTier.Silo.Native;
+using KvTier.Silo.Sequences;
 
 namespace KvTier.Silo;
 
 /// <content>The cluster's place in the silo.</content>
 public sealed partial class SiloHost
 {
+    private ClusterSequences? sequences;
+
     /// <summary>The cluster as this silo sees it; null outside of one.</summary>
     public ClusterStatus? ClusterStatus => cluster?.Status();
 
@@ -18,6 +21,10 @@ public sealed partial class SiloHost
         if (!SiloSelf.ReadDataId(store!.Directory).TryGet(out string? dataId, out KvError? error)) return error;
         SiloEntry self = SiloSelf.Describe(options, Endpoints, dataId);
         if (!SiloCluster.Create(options, self, store, metrics, time, logger).TryGet(out cluster, out error)) return error;
+        sequences = new ClusterSequences(
+            store.Recall, store.Engine, cluster.Membership, cluster.Node, cluster.Peers, store.Namespaces.Open, time);
+        cluster.Sequences = sequences;
+        context.Sequences = sequences;
         context.Cluster = cluster;
         catalog.Cluster = cluster;
         respListener?.Join(cluster);
@@ -28,6 +35,8 @@ public sealed partial class SiloHost
     private async ValueTask<KvError?> JoinAsync()
     {
         SetState(SiloState.Joining);
-        return await cluster!.JoinAsync();
+        KvError? error = await cluster!.JoinAsync();
+        if (error is null) sequences!.Start();
+        return error;
     }
 }

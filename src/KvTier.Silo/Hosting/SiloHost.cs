@@ -152,11 +152,11 @@ public sealed partial class SiloHost : IAsyncDisposable
         if (beforeRecovery is not null) await beforeRecovery(this);
         cancellation.ThrowIfCancellationRequested();
         if (await Task.Run(() => store.Recover(openDevice, logger), CancellationToken.None) is { } recoveryError) return recoveryError;
-        await store.RestoreSequencesAsync(logger);
-        cancellation.ThrowIfCancellationRequested();
         if (BindNative(out NativeContext context) is { } listenError) return listenError;
         if (options.Resp.Enabled && BindResp() is { } respError) return respError;
         if (options.Cluster.IsOn && MakeCluster(context) is { } clusterError) return clusterError;
+        await store.RestoreSequencesAsync(logger);
+        cancellation.ThrowIfCancellationRequested();
         foreach (ISiloListener listener in listeners) listener.Accept();
         if (cluster is not null && await JoinAsync() is { } joinError) return joinError;
         readyAt = time.GetTimestamp();
@@ -217,6 +217,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         Interlocked.Exchange(ref stopping, 1);
         foreach (ISiloListener listener in listeners) await listener.DisposeAsync();
+        if (sequences is not null) await sequences.DisposeAsync();
         if (cluster is not null) await cluster.DisposeAsync();
         if (connections is not null) await connections.DisposeAsync();
         if (store is not null) await store.DisposeAsync();

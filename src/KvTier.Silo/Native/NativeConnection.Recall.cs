@@ -70,6 +70,7 @@ internal sealed partial class NativeConnection
         bool answered = false;
         try
         {
+            if (IsBehind(work.Epoch)) await CatchUpAsync(work.Epoch);
             Result<RecallAnswer> result = await context.Sequences.RecallAsync(
                 work.Request, TimeLeft(work.DeadlineMs, work.ReceivedAt));
             if (result.TryGet(out RecallAnswer? answer, out KvError? error))

@@ -58,6 +58,7 @@ internal sealed partial class NativeConnection
             case Opcode.ClusterAdmin:
                 await HandleAdminAsync(header, body, receivedAt);
                 break;
+            case Opcode.SequenceDescribe when cluster is not null:
             case Opcode.SequenceOpen or Opcode.SequenceAppend or Opcode.SequenceFork or Opcode.SequenceClose:
                 await HandleSequenceAsync(header, body, receivedAt);
                 break;

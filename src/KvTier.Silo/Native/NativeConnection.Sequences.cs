@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KvTier.Protocol;
 using KvTier.Recall;
+using KvTier.Silo.Sequences;
 
 namespace KvTier.Silo.Native;
 
@@ -9,11 +10,13 @@ internal sealed partial class NativeConnection
 {
     private delegate ValueTask<Result<SequenceInfo>> SequenceCall(ISequences sequences, TimeSpan deadline);
 
+    /// <summary>What is asked of a sequence.</summary>
+    private readonly record struct SequenceAsk(ushort Namespace, int DeadlineMs, long Epoch, SequenceCall Call);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask HandleSequenceAsync(FrameHeader header, Memory<byte> body, long receivedAt)
     {
-        if (!ReadSequenceCall(header.Opcode, body.Span).TryGet(out (ushort Namespace, int DeadlineMs, SequenceCall Call) read,
-            out KvError? error))
+        if (!ReadSequenceCall(header.Opcode, body.Span).TryGet(out SequenceAsk read, out KvError? error))
         {
             await SendErrorAsync(header, error);
             return;
@@ -26,10 +29,10 @@ internal sealed partial class NativeConnection
         }
 
         await TakeLateSlotAsync();
-        _ = CallSequenceLateAsync(header, read.DeadlineMs, read.Call, receivedAt);
+        _ = CallSequenceLateAsync(header, read, receivedAt);
     }
 
-    private Result<(ushort Namespace, int DeadlineMs, SequenceCall Call)> ReadSequenceCall(Opcode opcode, ReadOnlySpan<byte> body)
+    private Result<SequenceAsk> ReadSequenceCall(Opcode opcode, ReadOnlySpan<byte> body)
     {
         KvError? error;
         switch (opcode)
@@ -43,39 +46,46 @@ internal sealed partial class NativeConnection
                     Digests = open.Digests,
                     Rotation = open.Rotation,
                 };
-                return (open.Namespace, open.DeadlineMs, (sequences, left) => sequences.OpenAsync(wanted, left));
+                return new SequenceAsk(open.Namespace, open.DeadlineMs, open.Epoch, (sequences, left) => sequences.OpenAsync(wanted, left));
             case Opcode.SequenceAppend:
                 return ReadAppend(body);
             case Opcode.SequenceFork:
                 if (!SequenceForkRequest.Read(body, limits).TryGet(out SequenceForkRequest? fork, out error)) return error;
-                return (fork.Namespace, fork.DeadlineMs, (sequences, left) =>
+                return new SequenceAsk(fork.Namespace, fork.DeadlineMs, fork.Epoch, (sequences, left) =>
                     sequences.ForkAsync(fork.Namespace, fork.Name, fork.NewName, fork.Tokens, left));
             default:
                 if (!SequenceRequest.Read(body, limits).TryGet(out SequenceRequest? close, out error)) return error;
-                return (close.Namespace, close.DeadlineMs, (sequences, left) =>
+                if (opcode == Opcode.SequenceDescribe)
+                {
+                    return new SequenceAsk(close.Namespace, close.DeadlineMs, close.Epoch, (sequences, left) =>
+                        ((ClusterSequences)sequences).DescribeAsync(close.Namespace, close.Name, left));
+                }
+
+                return new SequenceAsk(close.Namespace, close.DeadlineMs, close.Epoch, (sequences, left) =>
                     sequences.CloseAsync(close.Namespace, close.Name, left));
         }
     }
 
-    private Result<(ushort Namespace, int DeadlineMs, SequenceCall Call)> ReadAppend(ReadOnlySpan<byte> body)
+    private Result<SequenceAsk> ReadAppend(ReadOnlySpan<byte> body)
     {
         if (SequenceAppendRequest.TryRead(body, limits, out SequenceAppendRequest request) is { } error) return error;
         var ids = new BlockId[request.Ids.Count];
         request.Ids.CopyTo(ids);
-        (ushort ns, string name, long tokens, bool replaceLast, long expected) =
-            (request.Namespace, request.Name, request.Tokens, request.ReplaceLast, request.ExpectedTokens);
-        return (ns, request.DeadlineMs, (sequences, left) =>
+        (ushort ns, long epoch, string name, long tokens, bool replaceLast, long expected) =
+            (request.Namespace, request.Epoch, request.Name, request.Tokens, request.ReplaceLast, request.ExpectedTokens);
+        return new SequenceAsk(ns, request.DeadlineMs, epoch, (sequences, left) =>
             sequences.AppendAsync(ns, name, ids, tokens, replaceLast, left, expected));
     }
 
     /// <summary>Does a change of a sequence and answers; holds a slot for late answers.</summary>
-    private async Task CallSequenceLateAsync(FrameHeader header, int deadlineMs, SequenceCall call, long receivedAt)
+    private async Task CallSequenceLateAsync(FrameHeader header, SequenceAsk ask, long receivedAt)
     {
         // The call may work on this thread for long before it waits for something.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         try
         {
-            Result<SequenceInfo> result = await call(context.Sequences, TimeLeft(deadlineMs, receivedAt));
+            if (IsBehind(ask.Epoch)) await CatchUpAsync(ask.Epoch);
+            Result<SequenceInfo> result = await ask.Call(context.Sequences, TimeLeft(ask.DeadlineMs, receivedAt));
             if (!result.TryGet(out SequenceInfo? info, out KvError? error)) await SendErrorAsync(header, error);
             else await SendSequenceAsync(header, info, receivedAt);
             await output.FlushAsync();

@@ -15,8 +15,8 @@ internal sealed class NativeContext
     /// <summary>The store.</summary>
     public required BlockEngine Engine { get; init; }
 
-    /// <summary>The sequences.</summary>
-    public required ISequences Sequences { get; init; }
+    /// <summary>The sequences; those of the cluster in one. Set before anybody is accepted.</summary>
+    public required ISequences Sequences { get; set; }
 
     /// <summary>Bytes of queries that all connections hold while their recalls run.</summary>
     public ByteBudget QueryBytes { get; } = new(16L * Protocol.WireBounds.RecallQueryBytesMax);

@@ -25,6 +25,9 @@ internal sealed class RecallWork
     /// <summary>Longest it may take, in ms; 0 for the default.</summary>
     public int DeadlineMs { get; private set; }
 
+    /// <summary>Epoch of the sender's map; 0 for none.</summary>
+    public long Epoch { get; private set; }
+
     /// <summary>How long the lease of a local recall lasts, in ms.</summary>
     public int LeaseMs { get; private set; }
 
@@ -48,6 +51,7 @@ internal sealed class RecallWork
         Header = header;
         ReceivedAt = receivedAt;
         DeadlineMs = head.DeadlineMs;
+        Epoch = head.Epoch;
         LeaseMs = leaseMs;
         dtype = head.Dtype;
         queryCheck = head.QueryCheck;

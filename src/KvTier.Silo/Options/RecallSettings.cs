@@ -26,8 +26,10 @@ public sealed record RecallSettings
     /// <summary>What the service is told.</summary>
     /// <param name="limits">Whose frames the answers must fit into.</param>
     /// <param name="deviceBytes">Device memory for blocks and digests; 0 for no device.</param>
-    internal RecallOptions ToRecallOptions(Limits limits, long deviceBytes) => new()
+    /// <param name="inCluster">True when blocks of a sequence may lie on several silos.</param>
+    internal RecallOptions ToRecallOptions(Limits limits, long deviceBytes, bool inCluster) => new()
     {
+        RunsEndAtGroups = inCluster,
         DeviceBytes = deviceBytes,
         HotSetBytes = HotSetBytes,
         DigestBytesMax = DigestBytes,
