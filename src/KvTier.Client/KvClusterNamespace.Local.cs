@@ -40,8 +40,8 @@ public sealed partial class KvClusterNamespace
     }
 
     private async ValueTask<Result<int>> LeasePartAsync(
-        SiloLink link, int[] places, ReadOnlyMemory<BlockId> ids, Memory<BlockLease> leases, ReadOnlyMemory<BlockId> groups, TimeSpan timeout,
-        CancellationToken cancellationToken)
+        SiloLink link, int[] places, ReadOnlyMemory<BlockId> ids, Memory<BlockLease> leases, ReadOnlyMemory<BlockId> groups,
+        TimeSpan timeout, CancellationToken cancellationToken)
     {
         BlockId[] wanted = [.. places.Select(place => ids.Span[place])];
         BlockId[] of = groups.IsEmpty ? [] : [.. places.Select(place => groups.Span[place])];

@@ -77,7 +77,8 @@ public sealed partial class KvClusterNamespace
             [.. query.Items.Select((item, place) => (item, place))
                 .GroupBy(each => map.OwnerOf(BlockGroups.OfSequence(Id, each.item.Sequence))).Select(each => each.ToArray())];
         Task<Result<RecallItemResult[]>>[] asked =
-            [.. parts.Select(part => RecallPartAsync(query with { Items = [.. part.Select(each => each.Item)] }, timeout, cancellationToken))];
+            [.. parts.Select(part => query with { Items = [.. part.Select(each => each.Item)] })
+                .Select(part => RecallPartAsync(part, timeout, cancellationToken))];
         Result<RecallItemResult[]>[] answers = await Task.WhenAll(asked).ConfigureAwait(false);
         var results = new RecallItemResult[query.Items.Count];
         for (int i = 0; i < parts.Length; i++)

@@ -61,7 +61,7 @@ internal sealed class GetCall : RoutedCall<GetPart>
 
     protected override void Settle(GetPart part)
     {
-        if (part.Count > 0 && part.Answer.Epoch > 0) Client.NoteCopies(Groups[part.Places[0]], part.Answer.Copies);
+        if (part.Answer.Epoch > 0 && part.Route.Role == RouteRole.Client) Client.NoteCopies(Groups[part.Places[0]], part.Answer.Copies);
         for (int i = 0; i < part.Count; i++)
         {
             int place = part.Places[i];

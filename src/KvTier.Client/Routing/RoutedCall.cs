@@ -139,13 +139,13 @@ internal abstract class RoutedCall<TPart>
     {
         needsMap = true;
         if (part.Answer.Epoch > Table.Epoch) knows = part.Link;
-        last ??= new KvError(ErrorCode.Moved, $"silo {part.Link.Name}", $"epoch {part.Answer.Epoch}", $"the owner by epoch {Table.Epoch}");
+        last = new KvError(ErrorCode.Moved, $"silo {part.Link.Name}", $"epoch {part.Answer.Epoch}", $"the owner by epoch {Table.Epoch}");
     }
 
     /// <summary>A silo can't do what is asked of it now; another one may, or the same one later.</summary>
     protected void NotYet(KvError error)
     {
-        last = error;
+        Note(error);
         needsMap |= error.Code is not ErrorCode.Busy;
         waits = true;
     }
@@ -158,8 +158,9 @@ internal abstract class RoutedCall<TPart>
     /// <summary>A silo that was asked in the owner's place does not have a block.</summary>
     protected void TryNext(int place)
     {
+        // The owner is asked in any case, even if it has turned out meanwhile that a group is not hot any more.
         tries[place]++;
-        if (tries[place] >= HoldersOf(groups[place])) EndLost(place);
+        if (tries[place] >= Math.Max(HoldersOf(groups[place]), firsts[place] + 1)) EndLost(place);
     }
 
     /// <summary>Number of silos that may be asked for a block.</summary>
@@ -246,7 +247,7 @@ internal abstract class RoutedCall<TPart>
             return;
         }
 
-        last = error;
+        Note(error);
         if (!IsPassing(error)) return;
         bool lost = error.Code is ErrorCode.Unavailable or ErrorCode.ShuttingDown or ErrorCode.DeadlineExceeded;
         if (lost) part.Link.Suspect();
@@ -268,6 +269,12 @@ internal abstract class RoutedCall<TPart>
         }
 
         return null;
+    }
+
+    /// <summary>Keeps an error for the one that the call may end with: that a try took too long says least.</summary>
+    private void Note(KvError error)
+    {
+        if (last is null || error.Code != ErrorCode.DeadlineExceeded) last = error;
     }
 
     private void EndLost(int place)

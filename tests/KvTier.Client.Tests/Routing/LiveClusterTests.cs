@@ -136,7 +136,8 @@ public sealed class LiveClusterTests
         for (; !stop.IsCancellationRequested || round == 0; round++)
         {
             var prompt = new Prompt(ns, $"{worker}/{round}", 20, length: 2000);
-            Result<PutSummary> put = await ns.PutAsync(prompt.Puts, default, new PutOptions { Ack = AckLevel.Replica }, CancellationToken.None);
+            var options = new PutOptions { Ack = AckLevel.Replica };
+            Result<PutSummary> put = await ns.PutAsync(prompt.Puts, default, options, CancellationToken.None);
             Assert.True(put.IsOk && put.Value.AllAcknowledged, $"round {round}: {put.Error} {(put.IsOk ? put.Value.Error : null)}");
             Assert.All(await prompt.GetAsync(ns), result => Assert.True(result.IsHit, $"round {round}: {result}"));
             if (before is not null) Assert.All(await before.GetAsync(ns), result => Assert.True(result.IsHit, $"round {round}: {result}"));

@@ -1,0 +1,68 @@
+namespace KvTier.Client.Tests.Routing;
+
+/// <summary>Routed puts and gets allocate the same for few blocks as for many.</summary>
+public sealed class RoutingAllocationTests
+{
+    private const int Rounds = 30;
+
+    [Fact]
+    public async Task PutGetAndPrefix_OfManyBlocks_AllocateNothingPerBlock()
+    {
+        await using LiveCluster cluster = await LiveCluster.StartAsync(2);
+        (KvClusterClient client, KvClusterNamespace ns) = await cluster.ConnectAsync(options => options.Silo.Connections = 1);
+        await using (client)
+        {
+            Batch few = new(ns, 70), many = new(ns, 326);
+            foreach (Batch batch in new[] { few, many })
+            {
+                for (int i = 0; i < Rounds; i++) await batch.RoundAsync();
+            }
+
+            long perFew = await MeasureAsync(few), perMany = await MeasureAsync(many);
+            long perBlock = (perMany - perFew) / 256;
+
+            // Client, silos and test share the process. A request is answered by more runs where there are more blocks: a few bytes a block.
+            Assert.True(perBlock < 24, $"{perBlock} B a block: {perFew} B for 70 blocks, {perMany} B for 326");
+        }
+    }
+
+    private static async Task<long> MeasureAsync(Batch batch)
+    {
+        long least = long.MaxValue;
+        for (int i = 0; i < 5; i++)
+        {
+            long before = GC.GetTotalAllocatedBytes(precise: true);
+            for (int round = 0; round < Rounds; round++) await batch.RoundAsync();
+            least = Math.Min(least, (GC.GetTotalAllocatedBytes(precise: true) - before) / Rounds);
+        }
+
+        return least;
+    }
+
+    private sealed class Batch
+    {
+        private readonly KvClusterNamespace ns;
+        private readonly Prompt prompt;
+        private readonly GetBlock[] gets;
+        private readonly PutStatus[] statuses;
+        private readonly BlockResult[] results;
+
+        public Batch(KvClusterNamespace ns, int count)
+        {
+            this.ns = ns;
+            prompt = new Prompt(ns, $"batch-{count}", count);
+            gets = [.. prompt.Ids.Select((id, i) => new GetBlock(id, new byte[5000], Group: prompt.Groups[i]))];
+            statuses = new PutStatus[count];
+            results = new BlockResult[count];
+        }
+
+        public async ValueTask RoundAsync()
+        {
+            PutSummary put = (await ns.PutAsync(prompt.Puts, statuses)).Value;
+            int here = (await ns.PrefixAsync(prompt.Ids, prompt.Groups)).Value;
+            GetSummary got = (await ns.GetAsync(gets, results)).Value;
+            if (put.Refused > 0 || here != gets.Length || got.Hits != gets.Length)
+                throw new InvalidOperationException($"{put}, {here}, {got}");
+        }
+    }
+}
