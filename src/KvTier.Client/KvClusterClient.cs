@@ -158,7 +158,8 @@ public sealed class KvClusterClient : IAsyncDisposable
     /// <summary>Waits before a request is routed anew by the same map.</summary>
     internal async ValueTask PauseAsync(int pauses, long deadline, CancellationToken cancellationToken)
     {
-        double ms = Math.Min(options.RetryDelay.TotalMilliseconds * Math.Pow(2, Math.Min(pauses, 16)), options.RetryDelayMax.TotalMilliseconds);
+        double ms = options.RetryDelay.TotalMilliseconds * Math.Pow(2, Math.Min(pauses, 16));
+        ms = Math.Min(ms, options.RetryDelayMax.TotalMilliseconds);
         ms *= 0.5 + (Random.Shared.NextDouble() / 2);
         ms = Math.Min(ms, ClientClock.Until(Time, deadline).TotalMilliseconds);
         if (ms > 0) await Task.Delay(TimeSpan.FromMilliseconds(ms), Time, cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,10 @@
 namespace KvTier.Cli;
 
+/// <summary>A silo of a replay's cluster.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Bytes">Bytes of the blocks on it.</param>
+internal sealed record ReplaySilo(string Name, long Bytes);
+
 /// <summary>What a replay found.</summary>
 internal sealed record ReplayReport
 {
@@ -56,6 +61,15 @@ internal sealed record ReplayReport
 
     /// <summary>99th percentile of it in us.</summary>
     public required double RequestP99Us { get; init; }
+
+    /// <summary>Silos of the cluster with the bytes that each has at the end; null for a single silo.</summary>
+    public IReadOnlyList<ReplaySilo>? Silos { get; init; }
+
+    /// <summary>How far the bytes of the silo that is farthest off are from an even share, as a part of that share; null for a single
+    /// silo.</summary>
+    public double? BytesDeviation => Silos is { Count: > 0 } && Silos.Average(silo => silo.Bytes) is > 0 and var even
+        ? Math.Round(Silos.Max(silo => Math.Abs(silo.Bytes - even)) / even, 6)
+        : null;
 
     /// <summary>The same run with the other policies.</summary>
     public IReadOnlyList<ReplayReport>? Others { get; init; }

@@ -10,7 +10,7 @@ namespace KvTier.Cli;
 internal sealed class ReplayRunner
 {
     private const int KeyBytes = 8;
-    private readonly KvNamespace blocks;
+    private readonly IReplayTarget blocks;
     private readonly ReplayOptions options;
     private readonly int batch;
     private readonly byte[] buffer;
@@ -24,8 +24,8 @@ internal sealed class ReplayRunner
     private long wrong;
     private long written;
 
-    /// <summary>Replays into a namespace.</summary>
-    public ReplayRunner(KvNamespace blocks, ReplayOptions options)
+    /// <summary>Replays into a silo or a cluster.</summary>
+    public ReplayRunner(IReplayTarget blocks, ReplayOptions options)
     {
         this.blocks = blocks;
         this.options = options;
@@ -62,20 +62,22 @@ internal sealed class ReplayRunner
             distinct.Add(hashIds[i]);
         }
 
+        var groups = new BlockId[ids.Length];
+        BlockGroups.Fill(ids, groups);
         references += ids.Length;
-        int found = await PrefixAsync(ids, cancel);
+        int found = await PrefixAsync(ids, groups, cancel);
         prefixHits += found;
-        for (int at = 0; at < found; at += batch) await GetAsync(ids.AsMemory(at, Math.Min(batch, found - at)), cancel);
-        for (int at = found; at < ids.Length; at += batch) await PutAsync(keys, ids, at, Math.Min(batch, ids.Length - at), cancel);
+        for (int at = 0; at < found; at += batch) await GetAsync(ids, groups, at, Math.Min(batch, found - at), cancel);
+        for (int at = found; at < ids.Length; at += batch) await PutAsync(keys, ids, groups, at, Math.Min(batch, ids.Length - at), cancel);
     }
 
-    private async ValueTask<int> PrefixAsync(BlockId[] ids, CancellationToken cancel)
+    private async ValueTask<int> PrefixAsync(BlockId[] ids, BlockId[] groups, CancellationToken cancel)
     {
         int found = 0;
         while (found < ids.Length)
         {
             int asked = Math.Min(Limits.Default.BatchBlocksMax, ids.Length - found);
-            int here = (await blocks.PrefixAsync(ids.AsMemory(found, asked), touch: true, cancellationToken: cancel)).OrFail();
+            int here = (await blocks.PrefixAsync(ids.AsMemory(found, asked), groups.AsMemory(found, asked), cancel)).OrFail();
             found += here;
             if (here < asked) break;
         }
@@ -83,32 +85,32 @@ internal sealed class ReplayRunner
         return found;
     }
 
-    private async ValueTask GetAsync(ReadOnlyMemory<BlockId> ids, CancellationToken cancel)
+    private async ValueTask GetAsync(BlockId[] ids, BlockId[] groups, int at, int count, CancellationToken cancel)
     {
-        var gets = new GetBlock[ids.Length];
-        var results = new BlockResult[ids.Length];
-        for (int i = 0; i < gets.Length; i++) gets[i] = new GetBlock(ids.Span[i], Slot(i));
-        GetSummary summary = (await blocks.GetAsync(gets, results, cancellationToken: cancel)).OrFail();
+        var gets = new GetBlock[count];
+        var results = new BlockResult[count];
+        for (int i = 0; i < gets.Length; i++) gets[i] = new GetBlock(ids[at + i], Slot(i), Group: groups[at + i]);
+        GetSummary summary = (await blocks.GetAsync(gets, results, cancel)).OrFail();
         hostHits += summary.HostHits;
         ssdHits += summary.SsdHits;
         for (int i = 0; i < gets.Length; i++)
         {
             if (!results[i].IsHit) lost++;
             else if (results[i].Length != options.BlockBytes
-                || BlockContent.FirstWrong(Slot(i).Span, BlockContent.SeedOf(ids.Span[i])) >= 0) wrong++;
+                || BlockContent.FirstWrong(Slot(i).Span, BlockContent.SeedOf(gets[i].Id)) >= 0) wrong++;
         }
     }
 
-    private async ValueTask PutAsync(byte[] keys, BlockId[] ids, int at, int count, CancellationToken cancel)
+    private async ValueTask PutAsync(byte[] keys, BlockId[] ids, BlockId[] groups, int at, int count, CancellationToken cancel)
     {
         var puts = new PutBlock[count];
         for (int i = 0; i < count; i++)
         {
             BlockContent.Fill(Slot(i).Span, BlockContent.SeedOf(ids[at + i]));
-            puts[i] = new PutBlock(keys.AsMemory((at + i) * KeyBytes, KeyBytes), Slot(i));
+            puts[i] = new PutBlock(keys.AsMemory((at + i) * KeyBytes, KeyBytes), Slot(i), Group: groups[at + i]);
         }
 
-        PutSummary summary = (await blocks.PutAsync(puts, cancellationToken: cancel)).OrFail();
+        PutSummary summary = (await blocks.PutAsync(puts, cancel)).OrFail();
         summary.Error.OrFail();
         written += summary.Stored;
     }

@@ -4,8 +4,8 @@ namespace KvTier.Client;
 /// <param name="Key">The key, 1 to <see cref="Limits.KeyBytesMax"/> bytes.</param>
 /// <param name="Payload">The bytes; must not change until the put has completed.</param>
 /// <param name="Codec">Stored form of the payload; 0 is raw.</param>
-/// <param name="Group">Its group, as <see cref="BlockGroups.Fill"/> gives it to the blocks of a prefix; the default value stands for its own
-/// id.</param>
+/// <param name="Group">Its group, as <see cref="BlockGroups.Fill"/> gives it to the blocks of a prefix; the default value stands for its
+/// own id.</param>
 public readonly record struct PutBlock(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Payload, byte Codec = 0, BlockId Group = default);
 
 /// <summary>How a put is done. The default value asks for the defaults.</summary>

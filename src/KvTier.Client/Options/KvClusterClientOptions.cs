@@ -7,8 +7,8 @@ public sealed class KvClusterClientOptions
     private const int EndpointsMax = 256;
 
     /// <summary>
-    /// Silos to ask for the map first, as in <see cref="KvTierClientOptions.Endpoint"/>; one that answers is enough. All others come from the
-    /// map. A <c>unix://</c> one is also the way to that silo from then on: so its shared memory is used. Default none; at least one is
+    /// Silos to ask for the map first, as in <see cref="KvTierClientOptions.Endpoint"/>; one that answers is enough. All others come from
+    /// the map. A <c>unix://</c> one is also the way to that silo from then on: so its shared memory is used. Default none; at least one is
     /// needed.
     /// </summary>
     public IReadOnlyList<string> Endpoints { get; set; } = [];

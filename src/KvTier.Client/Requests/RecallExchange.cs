@@ -58,7 +58,14 @@ internal abstract class RecallExchange : Request
     {
         uint check = 0;
         for (int i = 0; i < query.Items.Count; i++) check = Crc32C.Append(check, Payload(i).Span);
-        RecallHead head = Head with { Namespace = handle, DeadlineMs = deadlineMs, LeaseMs = LeaseMs, QueryCheck = check, Epoch = Route.Epoch };
+        RecallHead head = Head with
+        {
+            Namespace = handle,
+            DeadlineMs = deadlineMs,
+            LeaseMs = LeaseMs,
+            QueryCheck = check,
+            Epoch = Route.Epoch,
+        };
         RecallRequestWriter writer = RecallRequestWriter.Begin(buffer, head, query.Items.Count);
         foreach (RecallQueryItem item in query.Items) writer.Add(item.Sequence, item.Layer, item.Held.Span);
         writer.End();

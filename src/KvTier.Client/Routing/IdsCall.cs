@@ -35,8 +35,8 @@ internal sealed class IdsCall : RoutedCall<IdsPart>
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Result<int>> RunAsync(
-        KvClusterNamespace ns, Opcode what, ReadOnlyMemory<BlockId> blocks, ReadOnlyMemory<BlockId> groupsOf, Memory<bool> done, long pinFor,
-        TimeSpan timeout, CancellationToken cancellationToken)
+        KvClusterNamespace ns, Opcode what, ReadOnlyMemory<BlockId> blocks, ReadOnlyMemory<BlockId> groupsOf, Memory<bool> done,
+        long pinFor, TimeSpan timeout, CancellationToken cancellationToken)
     {
         (opcode, ids, outcomes, pinMs, yes) = (what, blocks, done, pinFor, 0);
         Begin(ns, blocks.Length);

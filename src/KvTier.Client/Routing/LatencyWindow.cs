@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace KvTier.Client.Routing;
 
-/// <summary>How long the recent gets of a silo took, by size: what a block takes says nothing of what a thousand take. Thread-safe.</summary>
+/// <summary>
+/// How long the recent gets of a silo took, by size: what a block takes says nothing of what a thousand take. Thread-safe.
+/// </summary>
 internal sealed class LatencyWindow
 {
     private const int Classes = 8;
