@@ -12,8 +12,8 @@ namespace KvTier.Client;
 /// <remarks>
 /// <para>A block must be asked for with the group that it was put with. Where none is given, a block is a group of its own; the blocks of
 /// a prefix should get theirs from <see cref="BlockGroups.Fill"/>, so that they lie together and are asked for together.</para>
-/// <para>A call follows the cluster as it changes, until its time is over; then it ends with <see cref="ErrorCode.DeadlineExceeded"/>. While
-/// a silo is down, gets and the like ask the next holder at once, and what no holder has is a miss with reason
+/// <para>A call follows the cluster as it changes, until its time is over; then it ends with <see cref="ErrorCode.DeadlineExceeded"/>.
+/// While a silo is down, gets and the like ask the next holder at once, and what no holder has is a miss with reason
 /// <see cref="MissReason.OwnerLost"/>; puts and changes wait for the next owner. A get that no silo answered at all is an error.</para>
 /// <para>Memory and errors are as with <see cref="KvNamespace"/>.</para>
 /// </remarks>

@@ -56,7 +56,9 @@ internal static class ReplayCommand
                 throw CliException.Usage("--host-blocks", options.HostBlocks, $"at least one for each of {silos} silos");
             if (silos > 0 && running.Length > 0) throw CliException.Usage("--endpoints", running[0], "either this or --cluster");
             List<TraceRequest> requests = TraceReader.Read(parsed.GetValue(trace)!);
-            IEnumerable<string> names = parsed.GetValue(only) || running.Length > 0 ? [options.Policy] : policies.OrderBy(name => name == options.Policy ? 0 : 1);
+            IEnumerable<string> names = parsed.GetValue(only) || running.Length > 0
+                ? [options.Policy]
+                : policies.OrderBy(name => name == options.Policy ? 0 : 1);
             var reports = new List<ReplayReport>();
             foreach (string name in names)
             {

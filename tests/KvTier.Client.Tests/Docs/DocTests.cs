@@ -9,6 +9,7 @@ public sealed partial class DocTests
 {
     [Theory]
     [InlineData("Quickstart.cs", "dotnet-client.md", 5)]
+    [InlineData("ClusterQuickstart.cs", "dotnet-client.md", 1)]
     [InlineData("RecallQuickstart.cs", "recall.md", 2)]
     public void HowTo_ForTheClient_ShowsTheSamplesThatAreCompiledHere(string file, string howTo, int count)
     {
@@ -43,6 +44,14 @@ public sealed partial class DocTests
     }
 
     [Fact]
+    public async Task ClusterSample_OfTheHowTo_Runs()
+    {
+        await using Routing.LiveCluster cluster = await Routing.LiveCluster.StartAsync(2);
+        byte[][] blocks = [.. Enumerable.Range(0, 100).Select(i => new byte[100 + i])];
+        Assert.Equal(100, await ClusterQuickstart.PromptAsync([.. cluster.ClientOptions().Endpoints], "prompt-1", blocks));
+    }
+
+    [Fact]
     public async Task RecallSamples_OfTheHowTo_Run()
     {
         await using LiveSilo silo = await LiveSilo.StartAsync();
@@ -74,6 +83,20 @@ public sealed partial class DocTests
         Assert.Equal(0, client.ConnectionsOpen);
         Assert.Null(await client.PingAsync());
         Assert.Equal(1, client.ConnectionsOpen);
+    }
+
+    [Fact]
+    public async Task AddKvTierClusterClient_InAContainer_GivesOneClientThatAsksForTheMapWhenItIsUsed()
+    {
+        await using LiveSilo silo = await LiveSilo.StartAsync();
+        var services = new ServiceCollection();
+        services.AddKvTierClusterClient(options => options.Endpoints = [silo.ClientOptions(Way.Tcp).Endpoint]);
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        var client = provider.GetRequiredService<KvClusterClient>();
+        Assert.Same(client, provider.GetRequiredService<KvClusterClient>());
+        Assert.Null(client.Map);
+        Assert.True((await client.OpenNamespaceAsync(LiveSilo.Opaque)).IsOk);
+        Assert.Single(client.Map!.Silos);
     }
 
     [Fact]

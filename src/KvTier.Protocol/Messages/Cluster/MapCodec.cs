@@ -1,8 +1,8 @@
 namespace KvTier.Protocol;
 
 /// <summary>
-/// A <see cref="ClusterMap"/> inside of a body: <c>[membersEpoch, [silo, …], replicas, {namespace: replicas}, [movedTo, …], moved groups,
-/// movedSilos]</c>. Its epoch and the cluster's name stand outside of it.
+/// A <see cref="ClusterMap"/> inside of a body: <c>[membersEpoch, [silo, …], replicas, {namespace: replicas}, [movedTo, …],
+/// moved groups, movedSilos]</c>. Its epoch and the cluster's name stand outside of it.
 /// </summary>
 internal static class MapCodec
 {
