@@ -5,8 +5,17 @@ internal static class BenchRunner
 {
     private static readonly IBenchGroup[] recallGroups = [new KernelBench(), new DeviceBench(), new RecallBench(), new BestFirstBench()];
 
+    private static readonly IBenchGroup[] clusterGroups =
+    [
+        new ClusterWireBench(), new ClusterForwardBench(), new ClusterAttendBench(), new ClusterMoveBench(), new ClusterViewBench(),
+        new ClusterScaleBench(),
+    ];
+
     private static readonly IBenchGroup[] groups =
-        [new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench(), .. recallGroups];
+    [
+        new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench(), .. recallGroups,
+        .. clusterGroups,
+    ];
 
     /// <summary>Names of all rows, in their order.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. groups.SelectMany(group => group.Names)];

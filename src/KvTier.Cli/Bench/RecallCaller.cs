@@ -24,6 +24,9 @@ internal sealed class RecallCaller
         lse = new float[tensors.QueryHeads];
     }
 
+    /// <summary>The attention of the latest recall, <c>[Hq, D]</c>.</summary>
+    public ReadOnlyMemory<float> Output => output;
+
     /// <summary>Recalls for a time, once at least.</summary>
     public async Task<PeerTimes> RunAsync(TimeSpan time, CancellationToken cancel)
     {

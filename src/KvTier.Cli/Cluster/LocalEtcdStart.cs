@@ -10,6 +10,9 @@ internal static class LocalEtcdStart
 {
     private static readonly TimeSpan callDeadline = TimeSpan.FromSeconds(1);
 
+    /// <summary>True when there is an etcd on the PATH.</summary>
+    public static bool IsPossible => FindOnPath("etcd") is not null;
+
     /// <summary>Starts it; it may not answer yet.</summary>
     /// <exception cref="CliException">There is no etcd on the PATH.</exception>
     public static LocalEtcd Start(LocalClusterFolder folder, LocalClusterOptions options)
