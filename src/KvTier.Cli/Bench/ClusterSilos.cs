@@ -48,7 +48,9 @@ internal sealed class ClusterSilos : IAsyncDisposable
     {
         LocalClusterFolder folder = LocalClusterFolder.Open(context.Folder.File($"cluster{Interlocked.Increment(ref count)}"));
         var options = new LocalClusterOptions { Name = "bench" };
-        var cluster = new ClusterSilos(context, hostBytes, arguments, folder, LocalEtcdStart.Start(folder, options));
+        LocalEtcd etcd = LocalEtcdStart.Start(folder, options);
+        folder.Save(new LocalCluster { Name = options.Name, Etcd = etcd });
+        var cluster = new ClusterSilos(context, hostBytes, arguments, folder, etcd);
         try
         {
             await cluster.WhenEtcdAnswersAsync();
@@ -129,7 +131,7 @@ internal sealed class ClusterSilos : IAsyncDisposable
     {
         if (asked is not null) await asked.DisposeAsync();
         foreach (SiloProcess silo in silos.Values) await silo.DisposeAsync();
-        await LocalClusterStop.RunAsync(folder, new LocalCluster { Name = "bench", Etcd = etcd });
+        await LocalClusterStop.RunAsync(folder);
         folder.Dispose();
     }
 
