@@ -18,7 +18,9 @@ internal struct HandOverItem
     /// <summary>Ranks of those that said whether they have it; a bit each.</summary>
     public int Answered;
 
-    /// <summary>Ranks of those that have it in their log, where they have one; a bit each. Asked only where it is to be dropped here.</summary>
+    /// <summary>
+    /// Ranks of those that have it in their log, where they have one; a bit each. Asked only where it is to be dropped here.
+    /// </summary>
     public int Kept;
 
     /// <summary>Ranks of those that refused it; a bit each.</summary>

@@ -5,7 +5,8 @@ namespace KvTier.Cluster;
 /// hold once they all have it. Retried until it is done; begun anew when the map changes meanwhile.
 /// </summary>
 internal sealed class HandOverLoop(
-    NodeContext node, PeerCalls calls, Settling settling, HotHeld hot, Reservations reservations, CopyBudget budget, MutableState state)
+    NodeContext node, PeerCalls calls, Settling settling, HotHeld hot, Reservations reservations, CopyBudget budget,
+    MutableState state)
 {
     /// <summary>How often everything is compared, changes or not: what a full queue or a lost answer has left behind is found then.</summary>
     internal static readonly TimeSpan FullEvery = TimeSpan.FromMinutes(10);

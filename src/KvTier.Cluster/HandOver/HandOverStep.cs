@@ -11,7 +11,7 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
     /// <summary>Silos that are dealt with at a time.</summary>
     private const int TargetsMax = 8;
 
-    /// <summary>After so many tries a silo no longer leaves the pushing to a holder that has the block, and no longer waits for room.</summary>
+    /// <summary>After so many tries a silo no longer leaves the pushing to a holder that has the block, nor waits for room.</summary>
     private const int PatienceMax = 5;
 
     /// <summary>Runs the step.</summary>

@@ -117,7 +117,7 @@ internal sealed class OwnershipHistory(string self)
         return false;
     }
 
-    /// <summary>The newest epoch in which this silo owned a group, and whether it had from the oldest map that is known; 0 for none.</summary>
+    /// <summary>The newest epoch in which this silo owned a group, and whether from the oldest known map on; 0 for none.</summary>
     public (long Epoch, bool AllAlong) OwnedAt(BlockId group)
     {
         int last = maps.FindLastIndex(map => Owns(map, group));

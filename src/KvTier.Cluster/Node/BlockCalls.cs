@@ -9,7 +9,8 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
         node.Heard(from, request.Epoch);
         if (!await node.CatchUpAsync(request.Epoch, deadline))
             return new KvError(ErrorCode.Unavailable, "epoch", $"{node.Map.Epoch}", $"{request.Epoch}");
-        if (request.Op is BlockOps.Reserve or BlockOps.Release or BlockOps.Move) return await reserving.AnswerAsync(from, request, deadline);
+        if (request.Op is BlockOps.Reserve or BlockOps.Release or BlockOps.Move)
+            return await reserving.AnswerAsync(from, request, deadline);
         Result<IdsQuery> read = IdsQuery.Read(request.Body.Span);
         if (!read.TryGet(out IdsQuery? query, out KvError? error)) return error;
         return request.Op switch
@@ -37,7 +38,7 @@ internal sealed class BlockCalls(NodeContext node, MutableState state, MutableVa
         }
     }
 
-    /// <summary>As <see cref="Have"/>, of what a crash of this silo does not lose where it has a log: the asker drops its own then.</summary>
+    /// <summary>As <see cref="Have"/>, of what a crash of this silo does not lose where it has a log: who asks drops its own.</summary>
     private async ValueTask<Result<PeerMessage>> KeepAsync(IdsQuery query, TimeSpan deadline)
     {
         if (!await node.Store.SyncAsync(deadline)) return new KvError(ErrorCode.Unavailable, "log", node.Self, "a commit in time");

@@ -185,8 +185,8 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     /// <param name="id">The value; it is a group of its own.</param>
     /// <param name="access">What is about to be done.</param>
     /// <param name="deadline">Time for it.</param>
-    /// <returns>Null when this silo's value is the newest, or there is none; <see cref="ErrorCode.Unavailable"/> when an earlier owner could
-    /// not be asked: nothing may be read or changed then, and a later try may succeed.</returns>
+    /// <returns>Null when this silo's value is the newest, or there is none; <see cref="ErrorCode.Unavailable"/> when an earlier owner
+    /// could not be asked: nothing may be read or changed then, and a later try may succeed.</returns>
     public ValueTask<KvError?> PrepareAsync(ushort ns, BlockId id, ValueAccess access, TimeSpan deadline) =>
         values.PrepareAsync(ns, id, access, deadline);
 

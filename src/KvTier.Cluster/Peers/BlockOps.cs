@@ -30,7 +30,7 @@ internal static class BlockOps
     /// with those that the sender is to drop).</summary>
     public const ushort Offer = PeerOps.Blocks + 7;
 
-    /// <summary>Deletes copies of blocks (<see cref="IdsQuery"/>, answered by <see cref="IdsAnswer"/> with those that were there).</summary>
+    /// <summary>Deletes copies of blocks (<see cref="IdsQuery"/>, answered by <see cref="IdsAnswer"/>: what was there).</summary>
     public const ushort Delete = PeerOps.Blocks + 8;
 
     /// <summary>As <see cref="Have"/>, of what is in the log, where there is one: what the sender may drop.</summary>

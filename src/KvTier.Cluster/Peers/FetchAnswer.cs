@@ -3,8 +3,8 @@ using KvTier.Protocol;
 namespace KvTier.Cluster;
 
 /// <summary>
-/// Blocks in answer to <see cref="BlockOps.Fetch"/>: <c>[[index u, group bin16, key bin, codec u, crc u, expiry i, length u], …]</c>; their
-/// bytes follow each other in the payload. What would not fit is left out, and asked for again.
+/// Blocks in answer to <see cref="BlockOps.Fetch"/>: <c>[[index u, group bin16, key bin, codec u, crc u, expiry i, length u], …]</c>;
+/// their bytes follow each other in the payload. What would not fit is left out, and asked for again.
 /// </summary>
 internal static class FetchAnswer
 {

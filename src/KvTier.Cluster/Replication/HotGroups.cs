@@ -90,9 +90,10 @@ internal sealed class HotGroups(NodeContext node, PeerCalls calls, GroupCopy cop
             due = [.. hot.Where(each => node.Time.GetElapsedTime(each.Value.ToldAt) >= renewEvery).Select(each => (each.Key, each.Value))];
         }
 
-        foreach ((string silo, (BlockId Group, Hot One)[] some) in due.GroupBy(each => each.One.Silo).Select(each => (each.Key, each.ToArray())))
+        foreach (IGrouping<string, (BlockId Group, Hot One)> ofSilo in due.GroupBy(each => each.One.Silo))
         {
-            bool[]? told = await TellAsync(map, silo, [.. some.Select(each => each.Group)]);
+            (BlockId Group, Hot One)[] some = [.. ofSilo];
+            bool[]? told = await TellAsync(map, ofSilo.Key, [.. some.Select(each => each.Group)]);
             lock (gate)
             {
                 for (int i = 0; i < some.Length; i++)

@@ -139,7 +139,8 @@ public sealed class HandOverTests
         TestBlock block = blocks[0];
         string owner = cluster.OwnerOf(block).Name;
         foreach (TestSilo silo in cluster.Members) silo.Peers.Calls.Clear();
-        cluster.Change(changes: new Dictionary<BlockId, string?> { [block.Group] = cluster.Members.First(silo => silo.Name != owner).Name });
+        string other = cluster.Members.First(silo => silo.Name != owner).Name;
+        cluster.Change(changes: new Dictionary<BlockId, string?> { [block.Group] = other });
         cluster.Publish();
         await cluster.SettleAsync();
         Assert.All(cluster.Members, silo => Assert.Equal(silo.Name == owner ? 1 : 0, silo.Peers.Calls.GetValueOrDefault(BlockOps.Have)));

@@ -170,7 +170,8 @@ public sealed class RandomTests
                 return;
             }
 
-            if (cluster.Map.Silos.Count(silo => !silo.Draining) > 3) cluster.Drain(cluster.Map.Silos[random.Next(cluster.Map.Silos.Count)].Name);
+            if (cluster.Map.Silos.Count(silo => !silo.Draining) > 3)
+                cluster.Drain(cluster.Map.Silos[random.Next(cluster.Map.Silos.Count)].Name);
             await cluster.Loop.PauseAsync(TimeSpan.FromMilliseconds(random.Next(100)));
         }
 

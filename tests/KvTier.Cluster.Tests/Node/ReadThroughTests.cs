@@ -81,7 +81,8 @@ public sealed class ReadThroughTests
     {
         await FillAsync(cluster);
         TestSilo joined = cluster.Add("d", publish: true);
-        TestBlock block = Enumerable.Range(1000, 1000).Select(number => TestBlock.Of(number)).First(each => cluster.OwnerOf(each) == joined);
+        TestBlock block = Enumerable.Range(1000, 1000).Select(number => TestBlock.Of(number))
+            .First(each => cluster.OwnerOf(each) == joined);
         DateTimeOffset before = cluster.Loop.Time.GetUtcNow();
         Assert.Null(await joined.GetAsync(block));
         Assert.InRange(cluster.Loop.Time.GetUtcNow() - before, TimeSpan.Zero, TimeSpan.FromSeconds(1));
@@ -120,8 +121,12 @@ public sealed class ReadThroughTests
     {
         cluster.Crash("b");
         cluster.Remove("b");
-        Assert.All(
-            blocks, block => Assert.Equal(MissReason.NeverStored, cluster.OwnerOf(block).Node.ReasonOf(block.Group, MissReason.NeverStored)));
+        foreach (TestBlock block in blocks)
+        {
+            ClusterNode owner = cluster.OwnerOf(block).Node;
+            Assert.Equal(MissReason.NeverStored, owner.ReasonOf(block.Group, MissReason.NeverStored));
+        }
+
         await Task.CompletedTask;
     });
 
