@@ -8,7 +8,7 @@ internal sealed class HandOverLoop(
     NodeContext node, PeerCalls calls, Settling settling, HotHeld hot, Reservations reservations, CopyBudget budget,
     MutableState state)
 {
-    /// <summary>How often everything is compared, changes or not: what a full queue or a lost answer has left behind is found then.</summary>
+    /// <summary>How often everything is compared, changes or not: what a full queue or a lost answer left behind is found.</summary>
     internal static readonly TimeSpan FullEvery = TimeSpan.FromMinutes(10);
 
     private static readonly TimeSpan owedEvery = TimeSpan.FromSeconds(1);
