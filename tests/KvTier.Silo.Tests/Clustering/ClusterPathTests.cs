@@ -51,6 +51,48 @@ public sealed class ClusterPathTests : ClusterTest
         Assert.All(keys, key => Assert.Equal(2, silos.Count(silo => Has(silo, key))));
     }
 
+    [Fact]
+    public async Task Sequence_OpenedAtEachSilo_IsOneSilosAndTheOthersSayWhose()
+    {
+        SiloHost[] silos = await StartClusterAsync(3);
+        SiloEntry owner = silos[0].Cluster!.Map.Silos[
+            silos[0].Cluster!.Map.OwnerOf(BlockGroups.OfSequence(SequenceCalls.Namespace.Id, "chat"))];
+        foreach (SiloHost silo in silos)
+        {
+            RawClient client = Connect(silo, SequenceCalls.Namespace);
+            Reply open = client.Ask(Opcode.SequenceOpen,
+                new SequenceOpenRequest(client.Namespace, 0, "chat", [SequenceCalls.Whole.Digest], null).Write);
+            Reply describe = client.Ask(Opcode.SequenceDescribe, new SequenceRequest(client.Namespace, 0, "chat").Write);
+            if (silo.Options.Name == owner.Name)
+            {
+                open.Ok();
+                describe.Ok();
+                continue;
+            }
+
+            foreach (Reply reply in new[] { open, describe })
+            {
+                Assert.True(MovedError.TryRead(reply.Error, out string endpoint, out long epoch), reply.Error.Message);
+                Assert.Equal((owner.Name, owner.Endpoint, silo.Cluster!.Map.Epoch), (reply.Error.Value, endpoint, epoch));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Get_FromASiloWhoseMapIsOlder_WaitsForTheNewerOne()
+    {
+        SiloHost[] silos = await StartClusterAsync(2);
+        RawClient client = Connect(silos[0]);
+        long epoch = silos[0].Cluster!.Map.Epoch;
+        Task<SiloHost> joining = StartAsync(Options("c"));
+        Reply reply = client.Ask(Opcode.Get,
+            buffer => GetRequest.Write(buffer, client.Namespace, 0, [client.Id("x")], default, new Route(epoch + 1, RouteRole.Client, [])));
+        Assert.Null(GetResponseReader.TryRead(reply.Ok(), 1, 0, new Limits(), out GetResponseReader answer));
+        Assert.InRange(answer.Epoch, epoch, epoch + 1);
+        await joining;
+        await UntilAsync(() => silos[0].Cluster!.Map.Epoch == epoch + 1, "the newer map");
+    }
+
     private static (PutItemStatus[] Statuses, KvError? Error) Put(RawClient client, AckLevel ack, string[] keys)
     {
         (Action<FrameBuffer> body, byte[] payload) = Blocks.PutRequest(client, [.. keys.Select(key => (key, 20_000))], ack);
