@@ -40,6 +40,12 @@ public interface ISequences
     /// <summary>What is known of a sequence; <see cref="ErrorCode.InvalidArgument"/> for one that is not open.</summary>
     Result<SequenceInfo> Describe(ushort ns, string name);
 
+    /// <summary>What is known of a sequence; in a cluster its owner takes it over first.</summary>
+    /// <param name="ns">Handle of the namespace.</param>
+    /// <param name="name">The sequence.</param>
+    /// <param name="deadline">Time for it.</param>
+    ValueTask<Result<SequenceInfo>> DescribeAsync(ushort ns, string name, TimeSpan deadline) => new(Describe(ns, name));
+
     /// <summary>The sequences of a namespace, by name; as many as fit into a page, after the name given.</summary>
     IReadOnlyList<SequenceInfo> List(ushort ns, string after, int max);
 

@@ -15,6 +15,9 @@ public sealed partial class SiloHost
     /// <summary>The silo's part in its cluster; tests look at it.</summary>
     internal SiloCluster? Cluster => cluster;
 
+    /// <summary>The sequences, of the cluster where there is one; tests look at them.</summary>
+    internal KvTier.Recall.ISequences Sequences => sequences ?? (KvTier.Recall.ISequences)store!.Recall;
+
     /// <summary>Makes the silo's part in its cluster, once the listeners have their ports.</summary>
     private KvError? MakeCluster(NativeContext context)
     {

@@ -84,10 +84,12 @@ internal sealed class ClusterSequences : ISequences, IPeerHandler, IAsyncDisposa
     {
         // Whoever owns by an older map must know of the newer one before it answers for what it has.
         await node.CatchUpAsync(request.Epoch);
-        Result<PartMessage> result = await sequences.OnCallAsync(
-            from, new PartMessage(request.Op, request.Epoch, request.Body, request.Payload), deadline);
-        if (!result.TryGet(out PartMessage? answer, out KvError? error)) return error;
-        return new PeerMessage(answer.Op, answer.Epoch, answer.Body, answer.Payload);
+        if (!SequenceFrames.Unwrap(request).TryGet(out PartMessage? message, out KvError? error)) return error;
+
+        // A part may work on this thread for long before it waits for something.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        Result<PartMessage> result = await sequences.OnCallAsync(from, message, deadline);
+        return result.TryGet(out PartMessage? answer, out error) ? SequenceFrames.Wrap(answer) : error;
     }
 
     /// <inheritdoc/>

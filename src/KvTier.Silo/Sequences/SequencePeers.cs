@@ -90,12 +90,9 @@ internal sealed class SequencePeers(BlockEngine engine, IMembership membership, 
     {
         ClusterMap map = Map;
         if (map.IndexOf(silo) is not (>= 0 and var index)) return new KvError(ErrorCode.Unavailable, "silo", silo, "a silo of the map");
-        if (request.Payload.Length > PeerMessage.PayloadBytesMax)
-            return KvError.LimitExceeded("peer.payload", request.Payload.Length, PeerMessage.PayloadBytesMax);
-        Result<PeerMessage> result = await peers.CallAsync(
-            map.Silos[index], new PeerMessage(request.Op, request.Epoch, request.Body, request.Payload), deadline);
-        if (!result.TryGet(out PeerMessage? answer, out KvError? error)) return error;
-        return new PartMessage(answer.Op, answer.Epoch, answer.Body, answer.Payload);
+        if (!SequenceFrames.Wrap(request).TryGet(out PeerMessage? message, out KvError? error)) return error;
+        Result<PeerMessage> result = await peers.CallAsync(map.Silos[index], message, deadline);
+        return result.TryGet(out PeerMessage? answer, out error) ? SequenceFrames.Unwrap(answer) : error;
     }
 
     private static List<string> NamesOf(ClusterMap map, BlockId group, int copies, long joinedBefore)
