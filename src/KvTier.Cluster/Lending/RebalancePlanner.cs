@@ -30,7 +30,8 @@ public static class RebalancePlanner
         GroupLoad[] ordered =
         [
             .. groups.Where(group => group.Bytes > 0 && map.OwnerOf(group.Group) >= 0)
-                .OrderBy(group => group.ReadsPerSecond).ThenByDescending(group => group.Bytes).ThenBy(group => group.Group.High).ThenBy(group => group.Group.Low),
+                .OrderBy(group => group.ReadsPerSecond).ThenByDescending(group => group.Bytes)
+                .ThenBy(group => group.Group.High).ThenBy(group => group.Group.Low),
         ];
 
         // First back, which frees creditors for those who still need them.

@@ -108,7 +108,7 @@ internal sealed class GroupMove(
     private async ValueTask<KvError?> CommitAsync(NodeDeadline deadline)
     {
         ClusterMap map = node.Map;
-        int own = Unmoved(map).OwnerOf(group);
+        int own = map.HomeOf(group);
         bool isHome = own >= 0 && map.Silos[own].Name == silo;
         var change = new ClusterChange(map.Epoch) { Moved = new Dictionary<BlockId, string?> { [group] = isHome ? null : silo } };
         Result<ClusterState> made = await node.Membership.CommitAsync(change, deadline.AtMost(node.Options.PeerDeadline));
@@ -126,10 +126,6 @@ internal sealed class GroupMove(
             await node.PauseAsync(TimeSpan.FromMilliseconds(10 + node.Random.Next(40)));
         return null;
     }
-
-    private static ClusterMap Unmoved(ClusterMap map) => map.Moved.Count == 0
-        ? map
-        : new ClusterMap(map.Cluster, map.Epoch, map.MembersEpoch, map.Silos, map.Settings, new Dictionary<BlockId, string>());
 
     private async ValueTask GiveUpAsync()
     {

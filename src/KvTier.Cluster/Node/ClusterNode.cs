@@ -24,6 +24,7 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     private readonly MutableCleaner cleaner;
     private readonly Deleter deleter;
     private readonly Migrator migrator;
+    private readonly Lender lender;
     private readonly Housekeeping housekeeping;
     private readonly BlockCalls blockCalls;
     private readonly List<Task> loops = [];
@@ -65,6 +66,7 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         readThrough = new ReadThrough(node, calls, settling, earlier);
         deleter = new Deleter(node, calls, settling, earlier);
         migrator = new Migrator(node, calls, copy);
+        lender = new Lender(node, migrator, hotGroups);
         housekeeping = new Housekeeping(node, hotHeld, reservations, handOver);
         blockCalls = new BlockCalls(node, mutable, values, hotHeld, new Reserving(node, reservations, migrator, handOver));
         membership.OnMap += OnMap;
@@ -114,6 +116,7 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         loops.Add(cleaner.RunAsync());
         loops.Add(hotGroups.RunAsync());
         loops.Add(housekeeping.RunAsync());
+        loops.Add(lender.RunAsync());
     }
 
     /// <summary>
@@ -203,6 +206,15 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
 
     /// <summary>Moves a group to another silo: reserves there, copies, switches in one change of the map, drops.</summary>
     public ValueTask<KvError?> MoveAsync(BlockId group, string silo, TimeSpan deadline) => migrator.MoveAsync(group, silo, deadline);
+
+    /// <summary>Plans which of this silo's groups others are to take, or to get back; nothing is moved.</summary>
+    /// <param name="movesMax">Most moves.</param>
+    public ValueTask<RebalancePlan> PlanRebalanceAsync(int movesMax = 1000) => lender.PlanAsync(movesMax);
+
+    /// <summary>Carries a plan out, one move after another.</summary>
+    /// <returns>How many moves were made; and why not all, null when all were.</returns>
+    public ValueTask<(int Made, KvError? Error)> RebalanceAsync(RebalancePlan plan, TimeSpan deadline) =>
+        lender.CarryOutAsync(plan, deadline);
 
     /// <inheritdoc/>
     public ValueTask<Result<PeerMessage>> OnCallAsync(string from, PeerMessage request, TimeSpan deadline) =>

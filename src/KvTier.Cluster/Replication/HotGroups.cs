@@ -35,6 +35,9 @@ internal sealed class HotGroups(NodeContext node, PeerCalls calls, GroupCopy cop
         wake.Set();
     }
 
+    /// <summary>Reads a second of a group; 0 for one that is not among the most read.</summary>
+    public double RateOf(BlockId group) => rates.RateOf(group);
+
     /// <summary>Copies of a group: one more than is asked for while it is hot.</summary>
     public int Copies(int copies, BlockId group)
     {

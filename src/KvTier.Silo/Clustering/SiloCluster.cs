@@ -35,7 +35,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
             LoadOf = new LoadMeter(silo.Engine, metrics, time).Read,
         };
         Node = new ClusterNode(how, Membership, peers, store, time, new Random(random.Next()));
-        Admin = new ClusterAdmin(Membership, Node, new Rebalancer(how, Membership, Node, peers, silo.Engine, time), time);
+        Admin = new ClusterAdmin(Membership, Node, new Rebalancer(Membership, Node, peers, time), time);
         Counters = metrics.Cluster;
         Membership.OnMap += OnMap;
     }
