@@ -55,14 +55,18 @@ internal sealed class Lender(NodeContext node, Migrator migrator, HotGroups hot)
     private bool IsDue()
     {
         ClusterState state = node.Membership.State;
-        if (state.Map.Moved.Values.Contains(node.Self)) return true;
+        if (state.Map.Moved.Values.Contains(node.Self) && IsFuller(state, node.Self, node.Options.LowWatermark)) return true;
+        bool mayRelieveOthers = state.Map.Settings.Replicas > 1 || state.Map.Settings.NamespaceReplicas.Count > 0;
         foreach (SiloEntry silo in state.Map.Silos)
         {
-            long used = state.Loads.GetValueOrDefault(silo.Name)?.UsedBytes ?? 0;
-            if (used <= silo.CapacityBytes * node.Options.HighWatermark) continue;
-            if (silo.Name == node.Self || state.Map.Settings.Replicas > 1 || state.Map.Settings.NamespaceReplicas.Count > 0) return true;
+            bool isMine = mayRelieveOthers || silo.Name == node.Self;
+            if (isMine && IsFuller(state, silo.Name, node.Options.HighWatermark)) return true;
         }
 
         return false;
     }
+
+    private static bool IsFuller(ClusterState state, string silo, double share) =>
+        state.Map.IndexOf(silo) is >= 0 and var index
+        && (state.Loads.GetValueOrDefault(silo)?.UsedBytes ?? 0) > state.Map.Silos[index].CapacityBytes * share;
 }

@@ -34,14 +34,15 @@ internal sealed class PlanDraft
         map.Epoch, moves, [.. map.Silos.Select((silo, i) => new SiloOutlook(silo.Name, silo.CapacityBytes, before[i], used[i]))]);
 
     /// <summary>
-    /// Gives a group back to its home, when that has room below its low watermark, or when it relieves a debtor and makes none.
+    /// Gives a group back to its home when its creditor is above its low watermark and the home has room below its own; or when that
+    /// relieves a debtor and makes none.
     /// </summary>
     public void TryGiveBack(in GroupLoad group)
     {
         if (IsFull || !map.Moved.ContainsKey(group.Group) || moved.Contains(group.Group)) return;
         int owner = map.OwnerOf(group.Group);
         int home = map.HomeOf(group.Group);
-        if (home == owner || home < 0 || !IsOpen(home)) return;
+        if (home == owner || home < 0 || !IsOpen(home) || !IsWantedBack(owner)) return;
         if (FindShift(group, home) is not { } shift) return;
         long limit = shift.Relieved >= 0 && used[shift.Relieved] > high[shift.Relieved] ? high[shift.Taker] : low[shift.Taker];
         if (!IsOpen(shift.Taker) || used[shift.Taker] + shift.Bytes > limit) return;
@@ -75,6 +76,13 @@ internal sealed class PlanDraft
         debts.Add(home, creditor);
         Move(group, owner, creditor, best, MoveReason.Lend);
     }
+
+    /// <summary>
+    /// True when a creditor could do with the room. Before that a group stays where it is: who moved it may have had a reason. Also when
+    /// the table of moved groups is half full.
+    /// </summary>
+    private bool IsWantedBack(int creditor) =>
+        (known[creditor] && used[creditor] > low[creditor]) || entries > RebalancePlanner.MovedMax / 2;
 
     private bool IsFull => moves.Count >= movesMax;
 

@@ -13,7 +13,7 @@ public enum MoveReason : byte
     /// <summary>A silo that holds it is above the high watermark, and the new one is below the low one.</summary>
     Lend,
 
-    /// <summary>It was lent, and its home has room again.</summary>
+    /// <summary>It was lent, its home has room again, and the silo that has it could do with the room.</summary>
     GiveBack,
 }
 

@@ -36,6 +36,8 @@ public sealed class RebalancePlannerTests
         BlockId lent = Assert.Single(model.Map.Moved).Key;
         Assert.Empty(model.Plan(options).Moves);
         foreach (BlockId group in groups.Where(group => group != lent).Take(4)) model.Remove(group);
+        Assert.Empty(model.Plan(options).Moves);
+        model.Fill(model.Map.Moved[lent], 650);
         PlannedMove back = Assert.Single(model.Plan(options).Moves);
         Assert.Equal((lent, "a", MoveReason.GiveBack), (back.Group, back.To, back.Reason));
         model.Apply(model.Plan(options));
