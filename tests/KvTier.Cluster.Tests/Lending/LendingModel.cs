@@ -28,7 +28,8 @@ internal sealed class LendingModel
         foreach (SiloEntry silo in model.Map.Silos)
         {
             if (silo.Draining && model.Map.Silos.Any(other => !other.Draining)) continue;
-            foreach (BlockId group in model.AddGroups(silo.Name, random.Next(0, 25), random.Next(20, 120))) model.Heat(group, random.Next(9));
+            BlockId[] added = model.AddGroups(silo.Name, random.Next(0, 25), random.Next(20, 120));
+            foreach (BlockId group in added) model.Heat(group, random.Next(9));
         }
 
         return model;
@@ -114,6 +115,7 @@ internal sealed class LendingModel
             foreach (int holder in holders[..Map.FindHolders(group.Group, holders)]) used[Map.Silos[holder].Name] += group.Bytes;
         }
 
-        return used.Where(each => !silent.Contains(each.Key)).ToDictionary(each => each.Key, each => new SiloLoad { UsedBytes = each.Value });
+        return used.Where(each => !silent.Contains(each.Key))
+            .ToDictionary(each => each.Key, each => new SiloLoad { UsedBytes = each.Value });
     }
 }

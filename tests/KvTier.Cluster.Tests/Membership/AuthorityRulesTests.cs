@@ -137,7 +137,8 @@ public sealed class AuthorityRulesTests
         authority.Renewed(TimeSpan.Zero);
         authority.Joined(1, TimeSpan.Zero);
         authority.Update(state, TimeSpan.Zero);
-        foreach (SiloEntry silo in authority.Unacknowledged) authority.Acknowledged(silo.Name, state.Map.Epoch, TimeSpan.Zero, TimeSpan.Zero);
+        foreach (SiloEntry silo in authority.Unacknowledged)
+            authority.Acknowledged(silo.Name, state.Map.Epoch, TimeSpan.Zero, TimeSpan.Zero);
         Assert.True(authority.MayWrite(TimeSpan.Zero));
         return authority;
     }
