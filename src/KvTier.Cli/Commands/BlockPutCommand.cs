@@ -41,6 +41,8 @@ internal static class BlockPutCommand
             await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
             KvNamespace ns = await blocks.OpenAsync(client, parsed, register: true, cancel);
             PutStatus status = (await ns.PutAsync(keyBytes, payload, options, cancel)).OrFail();
+            if (status is PutStatus.Moved)
+                throw new CliException(ExitCodes.Refused, "moved: another silo of the cluster owns this block, and nothing was stored");
             var outcome = new { id = ns.IdOf(keyBytes).ToString(), bytes = payload.Length, status = status.ToString().ToLowerInvariant() };
             if (parsed.GetValue(json)) output.Json(outcome);
             else output.Line($"{outcome.status} {outcome.id} {Units.Bytes(outcome.bytes)}");

@@ -38,7 +38,7 @@ internal static class EtcdErrors
     /// <summary>It did not answer in time.</summary>
     public static KvError Late(Uri endpoint, string path, TimeSpan deadline) => new(
         ErrorCode.DeadlineExceeded, "etcd", $"{Shown(endpoint)}{path}",
-        string.Create(CultureInfo.InvariantCulture, $"an answer in {deadline.TotalMilliseconds:0} ms"));
+        string.Create(CultureInfo.InvariantCulture, $"an answer in {Math.Max(0, deadline.TotalMilliseconds):0} ms"));
 
     /// <summary>Reads what etcd says of a failure.</summary>
     public static EtcdTrouble Of(Uri endpoint, int status, ReadOnlySpan<byte> body)

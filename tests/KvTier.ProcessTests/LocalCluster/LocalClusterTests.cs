@@ -160,8 +160,11 @@ public sealed class LocalClusterTests : IDisposable
     private static int[] PidsOf(JsonElement up) =>
         [.. up.GetProperty("silos").EnumerateArray().Append(up.GetProperty("etcd")).Select(each => each.GetProperty("pid").GetInt32())];
 
-    private Task<KvtierRun> UpAsync(int silos, params string[] more) =>
-        KvtierRun.Async(["cluster", "up", "--silos", $"{silos}", "--folder", Folder, "--json", .. more is ["--host-bytes", ..] ? more : ["--host-bytes", "64MiB", .. more]]);
+    private Task<KvtierRun> UpAsync(int silos, params string[] more)
+    {
+        string[] size = more is ["--host-bytes", ..] ? [] : ["--host-bytes", "64MiB"];
+        return KvtierRun.Async(["cluster", "up", "--silos", $"{silos}", "--folder", Folder, "--json", .. size, .. more]);
+    }
 
     private Task<KvtierRun> DownAsync() => KvtierRun.Async("cluster", "down", "--folder", Folder, "--json");
 
