@@ -45,6 +45,7 @@ public sealed partial class KvNamespace
         Result<PutSummary> result = await PutAsync(blocks, default, options, cancellationToken).ConfigureAwait(false);
         if (!result.TryGet(out PutSummary summary, out KvError? error)) return error;
         if (summary.Error is { } refused) return refused;
+        if (summary.Moved > 0) return PutStatus.Moved;
         return summary.Stored > 0 ? PutStatus.Stored : PutStatus.Present;
     }
 
