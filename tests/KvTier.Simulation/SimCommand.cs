@@ -34,8 +34,8 @@ internal static class SimCommand
         SimTotals totals = SimBatch.Run(
             options.Seed, options.Seeds, options.Steps, options.Silos, options.Plant, options.Jobs,
             (plan, result) => Show(options, plan, result));
-        Console.WriteLine(FormattableString.Invariant(
-            $"{totals.Seeds} seeds, {totals.Failed} failed; {totals.Events} events, {totals.VirtualTicks / Ticks.Second} s of virtual time, ")
+        Console.WriteLine(FormattableString.Invariant($"{totals.Seeds} seeds, {totals.Failed} failed; {totals.Events} events, ")
+            + FormattableString.Invariant($"{totals.VirtualTicks / Ticks.Second} s of virtual time, ")
             + FormattableString.Invariant($"{clock.Elapsed.TotalSeconds:0.0} s of real time"));
         return totals.Failed == 0 ? 0 : 1;
     }

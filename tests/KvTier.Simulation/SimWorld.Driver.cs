@@ -86,7 +86,11 @@ internal sealed partial class SimWorld
                 client.Start($"{what} {ack}", budget => client.PutAsync(some, ack, budget));
                 break;
             case StepKind.Get or StepKind.Hedge:
-                client.Start(what, budget => client.GetAsync(some, step.Kind == StepKind.Hedge, new HashSet<BlockId>(), budget));
+                client.Start(what, async budget =>
+                {
+                    if (step.C % 3 == 0) await client.RefreshAsync(budget);
+                    return await client.GetAsync(some, step.Kind == StepKind.Hedge, new HashSet<BlockId>(), budget);
+                });
                 break;
             case StepKind.Prefix:
                 client.Start(what, budget => client.PrefixAsync(sequence, budget));
@@ -106,7 +110,7 @@ internal sealed partial class SimWorld
 
     private AckLevel AckOf(int draw) => (draw % 8) switch
     {
-        < 3 when Plan.Replicas > 1 => AckLevel.Replica,
+        < 4 when Plan.Replicas > 1 => AckLevel.Replica,
         < 6 when Plan.HasDisk => AckLevel.Ssd,
         _ => AckLevel.Memory,
     };

@@ -45,8 +45,9 @@ internal sealed partial class SimWorld
                 await AimAsync(silo, step);
                 if (silo.Run is { } stopped)
                 {
+                    // Half of the stops outlast the lease.
                     stopped.Process.Stop();
-                    await driver.DelayAsync(step.Lasts);
+                    await driver.DelayAsync(step.B % 2 == 0 ? step.Lasts : step.Lasts + (4 * Ticks.Second));
                     stopped.Process.Continue();
                 }
 
@@ -148,24 +149,34 @@ internal sealed partial class SimWorld
         outages.Add(silo, 1);
         await AimAsync(silo, step);
         silo.Crash();
-        if (step.Kind == StepKind.Wipe && silo.Media is { } media)
-        {
-            media.Wipe();
-            Ledger.ForgetSsd();
-        }
+        if (step.Kind == StepKind.Wipe) _ = LoseDiskAsync(silo);
 
         await driver.DelayAsync(step.Lasts);
         outages.Remove(silo);
         silo.Start();
     }
 
-    // Half of the crashes and stops come when they hurt: just after an answer, between question and change, or among copies.
+    private async Task LoseDiskAsync(SimSilo silo)
+    {
+        silo.Media?.Wipe();
+        Ledger.LoseDisk();
+        await driver.DelayAsync(2 * Ticks.Second);
+        Ledger.EndLoss();
+    }
+
+    // Most of the crashes and stops come when they hurt: just after an answer, between question and change, or among copies.
     private async Task AimAsync(SimSilo silo, SimStep step)
     {
-        if (step.C % 2 == 0 || silo.Run is not { } run) return;
-        var point = (SimPoint)(step.C / 2 % 3);
+        if (step.C % 3 == 0 || silo.Run is not { } run) return;
+        bool isStop = step.Kind == StepKind.Stop;
+        SimPoint point = (step.C / 3 % 8) switch
+        {
+            0 => SimPoint.Taken,
+            < 6 => isStop ? SimPoint.Admitted : SimPoint.Answered,
+            _ => isStop ? SimPoint.Answered : SimPoint.Admitted,
+        };
         Task next = run.Points.NextAsync(point);
-        await Task.WhenAny(next, driver.DelayAsync(2 * Ticks.Second));
+        await Task.WhenAny(next, driver.DelayAsync(4 * Ticks.Second));
         await driver.DelayAsync(random.NextTicks(0, 150 * Ticks.Us));
         Trace.Add("driver", $"#{step.Number} aimed at {point}: {next.IsCompleted}");
     }

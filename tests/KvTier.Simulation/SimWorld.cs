@@ -17,7 +17,6 @@ internal sealed partial class SimWorld : IDisposable
     private readonly SimProcess driver;
     private readonly SettleCheck settle;
     private readonly PromiseCheck promises;
-    private readonly StepCheck everyStep;
     private bool isOver;
 
     internal SimWorld(SimPlan plan, Plant plant = Plant.None)
@@ -49,7 +48,7 @@ internal sealed partial class SimWorld : IDisposable
         driver = new SimProcess(Scheduler, "driver");
         settle = new SettleCheck(this);
         promises = new PromiseCheck(this);
-        everyStep = new StepCheck(this);
+        EveryStep = new StepCheck(this);
         Scheduler.AfterEvent = AfterEvent;
     }
 
@@ -68,6 +67,8 @@ internal sealed partial class SimWorld : IDisposable
     internal Ledger Ledger { get; }
 
     internal ClusterOptions ClusterOptions { get; }
+
+    internal StepCheck EveryStep { get; }
 
     internal List<SimSilo> Silos { get; } = [];
 
@@ -116,7 +117,7 @@ internal sealed partial class SimWorld : IDisposable
     private void AfterEvent()
     {
         if (isOver) return;
-        everyStep.Check();
+        EveryStep.Check();
         if (Scheduler.Events > EventsMax) throw new SimFailure("progress", $"{EventsMax} events and no end");
     }
 

@@ -80,7 +80,7 @@ internal sealed partial class SimClient
         network.CallAsync(Process, Name, time, silo, serve, budget.AtMost(callDeadline), mayRepeat);
 
     /// <summary>Learns the newest map that a silo knows, of those that answer.</summary>
-    private async ValueTask RefreshAsync(Budget budget, string? not = null)
+    internal async ValueTask RefreshAsync(Budget budget, string? not = null)
     {
         string[] asked = [.. silos().Where(name => name != not)];
         random.Shuffle(asked);

@@ -10,7 +10,7 @@ namespace KvTier.Simulation;
 internal static class Workload
 {
     /// <summary>Sequences of blocks.</summary>
-    internal const int Sequences = 12;
+    internal const int Sequences = 48;
 
     /// <summary>Blocks of a sequence: four runs, so four groups.</summary>
     internal const int SequenceBlocks = 20;
@@ -85,7 +85,9 @@ internal static class Workload
 
     private static byte[] MakePayload(BlockId id)
     {
-        byte[] payload = new byte[64 + (int)(id.Low % 1500)];
+        // Few size classes, so that a small arena has room for all of them.
+        int[] lengths = [100, 900, 6000, 12_000];
+        byte[] payload = new byte[lengths[id.Low % 4] + (int)(id.High % 50)];
         BlockBytes.Fill(id, payload);
         return payload;
     }

@@ -89,6 +89,9 @@ internal sealed class SimNetwork(SimScheduler scheduler, Random random)
         endpoint.Process.Start(async () =>
         {
             await endpoint.Process.DelayAsync(Delay());
+
+            // What a machine has not sent when it dies is gone.
+            if (from.IsDead && random.Chance(0.5)) return;
             Result<T> answer = await serve((TServer)endpoint.Server);
             if (IsLost(to, fromName))
             {

@@ -6,6 +6,8 @@ internal sealed class Ledger(SimScheduler scheduler)
     private readonly Dictionary<BlockId, BlockPromise> blocks = [];
     private readonly ValueHistory[] values = [.. Enumerable.Range(0, Workload.Values).Select(_ => new ValueHistory())];
 
+    private int disksLost;
+
     /// <summary>Blocks about which something was promised.</summary>
     internal IEnumerable<KeyValuePair<BlockId, BlockPromise>> Promised => blocks.Where(each => each.Value.IsKept);
 
@@ -18,7 +20,7 @@ internal sealed class Ledger(SimScheduler scheduler)
         BlockPromise promise = Of(id);
         promise.ByMemory = IsTrusting;
         if (ack == AckLevel.Replica) promise.ByReplica = true;
-        if (ack == AckLevel.Ssd) promise.BySsd = true;
+        if (ack == AckLevel.Ssd && disksLost == 0) promise.BySsd = true;
     }
 
     /// <summary>A delete was asked for: nothing is promised any more.</summary>
@@ -45,11 +47,15 @@ internal sealed class Ledger(SimScheduler scheduler)
     /// <summary>True when a read that begins now, with nothing going wrong, has to find a block.</summary>
     internal bool MustBeFound(BlockId id) => blocks.TryGetValue(id, out BlockPromise? promise) && promise.ByMemory && !promise.IsDeleted;
 
-    /// <summary>Nothing that lay on a disk counts any more, as a disk was lost.</summary>
-    internal void ForgetSsd()
+    /// <summary>A disk was lost: nothing that lay on one counts any more, nor what is acknowledged while answers are on their way.</summary>
+    internal void LoseDisk()
     {
+        disksLost++;
         foreach (BlockPromise promise in blocks.Values) promise.BySsd = false;
     }
+
+    /// <summary>All answers that were given before a disk was lost have come.</summary>
+    internal void EndLoss() => disksLost--;
 
     /// <summary>Bytes were read.</summary>
     internal void Read(BlockId id, ReadOnlySpan<byte> payload)

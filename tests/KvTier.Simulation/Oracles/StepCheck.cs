@@ -30,6 +30,17 @@ internal sealed class StepCheck(SimWorld world)
         if (writers > 1 && differ) CheckOwners();
     }
 
+    /// <summary>A silo tells that it has changed a value: no other may be its owner now.</summary>
+    internal void OnChanged(SimSilo by, BlockId value)
+    {
+        foreach (SimSilo silo in world.Silos)
+        {
+            if (silo == by || silo.Run is not { IsServing: true } run) continue;
+            if (run.Node.Admit(Workload.Mutable, value, AccessKind.Change) != Admission.Serve) continue;
+            world.Scheduler.Fail("one owner", $"{by.Name} tells that it has changed {Workload.Name(value)}, which {silo.Name} owns");
+        }
+    }
+
     private void CheckMap(string silo, ClusterMap map)
     {
         seen[silo] = map;

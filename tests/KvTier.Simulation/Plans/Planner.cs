@@ -14,7 +14,7 @@ internal static class Planner
 
     private static readonly (StepKind Kind, int Weight)[] faults =
     [
-        (StepKind.Crash, 8), (StepKind.Wipe, 2), (StepKind.Stop, 6), (StepKind.Isolate, 4), (StepKind.Cut, 4), (StepKind.CutEtcd, 4),
+        (StepKind.Crash, 12), (StepKind.Wipe, 2), (StepKind.Stop, 6), (StepKind.Isolate, 4), (StepKind.Cut, 4), (StepKind.CutEtcd, 4),
         (StepKind.EtcdDown, 4), (StepKind.DiskFull, 2), (StepKind.DiskErrors, 2), (StepKind.Loss, 3),
         (StepKind.Slow, 2), (StepKind.Jump, 1),
     ];
@@ -29,6 +29,7 @@ internal static class Planner
         int count = silos > 0 ? silos : 3 + random.Next(3);
         bool oneAtATime = random.Chance(0.6);
         var list = new List<SimStep>();
+        var stored = new List<int>();
         long at = 0;
         int faultEvery = 12 + random.Next(14);
         for (int number = 0; number < steps; number++)
@@ -36,36 +37,42 @@ internal static class Planner
             at += random.NextTicks(5 * Ticks.Ms, 250 * Ticks.Ms);
             bool isOther = number % faultEvery == faultEvery - 1;
             (StepKind Kind, int Weight)[] table = !isOther ? operations : random.Chance(0.35) ? changes : faults;
-            SimStep step = MakeStep(random, number, at, Pick(random, table), count);
+            SimStep step = MakeStep(random, number, at, Pick(random, table), count, stored);
             list.Add(step);
             if (!step.IsAdmin) continue;
 
             // What a change of the cluster sets going takes some ms: reads and a fault must come in between.
             for (int read = 0; read < 6 && ++number < steps; read++)
-                list.Add(MakeStep(random, number, at += random.NextTicks(0, 8 * Ticks.Ms), StepKind.Get, count));
+                list.Add(MakeStep(random, number, at += random.NextTicks(0, 8 * Ticks.Ms), StepKind.Get, count, stored));
             if (random.Chance(0.5) && ++number < steps)
-                list.Add(MakeStep(random, number, at += random.NextTicks(0, 20 * Ticks.Ms), Pick(random, faults), count));
+                list.Add(MakeStep(random, number, at += random.NextTicks(0, 20 * Ticks.Ms), Pick(random, faults), count, stored));
         }
 
         int[] replicas = [1, 2, 2, 2, 3];
+        bool hasDisk = random.Chance(0.7);
         return new SimPlan
         {
             Seed = seed,
             Silos = count,
             Replicas = replicas[random.Next(replicas.Length)],
-            HasDisk = random.Chance(0.7),
+            HasDisk = hasDisk,
             OneAtATime = oneAtATime,
-            HostBytes = random.Chance(0.8) ? 4 << 20 : 1 << 20,
+            
+            // Without an SSD tier, room for everything: what is evicted for want of it is lost by right.
+            HostBytes = hasDisk && random.Chance(0.3) ? 2 << 20 : 8 << 20,
             Steps = list,
         };
     }
 
-    private static SimStep MakeStep(Random random, int number, long at, StepKind kind, int silos)
+    private static SimStep MakeStep(Random random, int number, long at, StepKind kind, int silos, List<int> stored)
     {
         long lasts = random.NextTicks(200 * Ticks.Ms, random.Chance(0.5) ? 2 * Ticks.Second : 9 * Ticks.Second);
         int b = kind is StepKind.Set or StepKind.Unset or StepKind.GetValue
             ? random.Next(Workload.Values)
             : kind < StepKind.Join ? random.Next(Workload.Sequences) : random.Next(1 << 20);
+        if (kind == StepKind.Put) stored.Add(b);
+        else if (kind is (StepKind.Get or StepKind.Hedge or StepKind.Prefix) && stored.Count > 0 && random.Chance(0.9))
+            b = stored[random.Next(stored.Count)];
         return new SimStep(number, at, kind, random.Next(kind < StepKind.Join ? 3 : silos), b, random.Next(1 << 20), lasts);
     }
 

@@ -15,45 +15,36 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
         long start = time.GetTimestamp();
         if (!engine.OpenNamespace(put.Namespace).TryGet(out ushort ns, out KvError? error)) return error;
         await node.CatchUpAsync(put.Epoch);
-        var statuses = new SimStatus[put.Blocks.Count];
-        var ids = new List<BlockId>();
-        var groups = new List<BlockId>();
-        KvError? first = null;
-        for (int i = 0; i < statuses.Length; i++)
+        long admitted = node.Map.Epoch;
+        var work = new PutWork(put, node);
+        for (int i = 0; i < put.Blocks.Count; i++)
         {
-            SimBlock block = put.Blocks[i];
-            KvError? refused = null;
-            switch (node.Admit(put.Namespace, block.Group, AccessKind.Put))
+            if (!work.IsAdmitted(i)) continue;
+            await StoreAsync(ns, work, i, put.Deadline - time.GetElapsedTime(start));
+        }
+
+        // Blocks that were stored while the map changed may have come to a silo that is not to have them any more.
+        if (admitted != node.Map.Epoch) work.AdmitAgain();
+        TimeSpan left = put.Deadline - time.GetElapsedTime(start);
+        if (put.Ack == AckLevel.Replica)
+        {
+            (BlockId[] ids, BlockId[] groups) = work.Blocks(withPresent: true);
+            if (ids.Length > 0) work.Error ??= await node.ReplicateAsync(ns, ids, groups, put.Ack, left);
+        }
+        else
+        {
+            (BlockId[] ids, BlockId[] groups) = work.Blocks(withPresent: false);
+            if (ids.Length > 0 && node.Map.Settings.ReplicasOf(put.Namespace) > 1)
+                _ = node.ReplicateAsync(ns, ids, groups, AckLevel.Memory, TimeSpan.Zero).AsTask();
+            if (put.Ack == AckLevel.Ssd && work.HasAny && plant != Plant.AckBeforeCommit)
             {
-                case Admission.Moved:
-                    statuses[i] = SimStatus.Moved;
-                    continue;
-                case Admission.Fenced:
-                    refused = new KvError(ErrorCode.Fenced, "silo");
-                    break;
-                default:
-                    refused = await StoreAsync(ns, block, overwrite: false, put.Deadline - time.GetElapsedTime(start));
-                    break;
+                KvError? late = await engine.WaitDurableAsync(engine.CurrentTicket, left);
+                work.Error ??= late;
             }
-
-            statuses[i] = refused is null ? SimStatus.Done : SimStatus.Refused;
-            first ??= refused;
-            if (refused is not null) continue;
-            ids.Add(block.Id);
-            groups.Add(block.Group);
         }
 
-        if (ids.Count == 0) return new SimPutReply(node.Map.Epoch, statuses, first);
-        if (put.Ack == AckLevel.Ssd && plant != Plant.AckBeforeCommit)
-        {
-            KvError? late = await engine.WaitDurableAsync(engine.CurrentTicket, put.Deadline - time.GetElapsedTime(start));
-            first ??= late;
-        }
-
-        KvError? notReplicated = await node.ReplicateAsync(
-            ns, ids.ToArray(), groups.ToArray(), put.Ack, put.Deadline - time.GetElapsedTime(start));
-        await points.PassAsync(SimPoint.Answered);
-        return new SimPutReply(node.Map.Epoch, statuses, first ?? notReplicated);
+        if (put.Ack != AckLevel.Memory && work.Statuses.Contains(PutStatus.Stored)) await points.PassAsync(SimPoint.Answered);
+        return work.Reply(node.Map.Epoch);
     }
 
     /// <summary>Reads blocks.</summary>
@@ -65,11 +56,7 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
         var found = new SimFound[get.Ids.Count];
         for (int i = 0; i < found.Length; i++)
         {
-            Admission admission = get.HereOnly ? Admission.Serve : node.Admit(get.Namespace, get.Groups[i], AccessKind.Read);
-            if (admission == Admission.Fenced) return new KvError(ErrorCode.Fenced, "silo");
-            found[i] = admission == Admission.Moved
-                ? new SimFound(MissReason.Moved, null)
-                : await ReadAsync(ns, get.Ids[i], get.Groups[i], get.HereOnly, get.Deadline - time.GetElapsedTime(start));
+            found[i] = await ReadAsync(ns, get.Ids[i], get.Groups[i], get.HereOnly, get.Deadline - time.GetElapsedTime(start));
         }
 
         return new SimGetReply(node.Map.Epoch, found);
@@ -114,8 +101,10 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
         }
 
         await points.PassAsync(SimPoint.Admitted);
+        if (await node.PrepareAsync(ns, block.Id, ValueAccess.Replace, deadline) is { } notReady)
+            return new SimChangeReply(node.Map.Epoch, [SimStatus.Refused], notReady);
         if (delete) engine.Delete(ns, block.Id);
-        else if (await StoreAsync(ns, block, overwrite: true, deadline) is { } refused)
+        else if (await StoreAsync(ns, block, overwrite: true, deadline) is ({ } refused, _))
             return new SimChangeReply(node.Map.Epoch, [SimStatus.Refused], refused);
 
         // Between the question and the change the silo may have been stopped for long: its success is told only by who still is the owner.
@@ -129,50 +118,72 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
     {
         if (!engine.OpenNamespace(Workload.Mutable).TryGet(out ushort ns, out KvError? error)) return error;
         await node.CatchUpAsync(epoch);
-        return node.Admit(Workload.Mutable, id, AccessKind.Read) switch
+        switch (node.Admit(Workload.Mutable, id, AccessKind.Read))
         {
-            Admission.Moved => new SimFound(MissReason.Moved, null),
-            Admission.Fenced => new KvError(ErrorCode.Fenced, "silo"),
-            _ => await ReadAsync(ns, id, id, hereOnly: false, deadline),
-        };
+            case Admission.Moved:
+                return new SimFound(MissReason.Moved, null);
+            case Admission.Fenced:
+                return new KvError(ErrorCode.Fenced, "silo");
+        }
+
+        if (await node.PrepareAsync(ns, id, ValueAccess.Read, deadline) is { } notReady) return notReady;
+        return Take(await engine.LeaseAsync(ns, id, deadline));
     }
 
+    // Bytes of a block that never changes are right wherever they are: who has them serves them.
     private async ValueTask<SimFound> ReadAsync(ushort ns, BlockId id, BlockId group, bool hereOnly, TimeSpan deadline)
     {
         LeaseResult result = await engine.LeaseAsync(ns, id, deadline);
-        if (result.Reason != MissReason.None && !hereOnly && plant != Plant.NoReadThrough && node.MayBeElsewhere(group))
+        if (result.Reason is MissReason.None or MissReason.Deadline || hereOnly) return Take(result);
+        if (node.Admit(Workload.Blocks, group, AccessKind.Read) != Admission.Serve) return new SimFound(MissReason.Moved, null);
+        bool isWorthAsking = result.Reason is MissReason.NeverStored or MissReason.Evicted or MissReason.Corrupt or MissReason.Moved;
+        if (isWorthAsking && plant != Plant.NoReadThrough && node.MayBeElsewhere(group))
         {
             BlockId[] wanted = [id];
             BlockId[] its = [group];
-            await node.ReadThroughAsync(ns, wanted, its, deadline);
-            result = await engine.LeaseAsync(ns, id, deadline);
+            if (await node.ReadThroughAsync(ns, wanted, its, deadline) > 0) return Take(await engine.LeaseAsync(ns, id, deadline));
         }
 
-        if (result.Reason != MissReason.None) return new SimFound(node.ReasonOf(group, result.Reason), null);
+        return new SimFound(node.ReasonOf(group, result.Reason), null);
+    }
+
+    private SimFound Take(in LeaseResult result)
+    {
+        if (result.Reason != MissReason.None) return new SimFound(result.Reason, null);
         byte[] payload = engine.Arena.Slice(result.Lease.Offset, result.Lease.Length).ToArray();
         engine.Release(result.Lease);
         return new SimFound(MissReason.None, payload);
     }
 
-    private async ValueTask<KvError?> StoreAsync(ushort ns, SimBlock block, bool overwrite, TimeSpan deadline)
+    private async ValueTask StoreAsync(ushort ns, PutWork work, int index, TimeSpan deadline)
+    {
+        (KvError? error, bool stored) = await StoreAsync(ns, work.Put.Blocks[index], overwrite: false, deadline);
+        if (error is null) work.Statuses[index] = stored ? PutStatus.Stored : PutStatus.Present;
+        else work.Refuse(index, error);
+    }
+
+    private async ValueTask<(KvError? Error, bool Stored)> StoreAsync(ushort ns, SimBlock block, bool overwrite, TimeSpan deadline)
     {
         long start = time.GetTimestamp();
         while (true)
         {
             bool begun = TryBegin(ns, block, overwrite, out PutBegin begin, out Reservation reservation);
-            if (begun && begin == PutBegin.Present) return null;
-            if (begun && begin == PutBegin.ShuttingDown) return new KvError(ErrorCode.ShuttingDown, "silo");
+            if (begun && begin == PutBegin.Present) return (null, false);
+            if (begun && begin == PutBegin.ShuttingDown) return (new KvError(ErrorCode.ShuttingDown, "silo"), false);
             if (begun && begin == PutBegin.Reserved)
             {
                 block.Payload.CopyTo(engine.Arena.Slice(reservation.Offset, block.Payload.Length));
-                return engine.Seal(reservation, Crc32C.Compute(block.Payload), out _) == SealStatus.Unknown
-                    ? new KvError(ErrorCode.LeaseExpired, "reservation")
-                    : null;
+                return engine.Seal(reservation, Crc32C.Compute(block.Payload), out _) switch
+                {
+                    SealStatus.Stored => (null, true),
+                    SealStatus.Present => (null, false),
+                    _ => (new KvError(ErrorCode.LeaseExpired, "reservation"), false),
+                };
             }
 
             TimeSpan left = deadline - time.GetElapsedTime(start);
             if (left <= TimeSpan.Zero || !await engine.WaitForRoomAsync(block.Payload.Length, left))
-                return new KvError(ErrorCode.HostFull, "length");
+                return (new KvError(ErrorCode.HostFull, "length"), false);
         }
     }
 

@@ -3,7 +3,7 @@ namespace KvTier.Simulation;
 /// <summary>Places in a silo's work at which a fault hurts most; faults may be aimed at them.</summary>
 internal enum SimPoint
 {
-    /// <summary>A put was answered.</summary>
+    /// <summary>A put is answered that stored something and promises more than memory.</summary>
     Answered,
 
     /// <summary>A change of a value is admitted and not made yet.</summary>

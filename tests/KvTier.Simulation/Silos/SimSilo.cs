@@ -87,8 +87,12 @@ internal sealed class SimSilo(SimWorld world, int number, SimMedia? media, doubl
     internal ValueTask<Result<SimChangeReply>> DeleteAsync(long epoch, IReadOnlyList<SimBlock> blocks) =>
         ServeAsync(run => run.Listener.DeleteAsync(epoch, blocks));
 
-    internal ValueTask<Result<SimChangeReply>> ChangeAsync(SimBlock block, bool delete, long epoch, TimeSpan deadline) =>
-        ServeAsync(run => run.Listener.ChangeAsync(block, delete, epoch, deadline));
+    internal async ValueTask<Result<SimChangeReply>> ChangeAsync(SimBlock block, bool delete, long epoch, TimeSpan deadline)
+    {
+        Result<SimChangeReply> reply = await ServeAsync(run => run.Listener.ChangeAsync(block, delete, epoch, deadline));
+        if (reply.IsOk && reply.Value.Statuses[0] == SimStatus.Done) world.EveryStep.OnChanged(this, block.Group);
+        return reply;
+    }
 
     internal ValueTask<Result<SimFound>> GetValueAsync(BlockId id, long epoch, TimeSpan deadline) =>
         ServeAsync(run => run.Listener.GetValueAsync(id, epoch, deadline));
