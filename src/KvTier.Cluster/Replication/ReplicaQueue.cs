@@ -108,7 +108,10 @@ internal sealed class ReplicaQueue(NodeContext node, PeerCalls calls, HotGroups 
             var push = new ReplicaPush(node, calls, map, some[0].Handle, descriptor) { MoreCopies = hot.Copies };
             NodeDeadline deadline = node.Deadline(node.Options.PeerDeadline);
             ReplicaOutcome outcome = await push.RunAsync(ids, groups, copies, ask: attempt > 0, deadline);
-            if (outcome == ReplicaOutcome.Done || (outcome == ReplicaOutcome.Failed && !push.IsRefused)) break;
+            if (outcome == ReplicaOutcome.Done) break;
+
+            // When some of the blocks can't be read, the walk looks after those that can.
+            if (outcome == ReplicaOutcome.Failed && !push.IsRefused) attempt = AttemptsMax;
             if (push.NewestEpoch > map.Epoch) await node.CatchUpAsync(push.NewestEpoch, node.Options.CatchUp);
             if (node.Map.Epoch == map.Epoch) await node.PauseAsync(retry);
             if (attempt < AttemptsMax - 1) continue;

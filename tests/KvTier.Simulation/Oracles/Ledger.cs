@@ -47,7 +47,7 @@ internal sealed class Ledger(SimScheduler scheduler)
     /// <summary>True when a read that begins now, with nothing going wrong, has to find a block.</summary>
     internal bool MustBeFound(BlockId id) => blocks.TryGetValue(id, out BlockPromise? promise) && promise.ByMemory && !promise.IsDeleted;
 
-    /// <summary>A disk was lost: nothing that lay on one counts any more, nor what is acknowledged while answers are on their way.</summary>
+    /// <summary>A disk was lost: nothing that lay on one counts any more, nor what is acknowledged while answers are under way.</summary>
     internal void LoseDisk()
     {
         disksLost++;
