@@ -201,7 +201,8 @@ public sealed partial class RecallService
             KvError? error = spread is null
                 ? await store.DeleteAsync(manifest, deadline)
                 : await spread.SaveAsync(
-                    grain, new SequenceChange(manifest with { IsClosed = true, Segments = [], Tail = [], Tokens = 0 }, manifest, 0, []), deadline);
+                    grain, new SequenceChange(manifest with { IsClosed = true, Segments = [], Tail = [], Tokens = 0 }, manifest, 0, []),
+                        deadline);
             if (error is not null) return error;
             store.Drop(state.Segments);
             state.Dispose();

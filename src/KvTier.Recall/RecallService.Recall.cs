@@ -186,11 +186,11 @@ public sealed partial class RecallService
 
     private void Write(RecallRun run)
     {
-        int parts = run.ItemCount * run.KvHeads;
-        if (run.Request.Mode == RecallMode.Gather) pool.Run(new GatherWork(run), parts);
+        int heads = run.ItemCount * run.KvHeads;
+        if (run.Request.Mode == RecallMode.Gather) pool.Run(new GatherWork(run), heads);
         if (run.Request.Mode != RecallMode.Attend) return;
         for (int i = 0; i < run.ItemCount; i++) run[i].BeginAttend(run.Request.Window * run.Request.QueryHeads / run.KvHeads);
-        pool.Run(new AttendWork(run), parts);
+        pool.Run(new AttendWork(run), heads);
     }
 
     private List<RecallItemAnswer> Answers(RecallRun run)

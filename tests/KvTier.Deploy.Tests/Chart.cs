@@ -63,7 +63,12 @@ internal sealed class Chart
 
     private static (int Code, string Output, string Errors) RunProgram(string program, string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         // Debian keeps the sources of its Go packages in one workspace, as before there were modules.
         start.Environment["GO111MODULE"] = "off";
         start.Environment["GOPATH"] = "/usr/share/gocode";

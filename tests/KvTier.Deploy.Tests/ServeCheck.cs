@@ -14,6 +14,7 @@ internal static class ServeCheck
         Assert.Equal("serve", arguments[0]);
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "kvtier"), [.. arguments, "--check-config", "--json"])
         {
+            UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };

@@ -77,8 +77,7 @@ public sealed class GoldenFrameTests
         new ClusterSettings { Replicas = 2, NamespaceReplicas = new Dictionary<string, int> { ["acme/opaque"] = 3 } },
         new Dictionary<BlockId, string> { [id2] = "silo-a", [id1] = "silo-lost" });
 
-    /// <summary>The body of each golden frame made of typed values.</summary>
-    private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new()
+    private static readonly Dictionary<string, Action<FrameBuffer>> siloEncoders = new()
     {
         ["hello.request"] = b => new HelloRequest(1, 1, "kvtier-net 0.1.0", "secret", id1).Write(b),
         ["hello.request.no-token"] = b => new HelloRequest(1, 1, "c", null, id2).Write(b),
@@ -142,6 +141,10 @@ public sealed class GoldenFrameTests
         ["recall.response"] = WriteRecallResponse,
         ["localRecall.request"] = WriteLocalRecall,
         ["localRecall.response"] = WriteLocalRecallResponse,
+    };
+
+    private static readonly Dictionary<string, Action<FrameBuffer>> clusterEncoders = new()
+    {
         ["put.request.routed"] = b => WriteRoutedPut(b, AckLevel.Replica, RouteRole.Client),
         ["put.request.pushed"] = b => WriteRoutedPut(b, AckLevel.Memory, RouteRole.Replica),
         ["put.response.moved"] = b => PutResponse.Write(b, [PutItemStatus.Stored, PutItemStatus.Moved], null, Epoch),
@@ -179,6 +182,9 @@ public sealed class GoldenFrameTests
         ["error"] = b => ErrorBody.Write(b, refused),
         ["error.untrusted"] = b => ErrorBody.Write(b, new KvError(ErrorCode.ProtocolViolation, "frame.magic", "47455420", "4B565431")),
     };
+
+    /// <summary>The body of each golden frame made of typed values.</summary>
+    private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new(siloEncoders.Concat(clusterEncoders));
 
     public static TheoryData<string> Names => [.. GoldenFrame.All.Select(frame => frame.Name)];
 

@@ -14,8 +14,7 @@ internal static class Recode
     public static readonly Limits Limits = Limits.Default;
     private const long ArenaBytes = 1L << 30;
 
-    /// <summary>By the name that the golden frames have; a name may have a suffix there.</summary>
-    public static IReadOnlyDictionary<string, Recoder> ByName { get; } = new Dictionary<string, Recoder>
+    private static readonly Dictionary<string, Recoder> ofBlocks = new()
     {
         ["hello.request"] = (body, _, output) => Whole(HelloRequest.Read(body), output, static (m, o) => m.Write(o)),
         ["hello.response"] = (body, _, output) => Whole(HelloResponse.Read(body), output, static (m, o) => m.Write(o)),
@@ -58,6 +57,10 @@ internal static class Recode
         ["localCommit.request"] = LocalCommit,
         ["localCommit.response"] = PutResponse1,
         ["localAbort.notice"] = Numbers,
+    };
+
+    private static readonly Dictionary<string, Recoder> ofOthers = new()
+    {
         ["sequenceOpen.request"] =
             (body, _, output) => Whole(SequenceOpenRequest.Read(body, Limits), output, static (m, o) => m.Write(o)),
         ["sequenceOpen.response"] = Sequence,
@@ -89,6 +92,9 @@ internal static class Recode
             (body, _, output) => Whole(StatResponse.Read(body), output, static (m, o) => StatResponse.Write(o, Encoding.UTF8.GetBytes(m))),
         ["error"] = Error,
     };
+
+    /// <summary>By the name that the golden frames have; a name may have a suffix there.</summary>
+    public static IReadOnlyDictionary<string, Recoder> ByName { get; } = new Dictionary<string, Recoder>(ofBlocks.Concat(ofOthers));
 
     /// <summary>The recoder of a golden frame.</summary>
     public static Recoder Of(string goldenName)

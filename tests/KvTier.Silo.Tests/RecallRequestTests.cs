@@ -22,7 +22,8 @@ public sealed class RecallRequestTests : SiloTest
         RecallHead head = SequenceCalls.Head(client, RecallMode.Attend);
         Reply expected = client.Ask(Opcode.Recall, SequenceCalls.Body(head, whole), whole);
         Reply got = client.Ask(Opcode.Recall, SequenceCalls.Body(head with { Dtype = dtype }, halves), halves);
-        Assert.Null(RecallResponse.TryRead(got.Ok(), SequenceCalls.Shape(RecallMode.Attend), got.Payload.Length, out RecallItemsReader items));
+        Assert.Null(RecallResponse.TryRead(got.Ok(), SequenceCalls.Shape(RecallMode.Attend), got.Payload.Length,
+            out RecallItemsReader items));
         Assert.True(items.TryReadNext(out RecallItemView item));
         Assert.Equal(Crc32C.Compute(got.Payload), item.Check);
         Assert.Equal(expected.Payload, got.Payload);

@@ -46,11 +46,11 @@ internal sealed class ClusterSilos : IAsyncDisposable
     /// <param name="arguments">Further arguments of <c>kvtier serve</c>.</param>
     public static async Task<ClusterSilos> StartAsync(BenchContext context, long hostBytes, int silos, params string[] arguments)
     {
-        LocalClusterFolder folder = LocalClusterFolder.Open(context.Folder.File($"cluster{Interlocked.Increment(ref count)}"));
+        LocalClusterFolder place = LocalClusterFolder.Open(context.Folder.File($"cluster{Interlocked.Increment(ref count)}"));
         var options = new LocalClusterOptions { Name = "bench" };
-        LocalEtcd etcd = LocalEtcdStart.Start(folder, options);
-        folder.Save(new LocalCluster { Name = options.Name, Etcd = etcd });
-        var cluster = new ClusterSilos(context, hostBytes, arguments, folder, etcd);
+        LocalEtcd engine = LocalEtcdStart.Start(place, options);
+        place.Save(new LocalCluster { Name = options.Name, Etcd = engine });
+        var cluster = new ClusterSilos(context, hostBytes, arguments, place, engine);
         try
         {
             await cluster.WhenEtcdAnswersAsync();

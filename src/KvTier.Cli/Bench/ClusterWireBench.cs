@@ -43,7 +43,8 @@ internal sealed class ClusterWireBench : IBenchGroup
         return BenchRow.Rate(Names[0], rates[0], "ops/s", OneSilo, rates[1], 1);
     }
 
-    /// <summary>Every put is of a new block: in a cluster blocks are not replaced. Once memory is full, each put has an old block go.</summary>
+    /// <summary>Every put is of a new block: in a cluster blocks are not replaced. Once memory is full, each put has an old block
+    /// go.</summary>
     private async Task<BenchRow> PutAsync(BenchContext context, BenchBlocks plain, ClusterBlocks routed)
     {
         byte[] payload = ClusterRows.Payload(context);

@@ -12,7 +12,8 @@ internal sealed class ClusterWait
 
     private readonly Option<int> deadline = new("--deadline-s")
     {
-        Description = "Longest wait for the change and what follows from it, in s.", DefaultValueFactory = _ => 600,
+        Description = "Longest wait for the change and what follows from it, in s.",
+        DefaultValueFactory = _ => 600,
     };
 
     private readonly Option<bool> noWait = new("--no-wait")

@@ -37,7 +37,8 @@ internal sealed class LocalClusterFolder : IDisposable
     {
         string full = Path.GetFullPath(path);
         const UnixFileMode Mine = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-        Directory.CreateDirectory(full, Mine);
+        Directory.CreateDirectory(full);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(full, Mine);
         try
         {
             string file = Path.Combine(full, "lock");

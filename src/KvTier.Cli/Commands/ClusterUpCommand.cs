@@ -14,11 +14,13 @@ internal static class ClusterUpCommand
         var replicas = new Option<int>("--replicas") { Description = "Silos that hold each group.", DefaultValueFactory = _ => 1 };
         var hostBytes = new Option<string>("--host-bytes")
         {
-            Description = "Host memory of each silo.", DefaultValueFactory = _ => new LocalClusterOptions().HostBytes,
+            Description = "Host memory of each silo.",
+            DefaultValueFactory = _ => new LocalClusterOptions().HostBytes,
         };
         var ssdBytes = new Option<string>("--ssd-bytes")
         {
-            Description = "Bytes of each silo's log.", DefaultValueFactory = _ => new LocalClusterOptions().SsdBytes,
+            Description = "Bytes of each silo's log.",
+            DefaultValueFactory = _ => new LocalClusterOptions().SsdBytes,
         };
         var portBase = new Option<int>("--port-base")
         {

@@ -34,20 +34,20 @@ internal sealed class ReplayCluster : IAsyncDisposable
     public static async Task<ReplayCluster> StartAsync(
         ReplayOptions options, int count, string path, ILoggerFactory logs, CancellationToken cancel)
     {
-        LocalClusterFolder folder = LocalClusterFolder.Open(path);
-        LocalEtcd? etcd = null;
-        var silos = new List<SiloRunner>();
+        LocalClusterFolder place = LocalClusterFolder.Open(path);
+        LocalEtcd? engine = null;
+        var started = new List<SiloRunner>();
         try
         {
-            etcd = LocalEtcdStart.Start(folder, new LocalClusterOptions { Name = "replay" });
-            for (int i = 0; i < count; i++) silos.Add(await SiloRunner.StartAsync(SiloOf(options, count, i, etcd, path), logs, cancel));
-            KvClusterClient client = await ConnectAsync([.. silos.Select(silo => silo.Endpoints["tcp"])], cancel);
-            await SettleAsync(client, count, cancel);
-            return new ReplayCluster(folder, etcd, silos, client);
+            engine = LocalEtcdStart.Start(place, new LocalClusterOptions { Name = "replay" });
+            for (int i = 0; i < count; i++) started.Add(await SiloRunner.StartAsync(SiloOf(options, count, i, engine, path), logs, cancel));
+            KvClusterClient connected = await ConnectAsync([.. started.Select(silo => silo.Endpoints["tcp"])], cancel);
+            await SettleAsync(connected, count, cancel);
+            return new ReplayCluster(place, engine, started, connected);
         }
         catch
         {
-            await StopAsync(silos, etcd, folder);
+            await StopAsync(started, engine, place);
             throw;
         }
     }

@@ -45,7 +45,12 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
     {
         node = new NodeContext
         {
-            Options = options, Membership = membership, Peers = peers, Store = store, Time = time, Random = random,
+            Options = options,
+            Membership = membership,
+            Peers = peers,
+            Store = store,
+            Time = time,
+            Random = random,
         };
         var calls = new PeerCalls(node);
         var budget = new CopyBudget(node);

@@ -108,7 +108,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         BlockId group = BlockGroups.OfSequence(message.Namespace.Id, name);
         if (message.Reason == ManifestReason.Create) return await OnCreateAsync(ns, message, deadline);
         if (message.Reason == ManifestReason.Change && peers.OwnerOf(group) != from)
-            return new KvError(ErrorCode.Fenced, "sequence", $"owner {from} of epoch {epoch}", $"{peers.OwnerOf(group)} in epoch {peers.Epoch}");
+            return new KvError(ErrorCode.Fenced, "sequence", $"owner {from} of epoch {epoch}",
+                $"{peers.OwnerOf(group)} in epoch {peers.Epoch}");
         while (true)
         {
             if (!recall.Sequences.FindOrAdd(ns, name, out _).TryGet(out SequenceGrain? grain, out KvError? full)) return full;
@@ -122,7 +123,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
                     bool isSame = heldEpoch == message.Manifest.Epoch && heldVersion == message.Manifest.Version;
                     return isSame || message.Reason == ManifestReason.HandOver
                         ? null
-                        : new KvError(ErrorCode.Fenced, "sequence", $"epoch {message.Manifest.Epoch}", $"epoch {heldEpoch}, version {heldVersion}");
+                        : new KvError(ErrorCode.Fenced, "sequence", $"epoch {message.Manifest.Epoch}",
+                            $"epoch {heldEpoch}, version {heldVersion}");
                 }
 
                 // A silo that owns the sequence and has taken it over believes nobody else.
@@ -151,7 +153,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         bool holds = holders.Contains(peers.Self);
         if (holders.Count == 0 || (holds && holders[0] != peers.Self)) return true;
         ManifestMessage? message = null;
-        if (await InTurnAsync(grain, () => message = grain.State is null ? null : Whole(grain, ManifestReason.HandOver), deadline) is not null)
+        if (await InTurnAsync(grain, () => message = grain.State is null ? null : Whole(grain, ManifestReason.HandOver),
+            deadline) is not null)
             return false;
         if (message is null) return true;
         foreach (string silo in holders.Where(silo => silo != peers.Self))
@@ -176,7 +179,13 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
             bool isTold = true;
             if (!holders.Contains(peers.Self) || holders[0] == peers.Self)
             {
-                var message = new ManifestMessage { Namespace = descriptor, Reason = ManifestReason.HandOver, Manifest = manifest, Blocks = [] };
+                var message = new ManifestMessage
+                {
+                    Namespace = descriptor,
+                    Reason = ManifestReason.HandOver,
+                    Manifest = manifest,
+                    Blocks = []
+                };
                 foreach (string silo in holders.Where(silo => silo != peers.Self))
                     isTold &= (await caller.CallAsync(silo, PartOps.Put, message.Write(), default, deadline)).IsOk;
             }
@@ -203,7 +212,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         Blocks = [.. grain.State!.Blocks],
     };
 
-    private static KvError EpochChanged(SequenceGrain grain) => new(ErrorCode.Conflict, "epoch", grain.Name, "that in which it was taken over");
+    private static KvError EpochChanged(SequenceGrain grain) => new(ErrorCode.Conflict, "epoch", grain.Name,
+        "that in which it was taken over");
 
     private async ValueTask<KvError?> TakeOverAsync(SequenceGrain grain, BlockId group, Deadline deadline)
     {
@@ -224,7 +234,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
                 if (error.Code == ErrorCode.NamespaceUnknown) continue;
                 return error.Code == ErrorCode.DeadlineExceeded
                     ? error
-                    : new KvError(ErrorCode.Unavailable, "sequence", $"{others[i]}: {error.Message}", "an answer of all who may have its manifest");
+                    : new KvError(ErrorCode.Unavailable, "sequence", $"{others[i]}: {error.Message}",
+                        "an answer of all who may have its manifest");
             }
 
             if (reply.Body.IsEmpty) continue;
@@ -282,7 +293,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         (long heldEpoch, long heldVersion) = HeldBy(grain);
         // What was stored before there was a cluster has no numbers, and is newer than nothing at all.
         bool isNewer = heldEpoch != epoch ? heldEpoch > epoch : heldVersion > version;
-        if (grain.State is not null) return isNewer || (heldEpoch, heldVersion, epoch, version) == (0, 0, 0, 0) ? Whole(grain, ManifestReason.HandOver) : null;
+        if (grain.State is not null) return isNewer || (heldEpoch, heldVersion, epoch, version) == (0, 0, 0, 0) ? Whole(grain,
+            ManifestReason.HandOver) : null;
         if (!isNewer || closed.ManifestOf(grain.Namespace, grain.Name) is not { } manifest) return null;
         return new ManifestMessage
         {

@@ -41,7 +41,8 @@ internal sealed class PartBuilder(RecallService recall, PartCaller caller, IPart
             }
 
             if (conflict.Field != "part") return result;
-            foreach ((SequenceGrain grain, PlacedPart part) in parts.Select(each => (each.Item.Grain, each.Item.Places.Parts[each.Part])).Distinct())
+            foreach ((SequenceGrain grain, PlacedPart part) in parts.Select(each => (each.Item.Grain,
+                each.Item.Places.Parts[each.Part])).Distinct())
             {
                 Result<PartBuilt> built = await caller.BuildAsync(silo, BuildOf(grain, part), deadline);
                 if (!built.TryGet(out PartBuilt? it, out KvError? error)) return error;

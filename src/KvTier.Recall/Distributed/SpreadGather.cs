@@ -90,7 +90,8 @@ internal static class SpreadGather
                 {
                     for (int t = 0; t < tokens; t++)
                     {
-                        long index = (((((long)kind * layout.KvHeads) + head) * answer.GatherRows) + rowsOf[part][unit] + t) * layout.RowBytes;
+                        long rows = (((long)kind * layout.KvHeads) + head) * answer.GatherRows;
+                        long index = (rows + rowsOf[part][unit] + t) * layout.RowBytes;
                         answer.Payload.Span.Slice((int)index, layout.RowBytes)
                             .CopyTo(target[(int)(IndexOf(item, order, kinds, kind, head, row + t) * layout.RowBytes)..]);
                     }

@@ -70,7 +70,8 @@ internal sealed class SpreadMaps(PartCaller caller, PartBuilder builder, Namespa
                 part.Silo, [(item, index)], () => caller.CallAsync(part.Silo, PartOps.Sums, ask.Write(), default, deadline), deadline);
             if (!result.TryGet(out PartMessage? reply, out KvError? error)) return error;
             var reader = new MessageReader(reply.Body.Span);
-            if (unchecked((uint)reader.Int()) != Crc32C.Compute(reply.Payload.Span) || reply.Payload.Length != count * perLayer * sizeof(float))
+            if (unchecked((uint)reader.Int()) != Crc32C.Compute(reply.Payload.Span)
+                || reply.Payload.Length != count * perLayer * sizeof(float))
                 return new KvError(ErrorCode.Corrupt, "peer.payload", part.Silo, "sums of the layers asked for");
             RowMath.Add(sums.AsSpan(first * perLayer, count * perLayer), PartMaps.ToNumbers(reply.Payload.Span));
         }

@@ -81,7 +81,7 @@ internal sealed class DigestLoader(BlockEngine engine)
     // A block that is gone still has its place: its chunks are always chosen, and named as missing.
     private static void LoadAbsent(SequenceState state, int block)
     {
-        foreach (DigestIndex index in state.Digests) 
+        foreach (DigestIndex index in state.Digests)
             index.SetBlock(block, state.TokensIn(block), payload: [], state.PositionOf(block));
         state.SetLoaded(block, checks: null);
     }

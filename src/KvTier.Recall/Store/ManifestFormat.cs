@@ -48,7 +48,9 @@ internal static class ManifestFormat
         byte[] name = Encoding.UTF8.GetBytes(manifest.Name);
         bool isNumbered = manifest.Epoch != 0 || manifest.Version != 0 || manifest.IsClosed;
         var bytes = new byte[
-            (isNumbered ? NumberBytes + manifest.Alone.Length : 0) + Magic.Length + 1 + NamespaceId.SizeBytes + 2 + name.Length + RotationBytes + 1 + (manifest.Digests.Count * SpecBytes) + 8 + 4 + 4
+            (isNumbered ? NumberBytes + manifest.Alone.Length
+                : 0) + Magic.Length + 1 + NamespaceId.SizeBytes + 2 + name.Length + RotationBytes + 1 + (
+                    manifest.Digests.Count * SpecBytes) + 8 + 4 + 4
             + (manifest.Segments.Count * BlockId.SizeBytes) + (manifest.Tail.Count * ManifestBlock.SizeBytes)];
         var writer = new RecordWriter(bytes);
         writer.Bytes(Magic);

@@ -97,7 +97,8 @@ internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger
             request.Payload.IsEmpty ? [] : [request.Payload],
             deadline);
         if (!exchanged.TryGet(out PeerFrame frame, out KvError? error)) return error;
-        if (PeerResponse.TryRead(frame.Body.Span, frame.Payload.Length, connection.Limits, out PeerResponse answer) is { } unreadable) return PeerErrors.Wrong(to, unreadable);
+        if (PeerResponse.TryRead(frame.Body.Span, frame.Payload.Length, connection.Limits,
+            out PeerResponse answer) is { } unreadable) return PeerErrors.Wrong(to, unreadable);
         uint crc = Crc32C.Compute(frame.Payload.Span);
         if (crc != answer.Check)
             return PeerErrors.Wrong(to, new KvError(ErrorCode.Corrupt, "peer.check", $"{answer.Check:X8}",

@@ -122,7 +122,8 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { } invalid) return invalid;
-        var host = new SiloHost(SiloName.Resolve(options), loggers ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance, time);
+        var host = new SiloHost(SiloName.Resolve(options),
+            loggers ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance, time);
         try
         {
             if (await host.RunStartAsync(beforeRecovery, openDevice ?? RecallDevice.Open, cancellation) is not { } error) return host;

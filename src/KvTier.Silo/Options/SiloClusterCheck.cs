@@ -31,7 +31,8 @@ internal static class SiloClusterCheck
         if (advertised is null && HostPort.IsAny(address))
             return KvError.InvalidArgument(option, "missing", $"{Reachable}, as {listener} is {address}");
         string host = address;
-        if (advertised is not null) HostPort.TryParse(advertised, out host, out _);
+        if (advertised is not null && !HostPort.TryParse(advertised, out host, out _))
+            return KvError.InvalidArgument(option, advertised, Reachable);
         if (HostPort.IsAny(host)) return KvError.InvalidArgument(option, advertised, Reachable);
         return HostPort.IsLoopback(host) && !everybodyHere
             ? KvError.InvalidArgument(option, advertised ?? host, $"{Reachable}; etcd is on another machine")

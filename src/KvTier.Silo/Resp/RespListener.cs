@@ -75,7 +75,8 @@ internal sealed partial class RespListener : IAsyncDisposable
         catch (SocketException e)
         {
             listener.Dispose();
-            return KvError.InvalidArgument("resp.port", $"{options.Address}:{options.Port} ({e.SocketErrorCode})", "an address that is free");
+            return KvError.InvalidArgument("resp.port", $"{options.Address}:{options.Port} ({e.SocketErrorCode})",
+                "an address that is free");
         }
 
         LocalEndPoint = (IPEndPoint)listener.LocalEndPoint!;

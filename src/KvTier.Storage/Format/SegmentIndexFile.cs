@@ -108,7 +108,8 @@ internal static class SegmentIndexFile
             BinaryPrimitives.ReadInt64LittleEndian(file[16..]),
             BinaryPrimitives.ReadUInt32LittleEndian(file[24..]),
             BinaryPrimitives.ReadInt32LittleEndian(file[28..]),
-            BinaryPrimitives.ReadInt64LittleEndian(file[32..])) { Version = version };
+            BinaryPrimitives.ReadInt64LittleEndian(file[32..]))
+        { Version = version };
         if (header.EntryBytes != file.Length - HeaderBytes || header.Count < 0) return false;
         return Crc32C.Append(Crc32C.Compute(file[..60]), file[HeaderBytes..]) == BinaryPrimitives.ReadUInt32LittleEndian(file[60..]);
     }

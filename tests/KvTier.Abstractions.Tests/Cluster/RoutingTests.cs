@@ -18,11 +18,11 @@ public sealed class RoutingTests
     public void FindHolders_AnyMap_IsWhatScoringEverySiloGives(int silos, int groups)
     {
         var random = new Random(silos);
+        Span<int> found = stackalloc int[4];
+        Span<int> expected = stackalloc int[4];
         foreach (int shape in Enumerable.Range(0, 8))
         {
             ClusterMap map = Map(random, silos, weighted: (shape & 1) != 0, zones: (shape & 2) != 0 ? 3 : 1, drain: (shape & 4) != 0);
-            Span<int> found = stackalloc int[4];
-            Span<int> expected = stackalloc int[4];
             for (int i = 0; i < groups / 8; i++)
             {
                 var group = new BlockId((ulong)random.NextInt64(), (ulong)random.NextInt64());

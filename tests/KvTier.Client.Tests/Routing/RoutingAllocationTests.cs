@@ -21,7 +21,8 @@ public sealed class RoutingAllocationTests
             long perFew = await MeasureAsync(few), perMany = await MeasureAsync(many);
             long perBlock = (perMany - perFew) / 256;
 
-            // Client, silos and test share the process. A request is answered by more runs where there are more blocks: a few bytes a block.
+            // Client, silos and test share the process. A request is answered by more runs where there are more blocks: a few bytes a
+            // block.
             Assert.True(perBlock < 24, $"{perBlock} B a block: {perFew} B for 70 blocks, {perMany} B for 326");
         }
     }

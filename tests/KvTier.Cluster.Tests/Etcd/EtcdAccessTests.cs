@@ -75,8 +75,11 @@ public sealed class EtcdAccessTests
         using var certificates = new TestCertificates();
         var options = new EtcdProcessOptions
         {
-            CertificateFile = certificates.Server, KeyFile = certificates.ServerKey, ClientCaFile = certificates.Authority,
-            ClientCertificateFile = certificates.Client, ClientKeyFile = certificates.ClientKey,
+            CertificateFile = certificates.Server,
+            KeyFile = certificates.ServerKey,
+            ClientCaFile = certificates.Authority,
+            ClientCertificateFile = certificates.Client,
+            ClientKeyFile = certificates.ClientKey,
         };
         await using EtcdProcess etcd = await EtcdProcess.StartAsync(options);
         EtcdOptions without = Options(etcd.Endpoint) with { CaFile = certificates.Authority };

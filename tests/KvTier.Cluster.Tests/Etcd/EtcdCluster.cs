@@ -20,7 +20,12 @@ internal static class EtcdCluster
 
     public static SiloEntry Silo(string name, string dataId = "") => new()
     {
-        Name = name, Endpoint = $"{name}.test:7420", CapacityBytes = 1 << 30, Protocol = 1, DiskFormat = 2, DataId = dataId,
+        Name = name,
+        Endpoint = $"{name}.test:7420",
+        CapacityBytes = 1 << 30,
+        Protocol = 1,
+        DiskFormat = 2,
+        DataId = dataId,
     };
 
     /// <summary>Waits for a state that fits.</summary>

@@ -22,7 +22,9 @@ internal sealed class LendingModel
         var model = new LendingModel(
             "abcdefgh"[..silos].Select(name => ModelSilo.Entry($"{name}") with
             {
-                CapacityBytes = random.Next(500, 3000), Zone = $"{random.Next(2)}", Draining = random.Next(12) == 0,
+                CapacityBytes = random.Next(500, 3000),
+                Zone = $"{random.Next(2)}",
+                Draining = random.Next(12) == 0,
             }),
             random.Next(1, 3));
         foreach (SiloEntry silo in model.Map.Silos)

@@ -29,8 +29,8 @@ public sealed class MembershipTests
     {
         using var cluster = new ModelCluster();
         cluster.Start("a");
-        var second = new ModelSilo(cluster, "a", new ModelSession(cluster.Engine, cluster.Time, TimeSpan.Zero), new Random(2));
-        KvError? refusal = cluster.Finish(second.Membership.StartAsync(TimeSpan.FromSeconds(30)).AsTask());
+        var namesake = new ModelSilo(cluster, "a", new ModelSession(cluster.Engine, cluster.Time, TimeSpan.Zero), new Random(2));
+        KvError? refusal = cluster.Finish(namesake.Membership.StartAsync(TimeSpan.FromSeconds(30)).AsTask());
         Assert.Equal(ErrorCode.Conflict, refusal?.Code);
         Assert.True(cluster.Time.GetUtcNow() < new DateTimeOffset(2026, 1, 1, 0, 0, 10, TimeSpan.Zero));
     }

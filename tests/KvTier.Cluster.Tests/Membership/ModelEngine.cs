@@ -19,8 +19,8 @@ internal sealed class ModelEngine(TimeProvider time)
     /// <summary>Every map there has been.</summary>
     public List<ClusterMap> History { get; } = [];
 
-    /// <summary>Is called after each change.</summary>
-    public event Action? Changed;
+    /// <summary>Called after each change.</summary>
+    public Action? Changed { get; set; }
 
     public void Stop() => IsDown = true;
 

@@ -30,7 +30,11 @@ internal sealed class ModelSilo : IPeers
 
     public static SiloEntry Entry(string name) => new()
     {
-        Name = name, Endpoint = $"{name}:7411", CapacityBytes = 1 << 30, Protocol = 1, DiskFormat = 1,
+        Name = name,
+        Endpoint = $"{name}:7411",
+        CapacityBytes = 1 << 30,
+        Protocol = 1,
+        DiskFormat = 1,
     };
 
     public ValueTask<Result<PeerMessage>> CallAsync(SiloEntry to, PeerMessage request, TimeSpan deadline) =>

@@ -184,8 +184,12 @@ public sealed class MigrationTests
     {
         var node = new NodeContext
         {
-            Options = cluster.Options, Membership = cluster["a"].Membership, Peers = cluster["a"].Peers, Store = cluster["a"].Store,
-            Time = cluster.Loop.Time, Random = new Random(1),
+            Options = cluster.Options,
+            Membership = cluster["a"].Membership,
+            Peers = cluster["a"].Peers,
+            Store = cluster["a"].Store,
+            Time = cluster.Loop.Time,
+            Random = new Random(1),
         };
         var reservations = new Reservations(node);
         Assert.Null(reservations.TryReserve(TestBlock.Of(1).Id, "b", 60, 100));

@@ -41,7 +41,8 @@ public sealed class FencingTests
         await using KvClusterClient client = await cluster.ConnectAsync();
         NamespaceDescriptor values = new("resp", Profiles.Opaque with { Name = "opaque.0" });
         string key = Enumerable.Range(0, 100).Select(i => $"key-{i}").First(name =>
-            client.Map!.Silos[client.Map.OwnerOf(BlockId.Compute(values.Id, System.Text.Encoding.ASCII.GetBytes(name)))].Name == stopped.Name);
+            client.Map!.Silos[client.Map.OwnerOf(BlockId.Compute(values.Id,
+                System.Text.Encoding.ASCII.GetBytes(name)))].Name == stopped.Name);
         using var atOld = new RespCaller(stopped.Process.Endpoints["resp"]);
         using var atOther = new RespCaller(cluster.Members[0].Process.Endpoints["resp"]);
         Assert.Equal("+OK", await atOld.CallAsync($"SET {key} before"));

@@ -52,7 +52,8 @@ internal sealed class NetworkOfSilos : IDisposable
     public void Mend(int silo) => Run($"ip link set {prefix}v{silo} master {Bridge}");
 
     /// <summary>Loses all that a silo sends to the host, where etcd is, and to the other silos; it still hears them.</summary>
-    public void Silence(int silo) => ForOthers(silo, address => RunIn(silo, $"ip neigh replace {address} lladdr {NowhereAddress} dev eth0 nud permanent"));
+    public void Silence(int silo) => ForOthers(silo, address => RunIn(silo,
+        $"ip neigh replace {address} lladdr {NowhereAddress} dev eth0 nud permanent"));
 
     /// <summary>Mends <see cref="Silence"/>.</summary>
     public void Unsilence(int silo) => ForOthers(silo, address => RunIn(silo, $"ip neigh del {address} dev eth0"));
@@ -81,7 +82,8 @@ internal sealed class NetworkOfSilos : IDisposable
     private static void Run(string command, bool mayFail = false)
     {
         string[] words = command.Split(' ');
-        using Process process = Process.Start(new ProcessStartInfo(words[0], words[1..]) { RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(words[0], words[1..]) { UseShellExecute = false, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
         string said = process.StandardError.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0 && !mayFail) throw new InvalidOperationException($"{command}: {said.Trim()}");

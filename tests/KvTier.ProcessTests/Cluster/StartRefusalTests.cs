@@ -58,7 +58,8 @@ public sealed class StartRefusalTests
         string key = Assert.Single(await etcd.KeysAsync("/kvtier/format"));
         string stored = await etcd.GetAsync(key);
         string later = System.Text.RegularExpressions.Regex.Replace(
-            stored, $"(\"{which}[A-Za-z]*\":)\\s*\\d+", "${1}99", System.Text.RegularExpressions.RegexOptions.None, TimeSpan.FromSeconds(1));
+            stored, $"(\"{which}[A-Za-z]*\":)\\s*\\d+", "${1}99", System.Text.RegularExpressions.RegexOptions.None,
+                TimeSpan.FromSeconds(1));
         Assert.NotEqual(stored, later);
         await etcd.PutAsync(key, later);
         string said = await TestSilo.StartRefusedAsync(Arguments(etcd, folder, "one"));

@@ -5,7 +5,8 @@ using KvTier.Client;
 namespace KvTier.ProcessTests.Cluster;
 
 /// <summary>
-/// Writers and readers that go on whatever happens to the cluster, note every failure, and compare every byte. Blocks follow from their numbers.
+/// Writers and readers that go on whatever happens to the cluster, note every failure, and compare every byte. Blocks follow from their
+/// numbers.
 /// </summary>
 internal sealed class SteadyLoad : IAsyncDisposable
 {
@@ -59,7 +60,8 @@ internal sealed class SteadyLoad : IAsyncDisposable
         var clock = Stopwatch.StartNew();
         while (Done < goal)
         {
-            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90), $"only {Done} of {goal} requests: {string.Join(" | ", failures.TakeLast(5))}");
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90),
+                $"only {Done} of {goal} requests: {string.Join(" | ", failures.TakeLast(5))}");
             await Task.Delay(10, TestSilo.Cancel);
         }
     }

@@ -19,7 +19,8 @@ internal sealed class PartCluster : IAsyncDisposable
     internal static async Task<PartCluster> StartAsync(int silos, ModelProfile? profile = null, int replicas = 1, bool durable = false)
     {
         var cluster = new PartCluster(profile ?? Shapes.Gqa()) { Replicas = replicas };
-        for (int i = 0; i < silos; i++) cluster.Silos.Add(await PartSilo.StartAsync(cluster, $"silo-{i}", cluster.descriptor.Profile, durable));
+        for (int i = 0; i < silos; i++) cluster.Silos.Add(await PartSilo.StartAsync(cluster, $"silo-{i}", cluster.descriptor.Profile,
+            durable));
         cluster.Change([.. cluster.Silos.Select(silo => silo.Name)]);
         return cluster;
     }

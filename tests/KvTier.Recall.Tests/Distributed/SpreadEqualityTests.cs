@@ -77,7 +77,9 @@ public class SpreadEqualityTests : LeakGated
         Selector selector = Selectors.Find(preset)!;
         selector = selector with
         {
-            Budget = RecallBudget.OfTokens(128), EstimateShare = share, Digest = selector.Digest with { ValueMap = false },
+            Budget = RecallBudget.OfTokens(128),
+            EstimateShare = share,
+            Digest = selector.Digest with { ValueMap = false },
         };
         await using Pair pair = await Pair.StartAsync(Shapes.Gqa(), 2001, selector.Digest);
         await pair.CompareAsync(Requests.Attend(pair.One, selector));

@@ -53,7 +53,8 @@ public class SpreadOwnershipTests : LeakGated
             using RecallAnswer answer = await cluster.RecallAsync(request);
             Assert.Empty(answer.Items[0].Missing);
             Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, cluster.Layout);
-            Assert.Equal(replicas, cluster.Silos.Count(silo => silo.Store.Recall.Sequences.Find(silo.Store.Namespace, name)?.Info is not null));
+            Assert.Equal(replicas, cluster.Silos.Count(silo => silo.Store.Recall.Sequences.Find(silo.Store.Namespace,
+                name)?.Info is not null));
         }
     }
 

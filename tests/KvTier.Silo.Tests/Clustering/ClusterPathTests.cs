@@ -33,7 +33,8 @@ public sealed class ClusterPathTests : ClusterTest
             Assert.True(status.MayWrite);
         }
 
-        ClusterMapResponse map = ClusterMapResponse.Read(Connect(silos[0]).Ask(Opcode.ClusterMap, new ClusterMapRequest(0).Write).Ok()).Value;
+        ClusterMapResponse map = ClusterMapResponse.Read(Connect(silos[0]).Ask(Opcode.ClusterMap,
+            new ClusterMapRequest(0).Write).Ok()).Value;
         Assert.Equal(silos.Select(silo => silo.Endpoints.Native!.ToString()), map.Map!.Silos.Select(silo => silo.Endpoint));
         ClusterMapResponse again = ClusterMapResponse.Read(
             Connect(silos[0]).Ask(Opcode.ClusterMap, new ClusterMapRequest(map.Epoch).Write).Ok()).Value;

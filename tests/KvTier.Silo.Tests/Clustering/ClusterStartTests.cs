@@ -30,7 +30,14 @@ public sealed class ClusterStartTests : ClusterTest
     public async Task Start_WithAnotherClusterName_IsRefusedNamingTheOne()
     {
         await StartAsync(Options("a"));
-        KvError error = await RefusedAsync(Options("b") with { Cluster = Options("b").Cluster with { Name = "other", JoinDeadlineMs = 5000 } });
+        KvError error = await RefusedAsync(Options("b") with
+        {
+            Cluster = Options("b").Cluster with
+            {
+                Name = "other",
+                JoinDeadlineMs = 5000
+            }
+        });
         Assert.Contains("kvtier", error.Message, StringComparison.Ordinal);
     }
 

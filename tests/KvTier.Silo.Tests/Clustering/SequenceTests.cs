@@ -32,7 +32,11 @@ public sealed class SequenceTests : ClusterTest
         SiloHost[] silos = await StartClusterAsync(3, change: WithRoom);
         SiloHost one = await StartAsync(new SiloOptions
         {
-            Name = "one", Port = 0, HostBytes = 64 << 20, GhostBlocks = 256, Http = new HttpOptions { Port = 0 },
+            Name = "one",
+            Port = 0,
+            HostBytes = 64 << 20,
+            GhostBlocks = 256,
+            Http = new HttpOptions { Port = 0 },
         });
         BlockId[] ids = Put(silos, tokens / BlockTokens, replicas: 1);
         ISequences single = one.Sequences;

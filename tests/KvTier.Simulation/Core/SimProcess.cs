@@ -37,10 +37,10 @@ internal sealed class SimProcess(SimScheduler scheduler, string name) : Synchron
     internal void Invoke(Action action) => Run(new SimEvent(this, static state => ((Action)state!)(), action));
 
     /// <summary>Starts a task of this process as an event of its own.</summary>
-    internal void Start(Func<Task> work) => Post(static async state =>
-    {
-        await ((Func<Task>)state!)();
-    }, work);
+    internal void Start(Func<Task> work) => Post(static state => Await((Func<Task>)state!), work);
+
+    /// <summary>Nobody waits: what it throws goes to the context, which fails the run.</summary>
+    private static async void Await(Func<Task> work) => await work();
 
     /// <summary>Completes after a time by the simulation's clock, on this process.</summary>
     internal Task DelayAsync(long ticks)

@@ -41,7 +41,12 @@ internal sealed class TestCluster(TestLoop loop, ClusterOptions? options = null)
     {
         var entry = new SiloEntry
         {
-            Name = name, Endpoint = $"{name}:1", CapacityBytes = 1 << 30, Protocol = 1, DiskFormat = 1, JoinedEpoch = Map.Epoch + 1,
+            Name = name,
+            Endpoint = $"{name}:1",
+            CapacityBytes = 1 << 30,
+            Protocol = 1,
+            DiskFormat = 1,
+            JoinedEpoch = Map.Epoch + 1,
         };
         var silo = new TestSilo(this, entry, store ?? new MemoryStore(), new Random(random.Next()));
         silos[name] = silo;
