@@ -121,8 +121,7 @@ public sealed class VocabularyTests
     {
         string[] names = ["None", "InvalidArgument", "LimitExceeded", "NamespaceMismatch", "NamespaceUnknown", "HostFull", "DiskFull",
             "DeadlineExceeded", "LeaseExpired", "Unauthorized", "ShuttingDown", "ProtocolViolation", "VersionMismatch", "Corrupt",
-                "Unsupported",
-            "Busy", "IoError", "Unavailable", "Internal"];
+            "Unsupported", "Busy", "IoError", "Unavailable", "Internal", "Moved", "Fenced", "Conflict"];
         Assert.Equal(names, Enum.GetValues<ErrorCode>().Order().Select(code => code.ToString()));
         Assert.Equal(Enumerable.Range(0, names.Length), Enum.GetValues<ErrorCode>().Order().Select(code => (int)code));
     }
