@@ -31,13 +31,19 @@ public sealed class EngineBlockStoreTests : IAsyncLifetime
         BlockId[] ids = [.. blocks.Select(block => block.Id), Block(99, 0).Id];
         Assert.All(ids.SkipLast(1), id => Assert.True(store.Has(ns, id)));
         Assert.False(store.Has(ns, ids[^1]));
-        using (StoredBlocks read = await store.ReadAsync(ns, ids, Guard))
+        int found = 0;
+        for (int at = 0; at < ids.Length;)
         {
-            Assert.Equal(blocks.Length, read.Blocks.Count);
-            foreach ((StoredBlock expected, StoredBlock actual) in blocks.Zip(read.Blocks)) AssertSame(expected, actual);
-            Assert.NotEqual(0, engine.Stats.LeasedSlots);
+            // A read ends where host memory would be too full of what is read; its caller goes on from there.
+            using StoredBlocks read = await store.ReadAsync(ns, ids.AsMemory(at), Guard);
+            int examined = read.Examined(ids.Length - at);
+            foreach (StoredBlock actual in read.Blocks) AssertSame(blocks[found++], actual);
+            if (read.Blocks.Any(block => block.Payload.Length > 0)) Assert.NotEqual(0, engine.Stats.LeasedSlots);
+            Assert.InRange(read.Blocks.Count, 0, examined);
+            at += examined;
         }
 
+        Assert.Equal(blocks.Length, found);
         Assert.Equal(0, engine.Stats.LeasedSlots);
         Assert.Equal((0, 0), (engine.Stats.SsdHits, engine.Stats.HostHits));
         Assert.All(engine.Stats.Misses, count => Assert.Equal(0, count));
