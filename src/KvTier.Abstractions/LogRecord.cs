@@ -96,4 +96,11 @@ public readonly record struct RecoveredRecord
 /// <param name="BytesCut">Bytes after the last whole record that were cut off the tail.</param>
 /// <param name="BytesScanned">Bytes of the data segments that had to be read because no index of them was written.</param>
 /// <param name="Elapsed">Time it took.</param>
-public sealed record RecoverySummary(bool Clean, long Records, long CorruptRecords, long BytesCut, long BytesScanned, TimeSpan Elapsed);
+public sealed record RecoverySummary(bool Clean, long Records, long CorruptRecords, long BytesCut, long BytesScanned, TimeSpan Elapsed)
+{
+    /// <summary>
+    /// Address after the last damage among the records that were committed; 0 when they are all there. What is gone may have replaced or
+    /// deleted anything that was written before it.
+    /// </summary>
+    public long DamageEnd { get; init; }
+}

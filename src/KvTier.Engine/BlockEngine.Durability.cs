@@ -78,6 +78,7 @@ public sealed partial class BlockEngine
             CorruptBlocks = counters.CorruptBlocks,
             MemoryOnlyEvictions = counters.DirtyEvictions,
             UnknownNamespaceRecords = counters.UnknownNamespaceRecords,
+            DoubtfulValues = counters.DoubtfulValues,
             LogFaults = counters.LogFaults,
             SsdReadErrors = counters.SsdReadErrors,
             IndexBytes = state.NativeBytes,

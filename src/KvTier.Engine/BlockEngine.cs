@@ -97,7 +97,7 @@ public sealed partial class BlockEngine : IAsyncDisposable
         if (log is null) return null;
         var replay = new LogReplay(state);
         RecoverySummary summary = log.Recover(replay);
-        replay.Finish();
+        replay.Finish(summary.DamageEnd);
         return summary;
     }
 

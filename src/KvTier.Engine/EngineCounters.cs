@@ -29,6 +29,7 @@ internal sealed class EngineCounters
     internal long Reappended;
     internal long CorruptBlocks;
     internal long UnknownNamespaceRecords;
+    internal long DoubtfulValues;
     internal long RangeReadsHost;
     internal long RangeReadsSsd;
     internal long RangeDeviceBytes;

@@ -261,6 +261,9 @@ public sealed record EngineStats
     /// <summary>Records found at recovery whose namespace was not registered.</summary>
     public long UnknownNamespaceRecords { get; init; }
 
+    /// <summary>Values of mutable namespaces dropped at recovery, as a damaged record may have replaced them.</summary>
+    public long DoubtfulValues { get; init; }
+
     /// <summary>Appends, commits and reads of the log that failed.</summary>
     public long LogFaults { get; init; }
 

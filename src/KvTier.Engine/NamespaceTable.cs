@@ -23,6 +23,9 @@ internal sealed class NamespaceTable(int namespacesMax)
     /// <summary>True when the blocks of a namespace may not leave the engine but by a delete.</summary>
     internal bool IsKept(ushort ns) => all[ns].IsInternal;
 
+    /// <summary>True when a key of a namespace may get another value.</summary>
+    internal bool IsMutable(ushort ns) => all[ns].IsMutable;
+
     /// <summary>Number of blocks of a namespace, to be changed in place.</summary>
     internal ref long Blocks(ushort ns) => ref blocks[ns];
 

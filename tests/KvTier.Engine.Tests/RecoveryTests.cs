@@ -2,6 +2,8 @@ namespace KvTier.Engine.Tests;
 
 public sealed class RecoveryTests
 {
+    private static readonly NamespaceDescriptor Values = new("resp", Profiles.Opaque);
+
     [Fact]
     public async Task Recover_AfterCrash_CommittedBlocksAreThereAndNewestWins()
     {
@@ -29,6 +31,54 @@ public sealed class RecoveryTests
         Assert.Equal((90, 0), (again.Engine.Stats.SsdBlocks, again.Engine.Stats.DirtyBlocks));
         var key = new byte[64];
         Assert.Equal(EngineHarness.KeyOf(77), key[..again.Engine.CopyKey(again.Namespace, EngineHarness.IdOf(77), key)]);
+    }
+
+    [Fact]
+    public async Task Recover_NewestValueDamaged_NoOlderValueIsServed()
+    {
+        var log = new FakeLog();
+        await using (var harness = new EngineHarness(log: log, descriptor: Values))
+        {
+            for (int number = 0; number < 10; number++) harness.Put(number, version: 1);
+            await harness.FlushAsync();
+            harness.Put(3, version: 2, overwrite: true);
+            await harness.FlushAsync();
+            harness.Put(7, version: 2, overwrite: true);
+            await harness.FlushAsync();
+            log.Damage(EngineHarness.IdOf(3, Values));
+        }
+
+        await using (var again = new EngineHarness(log: log, descriptor: Values))
+        {
+            again.Engine.Recover([Values]);
+            Assert.Equal(MissReason.Corrupt, again.Get(3));
+            Assert.Equal(MissReason.None, (await again.GetAsync(7, version: 2)).Reason);
+            Assert.Equal((1, 9), (again.Engine.Count(again.Namespace), again.Engine.Stats.DoubtfulValues));
+            await again.FlushAsync();
+        }
+
+        // The damage may not be seen a second time: what was dropped stays away.
+        log.DamageEnd = 0;
+        await using var third = new EngineHarness(log: log, descriptor: Values);
+        third.Engine.Recover([Values]);
+        Assert.Equal(1, third.Engine.Count(third.Namespace));
+    }
+
+    [Fact]
+    public async Task Recover_RecordDamaged_BlocksThatDoNotChangeStay()
+    {
+        var log = new FakeLog();
+        await using (var harness = new EngineHarness(log: log))
+        {
+            for (int number = 0; number < 10; number++) harness.Put(number);
+            await harness.FlushAsync();
+            log.Damage(EngineHarness.IdOf(9));
+        }
+
+        await using var again = new EngineHarness(log: log);
+        again.Engine.Recover([EngineHarness.Opaque]);
+        Assert.Equal((9, 0), (again.Engine.Count(again.Namespace), again.Engine.Stats.DoubtfulValues));
+        for (int number = 0; number < 9; number++) Assert.Equal(MissReason.None, (await again.GetAsync(number)).Reason);
     }
 
     [Fact]

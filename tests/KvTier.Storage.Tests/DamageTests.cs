@@ -70,6 +70,28 @@ public sealed class DamageTests : IDisposable
         LogFixture.AssertSame([.. stored[..3], .. stored[4..]], again.Recovered);
         Assert.Equal(1, again.Summary.CorruptRecords);
         Assert.Equal(0, again.Summary.BytesCut);
+        Assert.InRange(again.Summary.DamageEnd, stored[3].Address.Value + 1, stored[4].Address.Value);
+    }
+
+    [Fact]
+    public async Task Recover_CommittedRecordsZeroedOrCutOff_SaysWhereTheDamageEnds()
+    {
+        (string original, List<Stored> stored) = await WriteAsync(records: 8, lastLength: 100, clean: false);
+        string zeroed = Copy(original);
+        using (FileStream file = File.OpenWrite(SegmentPath(zeroed, 0)))
+        {
+            file.Position = stored[3].Address.Value;
+            file.Write(new byte[stored[4].Address.Value - stored[3].Address.Value]);
+        }
+
+        await using LogFixture again = LogFixture.Open(TinyOptions(zeroed));
+        LogFixture.AssertSame([.. stored[..3], .. stored[4..]], again.Recovered);
+        Assert.InRange(again.Summary.DamageEnd, stored[3].Address.Value + 1, stored[4].Address.Value);
+
+        string cut = Copy(original);
+        using (FileStream file = File.OpenWrite(SegmentPath(cut, 0))) file.SetLength(stored[^1].Address.Value);
+        await using LogFixture shorter = LogFixture.Open(TinyOptions(cut));
+        Assert.True(shorter.Summary.DamageEnd > stored[^1].Address.Value, $"{shorter.Summary}");
     }
 
     [Fact]

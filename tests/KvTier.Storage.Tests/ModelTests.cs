@@ -31,6 +31,7 @@ public sealed class ModelTests
                     fixture = LogFixture.Open(options);
                     LogFixture.AssertSame(appended, fixture.Recovered);
                     Assert.True(fixture.Summary.Clean);
+                    Assert.Equal(0, fixture.Summary.DamageEnd);
                     committed = appended.Count;
                     break;
                 case 2 when random.Next(2) == 0:
@@ -39,6 +40,7 @@ public sealed class ModelTests
                     await fixture.Log.AbandonAsync();
                     fixture = LogFixture.Open(options);
                     appended = AssertPrefix(appended, committed, fixture);
+                    Assert.Equal(0, fixture.Summary.DamageEnd);
                     committed = appended.Count;
                     break;
                 default:

@@ -32,15 +32,36 @@ internal sealed class LogReplay(EngineState state) : ILogRecordSink
         }
     }
 
-    /// <summary>Drops what has expired. Only now, as a later record may have given an expired block more time.</summary>
-    internal void Finish()
+    /// <summary>
+    /// Drops what has expired, and the values that may have been replaced by a record that is damaged. Only now, as a later record may
+    /// have given an expired block more time, or a value anew.
+    /// </summary>
+    /// <param name="damageEnd">See <see cref="RecoverySummary.DamageEnd"/>.</param>
+    internal void Finish(long damageEnd)
     {
         lock (state.Gate)
         {
+            if (damageEnd > 0) DropDoubtful(damageEnd);
             for (uint number = 1; number < state.Index.Top && state.Counters.ExpiringBlocks > 0; number++)
             {
                 if (state.Index[number].Namespace != BlockEntry.FreeNamespace) state.IsExpired(number);
             }
+        }
+    }
+
+    /// <summary>
+    /// A block that is not to change is right whenever its bytes are. A value that changes is only if nothing newer was lost, and which
+    /// values a damaged record held can't be told.
+    /// </summary>
+    private void DropDoubtful(long damageEnd)
+    {
+        for (uint number = 1; number < state.Index.Top; number++)
+        {
+            ref BlockEntry entry = ref state.Index[number];
+            if (entry.Namespace == BlockEntry.FreeNamespace || !state.Namespaces.IsMutable(entry.Namespace)) continue;
+            if (entry.Address.Value >= damageEnd) continue;
+            state.Remove(number, MissReason.Corrupt, tombstone: true);
+            state.Counters.DoubtfulValues++;
         }
     }
 

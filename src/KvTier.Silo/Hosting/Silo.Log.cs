@@ -41,6 +41,10 @@ internal static partial class SiloLog
     [LoggerMessage(5009, LogLevel.Warning, "{Count} records of namespaces that are not registered were found; they are not served")]
     public static partial void UnknownNamespaces(this ILogger logger, long count);
 
+    [LoggerMessage(5059, LogLevel.Warning,
+        "{Count} values that can change were dropped, as the log is damaged after them: newer ones may have stood there")]
+    public static partial void DoubtfulValues(this ILogger logger, long count);
+
     [LoggerMessage(5014, LogLevel.Information, "{Count} sequences are back")]
     public static partial void SequencesRestored(this ILogger logger, int count);
 

@@ -108,6 +108,7 @@ internal sealed class SiloStore : IAsyncDisposable
         if ((OpenDevice(openDevice, logger) ?? MakeRecall(logger)) is { } notMade) return notMade;
         Recovery = Engine.Recover(known);
         if (Engine.Stats.UnknownNamespaceRecords is > 0 and var unknown) logger.UnknownNamespaces(unknown);
+        if (Engine.Stats.DoubtfulValues is > 0 and var doubtful) logger.DoubtfulValues(doubtful);
         if (Recovery is { } found)
             logger.Recovered(found.Records, found.Elapsed.TotalMilliseconds, found.Clean, found.CorruptRecords, found.BytesCut,
                 found.BytesScanned);

@@ -93,6 +93,9 @@ internal sealed partial class MetricCatalog
         yield return Counter("kvtier.log.unknown_namespace", "{record}",
             "Records found at start whose namespace is not registered; not served.",
             "", s => [new("", "", s.UnknownNamespaceRecords)]);
+        yield return Counter("kvtier.log.doubtful_value", "{value}",
+            "Values that can change, dropped at start as a damaged record may have replaced them.",
+            "", s => [new("", "", s.DoubtfulValues)]);
         yield return EngineGauge("kvtier.slot.leased", "{slot}", "Slots leased for reading now.", "", s => [new("", "", s.LeasedSlots)]);
         yield return EngineGauge("kvtier.slot.scratch", "{slot}", "Slots that hold answers instead of blocks now.", "", s =>
             [new("", "", s.ScratchSlots)]);

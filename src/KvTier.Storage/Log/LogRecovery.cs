@@ -37,6 +37,7 @@ internal sealed class LogRecovery(
             position = geometry.SegmentOf(position) > number ? SkipSegment(number, position) : RecoverSegment(number, from, clean, scanner);
         }
 
+        long damageEnd = durable > scanner.GoodEnd ? durable : scanner.DamageEnd;
         long cut = CutTail(scanner);
         long corrupt = scanner.CorruptRecords;
         if (durable > scanner.GoodEnd)
@@ -49,7 +50,10 @@ internal sealed class LogRecovery(
         GoOnAt(scanner.GoodEnd, numbers);
         uint epoch = Math.Max(scanner.Epoch, commit?.Epoch ?? 0) + 1;
         bool wasClean = (clean || (commit is null && numbers.Length == 0)) && corrupt == 0 && cut == 0;
-        var summary = new RecoverySummary(wasClean, records, corrupt, cut, scanner.BytesRead, time.GetElapsedTime(startedAt));
+        var summary = new RecoverySummary(wasClean, records, corrupt, cut, scanner.BytesRead, time.GetElapsedTime(startedAt))
+        {
+            DamageEnd = damageEnd,
+        };
         return new RecoveredLog(begin, scanner.GoodEnd, epoch, summary);
     }
 

@@ -28,6 +28,9 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
     /// <summary>The address after the last bytes that are neither good nor zero.</summary>
     public long BadEnd { get; private set; }
 
+    /// <summary>The address after the last damage below what was committed; 0 when all that was committed is there.</summary>
+    public long DamageEnd { get; private set; }
+
     /// <summary>The largest epoch seen.</summary>
     public uint Epoch { get; private set; }
 
@@ -89,6 +92,7 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
             badRecord = header.Address;
             CorruptRecords++;
             BadEnd = Math.Max(BadEnd, pieceEnd);
+            SawDamage(header.Address);
             return pieceEnd;
         }
 
@@ -105,12 +109,20 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
         // What is missing or unreadable from here on is lost as a whole; the commit record tells whether something was there.
         long next = Math.Min(end, (position / SegmentWindow.Bytes * SegmentWindow.Bytes) + SegmentWindow.Bytes);
         lastHop = 0;
+        SawDamage(position);
         return next;
+    }
+
+    /// <summary>Each committed record begins where the one before it ends: whatever else stands there was one.</summary>
+    private void SawDamage(long position)
+    {
+        if (position < durable) DamageEnd = Math.Max(DamageEnd, position + LogGeometry.Align);
     }
 
     private long SkipGarbage(ReadOnlySpan<byte> bytes, long position)
     {
         lastHop = 0;
+        SawDamage(position);
         int zeros = bytes.IndexOfAnyExcept((byte)0);
         if (zeros < 0) return position + Math.Max(LogGeometry.Align, bytes.Length / LogGeometry.Align * LogGeometry.Align);
         if (zeros >= LogGeometry.Align) return position + (zeros / LogGeometry.Align * LogGeometry.Align);

@@ -10,15 +10,19 @@ internal sealed class EngineHarness : IAsyncDisposable
 
     internal static readonly NamespaceDescriptor Opaque = new("default", Profiles.Opaque);
 
-    internal EngineHarness(EngineOptions? options = null, IBlockLog? log = null, long arenaBytes = 1 << 20, TimeProvider? time = null)
+    internal EngineHarness(EngineOptions? options = null, IBlockLog? log = null, long arenaBytes = 1 << 20, TimeProvider? time = null,
+        NamespaceDescriptor? descriptor = null)
     {
+        Descriptor = descriptor ?? Opaque;
         Clock = new ManualTimeProvider();
         Arena = Arena.Create(new ArenaOptions { CapacityBytes = arenaBytes, Shared = false }).Value;
         options ??= new EngineOptions();
         if (options.MissLedgerEntries == new EngineOptions().MissLedgerEntries) options = options with { MissLedgerEntries = 4096 };
         Engine = new BlockEngine(options, Arena, log, time ?? Clock);
-        Namespace = Engine.OpenNamespace(Opaque).Value;
+        Namespace = Engine.OpenNamespace(Descriptor).Value;
     }
+
+    internal NamespaceDescriptor Descriptor { get; }
 
     internal ManualTimeProvider Clock { get; }
 
@@ -30,7 +34,9 @@ internal sealed class EngineHarness : IAsyncDisposable
 
     internal static byte[] KeyOf(int number) => System.Text.Encoding.ASCII.GetBytes($"key-{number}");
 
-    internal static BlockId IdOf(int number) => BlockId.Compute(Opaque.Id, KeyOf(number));
+    internal static BlockId IdOf(int number) => IdOf(number, Opaque);
+
+    internal static BlockId IdOf(int number, NamespaceDescriptor descriptor) => BlockId.Compute(descriptor.Id, KeyOf(number));
 
     internal static byte[] BytesOf(int number, int length, int version = 0)
     {
@@ -57,7 +63,7 @@ internal sealed class EngineHarness : IAsyncDisposable
         var request = new PutRequest
         {
             Namespace = Namespace,
-            Id = IdOf(number),
+            Id = IdOf(number, Descriptor),
             Key = KeyOf(number),
             Group = group,
             Length = length,
@@ -83,14 +89,14 @@ internal sealed class EngineHarness : IAsyncDisposable
 
     internal MissReason Get(int number, int version = 0)
     {
-        MissReason reason = Engine.TryLease(Namespace, IdOf(number), out BlockLease lease);
+        MissReason reason = Engine.TryLease(Namespace, IdOf(number, Descriptor), out BlockLease lease);
         if (reason == MissReason.None) Verify(number, lease, version);
         return reason;
     }
 
     internal async Task<LeaseResult> GetAsync(int number, int version = 0)
     {
-        LeaseResult result = await Engine.LeaseAsync(Namespace, IdOf(number), Guard);
+        LeaseResult result = await Engine.LeaseAsync(Namespace, IdOf(number, Descriptor), Guard);
         if (result.Reason == MissReason.None) Verify(number, result.Lease, version);
         return result;
     }
@@ -104,7 +110,7 @@ internal sealed class EngineHarness : IAsyncDisposable
         if (release) Engine.Release(lease);
     }
 
-    internal BlockInfo Describe(int number) => Engine.Describe(Namespace, IdOf(number));
+    internal BlockInfo Describe(int number) => Engine.Describe(Namespace, IdOf(number, Descriptor));
 
     /// <summary>Steps the writer until nothing is left to write.</summary>
     internal async Task FlushAsync()

@@ -37,6 +37,9 @@ internal sealed class FakeLog : IBlockLog
     /// <summary>Called before a segment goes.</summary>
     public Action? OnDrop { get; set; }
 
+    /// <summary>Address after the damage that the next recovery tells of.</summary>
+    public long DamageEnd { get; set; }
+
     public int Reads { get; private set; }
 
     public int Commits { get; private set; }
@@ -51,7 +54,7 @@ internal sealed class FakeLog : IBlockLog
     public RecoverySummary Recover(ILogRecordSink sink)
     {
         foreach (Stored record in records) Pass(record, sink);
-        return new RecoverySummary(true, records.Count, 0, 0, 0, TimeSpan.Zero);
+        return new RecoverySummary(true, records.Count, 0, 0, 0, TimeSpan.Zero) { DamageEnd = DamageEnd };
     }
 
     public ValueTask<LogAppendResult> AppendAsync(LogRecord record)
@@ -110,6 +113,14 @@ internal sealed class FakeLog : IBlockLog
         List<Stored> oldest = records.FindAll(each => each.Address < end);
         foreach (Stored record in oldest) Pass(record, sink);
         return oldest.Count;
+    }
+
+    /// <summary>Takes a record away, as if its header were damaged.</summary>
+    public void Damage(BlockId id)
+    {
+        int last = records.FindLastIndex(each => each.Id == id);
+        DamageEnd = records[last].Address + HeaderBytes;
+        records.RemoveAt(last);
     }
 
     public void DropOldestSegment()
