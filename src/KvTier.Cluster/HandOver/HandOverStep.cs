@@ -177,6 +177,7 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
 
         if (item.OwnRank >= 0) return true;
         if (item.Kept != item.All && !node.Faults.DropUnconfirmed) return false;
+        node.Moves.Dropping(item.Block.Group);
         NodeCounters counters = node.Counters;
         lock (node.DropGate)
         {

@@ -25,16 +25,28 @@ internal sealed class GroupMove(
     {
         while (Step != MigrationStep.Done)
         {
+            node.Moves.Tell(StageOf(Step), group, silo);
             if (onStep is not null) await onStep(Step, group);
             KvError? error = Check(deadline) ?? await TakeAsync(deadline);
             if (error is null) continue;
             if (Step > MigrationStep.Reserve) await GiveUpAsync();
+            if (Step < MigrationStep.LastCatchUp) node.Moves.Tell(MoveStage.GivenUp, group, silo);
             return error;
         }
 
+        node.Moves.Tell(MoveStage.GivenAway, group, silo);
         if (onStep is not null) await onStep(Step, group);
         return null;
     }
+
+    private static MoveStage StageOf(MigrationStep step) => step switch
+    {
+        MigrationStep.Reserve => MoveStage.Reserve,
+        MigrationStep.Copy => MoveStage.Copy,
+        MigrationStep.CatchUp => MoveStage.CatchUp,
+        MigrationStep.Commit => MoveStage.Switch,
+        _ => MoveStage.LastCatchUp,
+    };
 
     private KvError? Check(NodeDeadline deadline)
     {

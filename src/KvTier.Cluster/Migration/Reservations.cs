@@ -54,12 +54,15 @@ internal sealed class Reservations(NodeContext node)
     /// <summary>True when room is kept for a group; then it is kept longer.</summary>
     public bool Use(BlockId group)
     {
+        Entry entry;
         lock (gate)
         {
-            if (entries.Count == 0 || !entries.TryGetValue(group, out Entry entry)) return false;
-            entries[group] = entry with { UsedAt = node.Time.GetTimestamp() };
-            return true;
+            if (entries.Count == 0 || !entries.TryGetValue(group, out entry)) return false;
+            entries[group] = entry with { UsedAt = node.Time.GetTimestamp(), HasArrived = true };
         }
+
+        if (!entry.HasArrived) node.Moves.Tell(MoveStage.Arriving, group, entry.From);
+        return true;
     }
 
     /// <summary>True when room is kept for a group that whoever moves it still owns.</summary>
@@ -81,14 +84,20 @@ internal sealed class Reservations(NodeContext node)
     /// <returns>The groups that it was kept for in vain.</returns>
     public List<BlockId> TakeUnused(ClusterMap map)
     {
+        List<KeyValuePair<BlockId, Entry>> taken, unused;
         lock (gate)
         {
+            if (entries.Count == 0) return [];
             int self = map.IndexOf(node.Self);
-            foreach (BlockId group in entries.Keys.Where(group => map.OwnerOf(group) == self).ToList()) entries.Remove(group);
-            List<BlockId> unused = [.. entries.Keys.Where(group => IsUnused(entries[group]) || !IsOwner(map, entries[group].From, group))];
-            foreach (BlockId group in unused) entries.Remove(group);
-            return unused;
+            taken = [.. entries.Where(entry => map.OwnerOf(entry.Key) == self)];
+            foreach ((BlockId group, _) in taken) entries.Remove(group);
+            unused = [.. entries.Where(entry => IsUnused(entry.Value) || !IsOwner(map, entry.Value.From, entry.Key))];
+            foreach ((BlockId group, _) in unused) entries.Remove(group);
         }
+
+        foreach ((BlockId group, Entry entry) in taken) node.Moves.Tell(MoveStage.Taken, group, entry.From);
+        foreach ((BlockId group, Entry entry) in unused) node.Moves.Tell(MoveStage.RoomFreed, group, entry.From);
+        return [.. unused.Select(entry => entry.Key)];
     }
 
     private static bool IsOwner(ClusterMap map, string silo, BlockId group) =>
@@ -96,5 +105,5 @@ internal sealed class Reservations(NodeContext node)
 
     private bool IsUnused(Entry entry) => node.Time.GetElapsedTime(entry.UsedAt) >= Lasts;
 
-    private readonly record struct Entry(string From, long Bytes, long UsedAt);
+    private readonly record struct Entry(string From, long Bytes, long UsedAt, bool HasArrived = false);
 }

@@ -22,10 +22,11 @@ internal sealed class Reserving(NodeContext node, Reservations reservations, Mig
 
     private KvError? Reserve(string from, PeerMessage request)
     {
-        if (!ReserveRequest.Read(request.Body.Span).TryGet(out ReserveRequest? asked, out KvError? error)) return error;
+        if (!ReserveRequest.Read(request.Body.Span).TryGet(out ReserveRequest? asked, out KvError? unreadable)) return unreadable;
         if (request.Op == BlockOps.Release)
         {
             reservations.Release(asked.Group);
+            node.Moves.Tell(MoveStage.RoomFreed, asked.Group, from);
             handOver.Owe(asked.Group);
             return null;
         }
@@ -35,6 +36,8 @@ internal sealed class Reserving(NodeContext node, Reservations reservations, Mig
         if (self < 0 || map.Silos[self].Draining) return new KvError(ErrorCode.ShuttingDown, "silo", node.Self, "one that does not drain");
         long used = node.Membership.LoadOf?.Invoke().UsedBytes ?? 0;
         long free = (long)(map.Silos[self].CapacityBytes * node.Options.HighWatermark) - used;
-        return reservations.TryReserve(asked.Group, from, asked.Bytes, free);
+        KvError? error = reservations.TryReserve(asked.Group, from, asked.Bytes, free);
+        if (error is null) node.Moves.Tell(MoveStage.RoomKept, asked.Group, from);
+        return error;
     }
 }

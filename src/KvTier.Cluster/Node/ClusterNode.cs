@@ -97,6 +97,16 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         HotHeld = hotHeld.Count,
     };
 
+    /// <summary>
+    /// Called with each stage of a move that this silo takes part in, the group and the other silo, just before what the stage names is
+    /// done; by the thread that does it, so it must not take long. Null for nobody, the default. Set before the start.
+    /// </summary>
+    public Action<MoveStage, BlockId, string>? OnMove
+    {
+        get => node.Moves.Listener;
+        set => node.Moves.Listener = value;
+    }
+
     /// <summary>Rules left out by the simulation to show that it would notice. Set before the start.</summary>
     internal Faults Faults
     {

@@ -22,6 +22,9 @@ internal sealed class NodeContext
 
     public NodeCounters Counters { get; } = new();
 
+    /// <summary>How far moves are.</summary>
+    public MoveNotes Moves { get; } = new();
+
     /// <summary>Ends when the node stops.</summary>
     public CancellationTokenSource Stop { get; } = new();
 

@@ -34,7 +34,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
         {
             LoadOf = new LoadMeter(silo.Engine, metrics, time).Read,
         };
-        Node = new ClusterNode(how, Membership, peers, store, time, new Random(random.Next()));
+        Node = new ClusterNode(how, Membership, peers, store, time, new Random(random.Next())) { OnMove = new MoveLog(logger).Tell };
         Admin = new ClusterAdmin(Membership, Node, new Rebalancer(Membership, Node, peers, time), time);
         Counters = metrics.Cluster;
         Membership.OnMap += OnMap;
@@ -144,6 +144,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
         ["handedOverBlocks"] = Node.Stats.HandedOverBlocks,
         ["droppedBlocks"] = Node.Stats.Dropped,
         ["migrations"] = Node.Stats.MigrationsDone,
+        ["reservations"] = Node.Stats.Reservations,
         ["peerErrors"] = Counters.PeerErrors,
         ["forwardedCommands"] = Counters.Forwarded,
     };

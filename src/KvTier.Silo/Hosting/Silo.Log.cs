@@ -84,6 +84,12 @@ internal static partial class SiloLog
     [LoggerMessage(5025, LogLevel.Debug, "Silo {Silo} did not do what was asked: {Reason}")]
     public static partial void PeerFailed(this ILogger logger, string silo, string reason);
 
+    [LoggerMessage(5026, LogLevel.Information, "Move of group {Group} to {Silo}: {Stage}")]
+    public static partial void MovingAway(this ILogger logger, BlockId group, string silo, string stage);
+
+    [LoggerMessage(5027, LogLevel.Information, "Move of group {Group} from {Silo}: {Stage}")]
+    public static partial void MovingHere(this ILogger logger, BlockId group, string silo, string stage);
+
     [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
     public static partial void ConnectionOpened(this ILogger logger, int number, string peer);
 

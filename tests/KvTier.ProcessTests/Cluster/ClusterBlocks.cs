@@ -2,11 +2,14 @@ using KvTier.Client;
 
 namespace KvTier.ProcessTests.Cluster;
 
-/// <summary>Numbered blocks in a cluster, one at a time.</summary>
-internal sealed class ClusterBlocks(KvClusterClient client, KvClusterNamespace blocks)
+/// <summary>Numbered blocks in a cluster, one at a time; each is its own group, or all are of one.</summary>
+internal sealed class ClusterBlocks(KvClusterClient client, KvClusterNamespace blocks, BlockId group = default)
 {
     public static async Task<ClusterBlocks> OpenAsync(KvClusterClient client) =>
         new(client, (await client.OpenNamespaceAsync(new NamespaceDescriptor("test", Profiles.Opaque), TestSilo.Cancel)).Value);
+
+    /// <summary>The same, for blocks of a group that begins with one of them.</summary>
+    public ClusterBlocks OfGroup(long first) => new(client, blocks, IdOf(first));
 
     public BlockId IdOf(long number) => blocks.IdOf(NumberedBlocks.Key(number));
 
@@ -19,7 +22,7 @@ internal sealed class ClusterBlocks(KvClusterClient client, KvClusterNamespace b
     {
         var statuses = new PutStatus[1];
         Result<PutSummary> result = await blocks.PutAsync(
-            new PutBlock[] { new(NumberedBlocks.Key(number), NumberedBlocks.Bytes(number)) }, statuses, new PutOptions { Ack = ack });
+            new PutBlock[] { new(NumberedBlocks.Key(number), NumberedBlocks.Bytes(number), Group: group) }, statuses, new PutOptions { Ack = ack });
         if (!result.TryGet(out PutSummary summary, out KvError? error)) return error;
         return summary.Error ?? (statuses[0] == PutStatus.Refused ? new KvError(ErrorCode.Internal, "put", $"{number}", "a reason") : null);
     }
@@ -29,7 +32,7 @@ internal sealed class ClusterBlocks(KvClusterClient client, KvClusterNamespace b
     public async Task<(Result<BlockResult> Result, bool Right)> GetAsync(long number, byte[] buffer)
     {
         var results = new BlockResult[1];
-        Result<GetSummary> answer = await blocks.GetAsync(new GetBlock[] { new(IdOf(number), buffer) }, results);
+        Result<GetSummary> answer = await blocks.GetAsync(new GetBlock[] { new(IdOf(number), buffer, Group: group) }, results);
         if (answer.Error is { } error) return (error, true);
         bool right = !results[0].IsHit || buffer.AsSpan(0, results[0].Length).SequenceEqual(NumberedBlocks.Bytes(number));
         return (results[0], right);

@@ -27,6 +27,8 @@ internal sealed class TestCluster : IAsyncDisposable
 
     public List<TestMember> Members { get; } = [];
 
+    public TestMember Member(string name) => Members.Find(member => member.Name == name)!;
+
     /// <summary>Starts etcd and silos, and waits until the map has them all and they have settled.</summary>
     public static async Task<TestCluster> StartAsync(int silos, int replicas, NetworkOfSilos? network = null, params string[] more)
     {
@@ -108,7 +110,8 @@ internal sealed class TestCluster : IAsyncDisposable
         folder.Dispose();
     }
 
-    private static async Task WaitAsync(Func<Task<(bool Done, string Seen)>> look)
+    /// <summary>Waits until something is as it should be; fails with what was seen last when it does not become so.</summary>
+    public static async Task WaitAsync(Func<Task<(bool Done, string Seen)>> look)
     {
         var clock = Stopwatch.StartNew();
         while (true)
