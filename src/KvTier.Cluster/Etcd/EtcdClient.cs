@@ -36,14 +36,15 @@ internal sealed class EtcdClient(EtcdOptions options, HttpMessageInvoker http, T
     public ValueTask<Result<EtcdStream>> OpenAsync<TRequest>(string path, TRequest request, TimeSpan deadline) =>
         OnSomeEndpointAsync(path, EtcdJson.WriteMessage(request), repeatable: true, deadline, StreamAsync);
 
-    /// <summary>Reads the version of the endpoint in use.</summary>
-    public async ValueTask<Result<(Uri Endpoint, string Version)>> ReadVersionAsync(TimeSpan deadline)
+    /// <summary>Reads the version of the endpoint in use, and what time it is there.</summary>
+    public async ValueTask<Result<EtcdServer>> ReadVersionAsync(TimeSpan deadline)
     {
-        Result<(Uri Endpoint, byte[] Body)> got =
-            await OnSomeEndpointAsync("/version", null, repeatable: true, deadline, ReadWithEndpointAsync);
-        if (!got.TryGet(out (Uri Endpoint, byte[] Body) answer, out KvError? failure)) return failure;
+        DateTimeOffset asked = time.GetUtcNow();
+        Result<(Uri Endpoint, DateTimeOffset? Date, byte[] Body)> got =
+            await OnSomeEndpointAsync("/version", null, repeatable: true, deadline, ReadDatedAsync);
+        if (!got.TryGet(out (Uri Endpoint, DateTimeOffset? Date, byte[] Body) answer, out KvError? failure)) return failure;
         return EtcdJson.ReadMessage<EtcdVersion>(answer.Body, "etcd /version").TryGet(out EtcdVersion? version, out failure)
-            ? (answer.Endpoint, version.Server) : failure;
+            ? new EtcdServer(answer.Endpoint, version.Server, answer.Date, asked, time.GetUtcNow()) : failure;
     }
 
     /// <summary>Turns to the next endpoint, unless another call has done so already.</summary>
@@ -72,9 +73,12 @@ internal sealed class EtcdClient(EtcdOptions options, HttpMessageInvoker http, T
         }
     }
 
-    private static async ValueTask<Result<(Uri Endpoint, byte[] Body)>> ReadWithEndpointAsync(
-        Uri endpoint, HttpResponseMessage response, CancellationToken cancel) =>
-        (await ReadAsync(endpoint, response, cancel)).TryGet(out byte[]? read, out KvError? error) ? (endpoint, read) : error;
+    private static async ValueTask<Result<(Uri Endpoint, DateTimeOffset? Date, byte[] Body)>> ReadDatedAsync(
+        Uri endpoint, HttpResponseMessage response, CancellationToken cancel)
+    {
+        DateTimeOffset? date = response.Headers.Date;
+        return (await ReadAsync(endpoint, response, cancel)).TryGet(out byte[]? read, out KvError? error) ? (endpoint, date, read) : error;
+    }
 
     private async ValueTask<Result<EtcdStream>> StreamAsync(Uri endpoint, HttpResponseMessage response, CancellationToken cancel) =>
         new EtcdStream(endpoint, response, new EtcdBody(await response.Content.ReadAsStreamAsync(cancel)), time);

@@ -83,5 +83,13 @@ internal static class EtcdErrors
     public static KvError TooOld(Uri endpoint, string version) =>
         new(ErrorCode.VersionMismatch, "etcd", $"{Shown(endpoint)}: {version}", "etcd 3.4 or newer with its JSON gateway");
 
+    /// <summary>The wall clock of the endpoint's machine shows another time than that of this one.</summary>
+    public static KvError ClockDiffers(Uri endpoint, DateTimeOffset here, DateTimeOffset there) => new(
+        ErrorCode.InvalidArgument, "clock", $"{Time(here)} on this machine",
+        $"within {EtcdServer.SkewMax.TotalSeconds:0} s of {Time(there)}, the time of etcd at {Shown(endpoint)}; "
+        + "have NTP set the clocks of both machines");
+
+    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
+
     private static string Shown(Uri endpoint) => endpoint.GetLeftPart(UriPartial.Authority);
 }

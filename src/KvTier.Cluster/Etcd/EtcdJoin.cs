@@ -59,9 +59,11 @@ internal sealed class EtcdJoin(EtcdClient client, EtcdKeys keys, EtcdOptions opt
 
     private async ValueTask<KvError?> CheckVersionAsync(TimeSpan deadline)
     {
-        if (!(await client.ReadVersionAsync(deadline)).TryGet(out (Uri Endpoint, string Version) found, out KvError? error)) return error;
-        return Version.TryParse(found.Version.Split('-', '+')[0], out Version? version) && version >= new Version(3, 4)
-            ? null : EtcdErrors.TooOld(found.Endpoint, found.Version);
+        if (!(await client.ReadVersionAsync(deadline)).TryGet(out EtcdServer found, out KvError? error)) return error;
+        if (!Version.TryParse(found.Version.Split('-', '+')[0], out Version? version) || version < new Version(3, 4))
+            return EtcdErrors.TooOld(found.Endpoint, found.Version);
+        // Only at the start: a silo that serves goes on, for its lease runs by a clock that nobody sets.
+        return joinedBefore ? null : found.CheckClock();
     }
 
     private async ValueTask<KvError?> CheckFormatAsync(SiloEntry self, TimeSpan deadline)

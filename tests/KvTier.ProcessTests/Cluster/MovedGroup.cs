@@ -42,7 +42,7 @@ internal sealed class MovedGroup
 
     /// <summary>Moves it as an operator does, through a silo that has no part in it.</summary>
     public Task<KvtierRun> MoveAsync(TestMember to, params string[] more) =>
-        KvtierRun.Async(["cluster", "move", $"{id}", to.Name, "-e", $"tcp://{Bystander.Endpoint}", "--deadline-s", "30", .. more]);
+        KvtierRun.Async(["cluster", "move", $"{id}", to.Name, "-e", Bystander.Endpoint, "--deadline-s", "30", .. more]);
 
     /// <summary>Begins the move and kills one of its silos when that writes of a stage.</summary>
     /// <returns>What became of the command.</returns>
@@ -53,20 +53,14 @@ internal sealed class MovedGroup
         victim.Process.OnErrorLine = line =>
         {
             if (!line.Contains($"Move of group {id} {direction}: {stage}", StringComparison.Ordinal)) return;
-            _ = victim.Process.KillAsync();
             reached.TrySetResult();
+            _ = victim.Process.KillAsync();
         };
         Task<KvtierRun> move = MoveAsync(To, "--no-wait");
-        try
-        {
-            await reached.Task.WaitAsync(longest, TestSilo.Cancel);
-        }
-        catch (TimeoutException)
-        {
-            KvtierRun ended = await move.WaitAsync(longest);
-            Assert.Fail($"{victim.Name} never wrote \"{stage}\"; the command ended with {ended.ExitCode}: {ended.Error}");
-        }
-
+        await Task.WhenAny(reached.Task, move).WaitAsync(longest, TestSilo.Cancel);
+        if (!reached.Task.IsCompleted && (await move).ExitCode != 0)
+            Assert.Fail($"{victim.Name} never wrote \"{stage}\"; the command ended with {(await move).ExitCode}: {(await move).Error}");
+        await reached.Task.WaitAsync(longest, TestSilo.Cancel);
         await victim.Process.KillAsync();
         return await move.WaitAsync(longest, TestSilo.Cancel);
     }
