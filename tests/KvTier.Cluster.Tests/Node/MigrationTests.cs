@@ -87,6 +87,41 @@ public sealed class MigrationTests
     });
 
     [Fact]
+    public void OnMove_WholeMove_TellsEachStageOnceAtBothSilos() => TestCluster.Run(3, 1, async cluster =>
+    {
+        (TestSilo owner, string other) = await FillAsync(cluster);
+        var given = new List<(MoveStage, BlockId, string)>();
+        var got = new List<(MoveStage, BlockId, string)>();
+        owner.Node.OnMove = (stage, id, silo) => given.Add((stage, id, silo));
+        cluster[other].Node.OnMove = (stage, id, silo) => got.Add((stage, id, silo));
+        Assert.Null(await owner.Node.MoveAsync(group[0].Group, other, span));
+        cluster.Publish();
+        await cluster.SettleAsync();
+        MoveStage[] atOwner =
+        [
+            MoveStage.Reserve, MoveStage.Copy, MoveStage.CatchUp, MoveStage.Switch, MoveStage.LastCatchUp, MoveStage.GivenAway,
+            MoveStage.Drop,
+        ];
+        Assert.Equal(atOwner.Select(stage => (stage, group[0].Group, other)), given);
+        MoveStage[] atOther = [MoveStage.RoomKept, MoveStage.Arriving, MoveStage.Taken];
+        Assert.Equal(atOther.Select(stage => (stage, group[0].Group, owner.Name)), got);
+    });
+
+    [Fact]
+    public void OnMove_OtherSiloGoes_TellsThatItIsGivenUp() => TestCluster.Run(3, 1, async cluster =>
+    {
+        (TestSilo owner, string other) = await FillAsync(cluster);
+        var stages = new List<MoveStage>();
+        owner.Node.OnMove = (stage, _, _) =>
+        {
+            stages.Add(stage);
+            if (stage == MoveStage.CatchUp) cluster.Remove(other);
+        };
+        Assert.NotNull(await owner.Node.MoveAsync(group[0].Group, other, span));
+        Assert.Equal(MoveStage.GivenUp, stages[^1]);
+    });
+
+    [Fact]
     public void MoveAsync_MapChangesBeforeTheCommit_LooksAgain() => TestCluster.Run(3, 1, async cluster =>
     {
         (TestSilo owner, string other) = await FillAsync(cluster);
