@@ -1,0 +1,109 @@
+"""Leases: blocks read where they lie."""
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Iterator, Optional, Sequence
+
+from ..crc32c import crc32c
+from ..errors import LeaseExpired
+from ..ids import BlockId
+from ..results import GetResult, Hit, Miss, miss_reason
+from ..transport import clock
+from ..wire.blocks import LocalItem, is_hit, tier_of
+from ..wire.checks import block_check
+from .grants import end, slot_view
+from .session import LocalSession
+
+
+class LeasedHit(Hit):
+    """A block in the silo's shared memory. ``data`` is read-only. Bytes count only if :attr:`is_valid` still holds after the last of
+    them was read: after the deadline the silo may use the memory for something else."""
+
+    __slots__ = ("_session", "_grant", "_deadline_ns", "_check", "_id", "_ended")
+
+    def __init__(self, session: LocalSession, block_id: BlockId, item: LocalItem, deadline_ns: int) -> None:
+        data, self._grant = slot_view(session.arena.readable, item.offset, item.length, item.lease, session.release)
+        super().__init__(data, tier_of(item.status), item.codec)
+        self._session = session
+        self._deadline_ns = deadline_ns
+        self._check = item.check
+        self._id = block_id
+        self._ended = False
+
+    @property
+    def is_valid(self) -> bool:
+        """True while the lease is neither given back nor expired and its connection stands: bytes read before now were the block's."""
+        return not self._ended and clock.now_ns() < self._deadline_ns and self._session.is_open
+
+    @property
+    def deadline_ns(self) -> int:
+        """When the lease ends, in ns on CLOCK_MONOTONIC (``time.monotonic_ns``)."""
+        return self._deadline_ns
+
+    def check_valid(self) -> None:
+        """Raises LeaseExpired unless :attr:`is_valid`."""
+        if not self.is_valid:
+            raise LeaseExpired("lease", "given back" if self._ended else "run out", "a lease that holds until the last byte was read")
+
+    def verify(self) -> bool:
+        """Reads every byte and compares with the check that came with the lease."""
+        crc = crc32c(self.data)
+        return block_check(self._id, self.codec, 0, len(self.data), crc) == self._check and self.is_valid
+
+    def release(self) -> None:
+        """Gives the lease back now. Arrays made of it must not be used any more; ``data`` can't."""
+        if self._ended:
+            return
+        self._ended = True
+        if end(self._grant):
+            self._session.release([self._grant.number])
+        _revoke(self.data)
+
+
+class Leases(Sequence[GetResult]):
+    """A hit or a miss for each block, in order. Left by ``with``, or released, the leases are given back at once; else each one when no
+    view of it is left."""
+
+    def __init__(self, results: list[GetResult]) -> None:
+        self._results = results
+
+    @staticmethod
+    def of(session: LocalSession, ids: Sequence[BlockId], items: list[LocalItem], deadline_ns: int) -> Leases:
+        """Takes what a silo has granted."""
+        return Leases([
+            LeasedHit(session, ids[i], item, deadline_ns) if is_hit(item.status) else Miss(miss_reason(item.status))
+            for i, item in enumerate(items)
+        ])
+
+    @property
+    def is_valid(self) -> bool:
+        """True while every hit is."""
+        return all(one.is_valid for one in self._results if isinstance(one, LeasedHit))
+
+    def release(self) -> None:
+        """Gives all leases back."""
+        for one in self._results:
+            if isinstance(one, LeasedHit):
+                one.release()
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self._results[index]
+
+    def __iter__(self) -> Iterator[GetResult]:
+        return iter(self._results)
+
+    def __enter__(self) -> Leases:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
+        self.release()
+
+
+def _revoke(view: memoryview) -> None:
+    try:
+        view.release()
+    except BufferError:
+        pass  # An array was made of it; its owner was told.
