@@ -191,7 +191,7 @@ class SiloBlocks:
 
     def _commit(self, connection: Connection, items: list[list[Any]], ack: int, checks: bool, deadline: float,
                 answer: Answer) -> tuple[bytes, Optional[KvTierError]]:
-        flags = [] if checks else [wire.CHECKS_BY_SILO]
+        flags: list[int] = [] if checks else [wire.CHECKS_BY_SILO]
         try:
             body = connection.call(op.LOCAL_COMMIT, [ack, clock.left_ms(deadline), items, *flags], deadline)
         except KvTierError:

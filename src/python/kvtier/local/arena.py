@@ -8,7 +8,7 @@ import struct
 from ..crc32c import crc32c
 from ..errors import Corrupt, InvalidArgument, ProtocolError, Refused, Unsupported
 
-_AREA_BYTES = 2 << 20
+_AREA_BYTES = 1 << 18
 _HEADER_BYTES = 44
 _MAGIC = b"KVTARENA"
 
