@@ -120,6 +120,7 @@ public sealed class GoldenFrameTests
         ["localReserve.request"] = WriteReserve,
         ["localReserve.response"] = WriteReserveResponse,
         ["localCommit.request"] = b => LocalCommitRequestWriter.Begin(b, AckLevel.Ssd, 100, 1).Add(new CommitItem(9, check1)),
+        ["localCommit.request.checks-by-silo"] = WriteCommitWithoutChecks,
         ["localCommit.response"] = b => PutResponse.Write(b, [PutItemStatus.Stored], null),
         ["localAbort.notice"] = b => NumbersNotice.Write(b, [9]),
         ["sequenceOpen.request"] = b => new SequenceOpenRequest(7, 100, "chat-1", [moments, landmark], rotation).Write(b),
@@ -329,6 +330,14 @@ public sealed class GoldenFrameTests
         LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(buffer, 123_456_789_012_345, 2);
         writer.Add(new LocalGetItem(GetStatus.HostHit, 1UL << 40, 1 << 20, 5, 0, check1));
         writer.Add(LocalGetItem.Miss(MissReason.NeverStored));
+    }
+
+    private static void WriteCommitWithoutChecks(FrameBuffer b)
+    {
+        LocalCommitRequestWriter writer = LocalCommitRequestWriter.Begin(b, AckLevel.Memory, 100, 2, CommitFlags.ChecksBySilo);
+        writer.Add(new CommitItem(9, 0));
+        writer.Add(new CommitItem(10, 0));
+        writer.End();
     }
 
     private static void WriteReserve(FrameBuffer buffer)

@@ -55,6 +55,7 @@ internal static class Recode
         ["localReserve.request"] = LocalReserve,
         ["localReserve.response"] = LocalReserveResponse,
         ["localCommit.request"] = LocalCommit,
+        ["localCommit.request.checks-by-silo"] = LocalCommit,
         ["localCommit.response"] = PutResponse1,
         ["localAbort.notice"] = Numbers,
     };
@@ -288,8 +289,9 @@ internal static class Recode
     private static KvError? LocalCommit(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (LocalCommitRequestReader.TryRead(body, Limits, out LocalCommitRequestReader reader) is { } error) return error;
-        LocalCommitRequestWriter writer = LocalCommitRequestWriter.Begin(output, reader.Ack, reader.DeadlineMs, reader.Count);
+        LocalCommitRequestWriter writer = LocalCommitRequestWriter.Begin(output, reader.Ack, reader.DeadlineMs, reader.Count, reader.Flags);
         while (reader.TryReadNext(out CommitItem item)) writer.Add(item);
+        writer.End();
         return null;
     }
 }

@@ -121,6 +121,7 @@ FRAMES = [
     ("localReserve.response", "one reserved, one refused", RESPONSE, 33, 17,
      [123456789012345, [[0, 9, 4096, 512], [2, 0, 0, 0]], [5, "hostBytes", "full", ""]], b""),
     ("localCommit.request", "one slot, ack=ssd", REQUEST, 34, 18, [1, 100, [[9, block_check(ID1, 0, 0, HELLO)]]], b""),
+    ("localCommit.request.checks-by-silo", "two slots, the checks are the silo's", REQUEST, 34, 18, [0, 100, [[9, 0], [10, 0]], 1], b""),
     ("localCommit.response", "stored", RESPONSE, 34, 18, [b"\x00", None], b""),
     ("localAbort.notice", "one reservation", NOTICE, 35, 0, [struct.pack("<Q", 9)], b""),
     ("sequenceOpen.request", "two digests, keys stored before rotation", REQUEST, 40, 19,

@@ -12,22 +12,29 @@ public readonly ref struct LocalCommitRequestWriter
     internal const int ItemFields = 2;
 
     private readonly MessagePackWriter writer;
+    private readonly CommitFlags flags;
 
-    private LocalCommitRequestWriter(MessagePackWriter writer) => this.writer = writer;
+    private LocalCommitRequestWriter(MessagePackWriter writer, CommitFlags flags)
+    {
+        this.writer = writer;
+        this.flags = flags;
+    }
 
     /// <summary>Writes all but the items.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="ack">How far the put must come before it is answered.</param>
     /// <param name="deadlineMs">Deadline in ms; 0 for the silo's default.</param>
     /// <param name="count">How many items will be added.</param>
-    public static LocalCommitRequestWriter Begin(FrameBuffer buffer, AckLevel ack, int deadlineMs, int count)
+    /// <param name="flags">Flags; with any, <see cref="End"/> must be called after the last item.</param>
+    public static LocalCommitRequestWriter Begin(
+        FrameBuffer buffer, AckLevel ack, int deadlineMs, int count, CommitFlags flags = CommitFlags.None)
     {
         var output = new MessagePackWriter(buffer);
-        output.WriteArrayHeader(Fields);
+        output.WriteArrayHeader(flags == CommitFlags.None ? Fields : Fields + 1);
         output.Write((uint)ack);
         output.Write(deadlineMs);
         output.WriteArrayHeader(count);
-        return new LocalCommitRequestWriter(output);
+        return new LocalCommitRequestWriter(output, flags);
     }
 
     /// <summary>Adds a slot.</summary>
@@ -36,6 +43,12 @@ public readonly ref struct LocalCommitRequestWriter
         writer.WriteArrayHeader(ItemFields);
         writer.Write(item.Reservation);
         writer.Write(item.Check);
+    }
+
+    /// <summary>Writes what stands after the items.</summary>
+    public void End()
+    {
+        if (flags != CommitFlags.None) writer.Write((uint)flags);
     }
 }
 
@@ -56,6 +69,9 @@ public ref struct LocalCommitRequestReader
     /// <summary>Number of slots.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Flags; none where the body does not say.</summary>
+    public CommitFlags Flags { get; private set; }
+
     /// <summary>Reads and checks a body.</summary>
     /// <returns>Null when all is well, else what is wrong.</returns>
     public static KvError? TryRead(ReadOnlySpan<byte> body, Limits limits, out LocalCommitRequestReader request)
@@ -75,6 +91,7 @@ public ref struct LocalCommitRequestReader
             reader.EndItem("item", extra);
         }
 
+        if (reader.TryOptional(1)) request.Flags = (CommitFlags)reader.Unsigned("flags", (ulong)CommitFlags.ChecksBySilo);
         reader.Finish();
         if (reader.Error is null) return null;
         request = default;

@@ -117,6 +117,17 @@ public enum PutFlags : byte
     Overwrite = 1,
 }
 
+/// <summary>Flags of a local commit.</summary>
+[Flags]
+public enum CommitFlags : byte
+{
+    /// <summary>Each item's check is compared with what lies in its slot.</summary>
+    None = 0,
+
+    /// <summary>The items have no checks (0): the silo computes them of what lies in the slots.</summary>
+    ChecksBySilo = 1,
+}
+
 /// <summary>Flags of a prefix.</summary>
 [Flags]
 public enum PrefixFlags : byte

@@ -344,8 +344,11 @@ internal sealed partial class NativeConnection
             }
 
             int length = held.Reservation.Length;
-            SealChecked(work, i, held.Reservation,
-                length == 0 ? 0 : Crc32C.Compute(engine.Arena.Slice(held.Reservation.Offset, length).Span));
+            uint crc = length == 0 ? 0 : Crc32C.Compute(engine.Arena.Slice(held.Reservation.Offset, length).Span);
+            // The client wrote into the slot itself: it may leave it to the silo to say what was written.
+            if (request.Flags.HasFlag(CommitFlags.ChecksBySilo))
+                work.Entries[i].Check = BlockCheck.Compute(held.Id, held.Codec, 0, length, crc);
+            SealChecked(work, i, held.Reservation, crc);
         }
 
         return null;

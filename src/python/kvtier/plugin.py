@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import difflib
 import logging
+import threading
+import time
 from dataclasses import MISSING, fields
+from functools import partial
 from typing import Any, Callable, Mapping, TypeVar
 
-from .client import Client
-from .errors import InvalidArgument
+from .client import Client, connect
+from .errors import DeadlineExceeded, InvalidArgument, KvTierError, Unreachable
 
 T = TypeVar("T")
 
@@ -48,6 +51,12 @@ class Troubles:
             self._seen.add(kind)
             self._logger.warning("kvtier: %s: %s (logged once; goes on without the cache)", kind, reason)
 
+    def over_all(self, start: str) -> None:
+        """Says that all troubles whose kind begins so are over."""
+        if self._seen:
+            for kind in [one for one in self._seen if one.startswith(start)]:
+                self.over(kind)
+
     def over(self, kind: str) -> None:
         """Says that a trouble is over, where it had been logged."""
         if kind in self._seen:
@@ -56,41 +65,129 @@ class Troubles:
 
 
 class LazyClient:
-    """A client that connects with the first call, again after trouble, and never blocks past its deadline.
+    """A client that connects with the first call, and again after trouble, and never holds its caller up past a deadline. Thread-safe.
 
-    While the circuit is open (after ``failures_max`` failures in a row, for ``open_ms``) calls fail at once with Unreachable.
+    After ``failures_max`` failures in a row (unreachable, or past a deadline) the circuit is open: calls fail at once with Unreachable.
+    After ``open_ms`` one call tries again, while the others go on failing at once; ``open_ms`` doubles up to ``open_ms_max`` until a try
+    succeeds.
     """
 
     def __init__(self, endpoint: Any, *, token: str | None = None, timeout_ms: int = 1000, local: str = "auto", failures_max: int = 3,
-                 open_ms: int = 1000, troubles: Troubles | None = None) -> None:
-        raise NotImplementedError
+                 open_ms: int = 500, open_ms_max: int = 10_000, troubles: Troubles | None = None, **options: Any) -> None:
+        """Does not connect yet.
+
+        :param timeout_ms: longest a call may take, connecting included.
+        :param troubles: where :meth:`attempt` reports; a new one for the logger ``kvtier`` by default.
+        :param options: as :func:`kvtier.connect` takes them.
+        """
+        self.troubles = troubles or Troubles(logging.getLogger("kvtier"))
+        self.timeout_ms = timeout_ms
+        # Retries are the circuit's: a call that failed is answered without the cache.
+        self._connect = partial(connect, endpoint, token=token, timeout_ms=timeout_ms, local=local, **{"retries_max": 0, **options})
+        self._failures_max = failures_max
+        self._open_seconds = (open_ms / 1000, open_ms_max / 1000)
+        self._lock = threading.Lock()
+        self._connecting = threading.Lock()
+        self._client: Client | None = None
+        self._failures = 0
+        self._pause = self._open_seconds[0]
+        self._open_until = 0.0
+        self._probing = False
+        self._is_closed = False
 
     def client(self) -> Client:
         """The client, connected now if it was not.
 
         :raises Unreachable: the silo can't be reached, or the circuit is open.
         """
-        raise NotImplementedError
+        return self.call(lambda client: client)
 
-    def call(self, work: Callable[[Client], T], *, what: str = "a call") -> T:
+    def call(self, work: Callable[[Client], T]) -> T:
         """Runs some work with the client and counts its failure for the circuit.
 
-        :raises KvTierError: as the work does.
+        :raises KvTierError: as connecting and the work do; Unreachable at once while the circuit is open.
         """
-        raise NotImplementedError
+        is_probe = self._enter()
+        try:
+            result = work(self._connected())
+        except (Unreachable, DeadlineExceeded) as error:
+            self._failed(is_probe)
+            raise error
+        except BaseException:
+            self._answered(is_probe)
+            raise
+        self._answered(is_probe)
+        return result
 
     def attempt(self, work: Callable[[Client], T], default: T, *, what: str = "a call") -> T:
-        """As :meth:`call`, but logs a trouble once and answers the default."""
-        raise NotImplementedError
+        """As :meth:`call`, but reports a trouble, once a kind of it, and answers the default."""
+        try:
+            result = self.call(work)
+        except KvTierError as error:
+            if error.field != "circuit":  # Why it is open was reported.
+                self.troubles.report(f"{what} failed ({error.name})", error)
+            return default
+        self.troubles.over_all(f"{what} failed")
+        return result
 
     @property
     def is_open(self) -> bool:
         """True while calls fail at once."""
-        raise NotImplementedError
+        return self._failures >= self._failures_max and (time.monotonic() < self._open_until or self._probing)
 
     def close(self) -> None:
         """Closes the client; later calls raise Unreachable."""
-        raise NotImplementedError
+        with self._lock:
+            self._is_closed = True
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _enter(self) -> bool:
+        """Lets a call through, or not. True when it is the one that tries whether the silo is back."""
+        with self._lock:
+            if self._is_closed:
+                raise Unreachable("client", "closed", "an open client")
+            if self._failures < self._failures_max:
+                return False
+            if self._probing or time.monotonic() < self._open_until:
+                raise Unreachable("circuit", f"open after {self._failures} failures", "a silo that answers; it is tried again soon")
+            self._probing = True
+            return True
+
+    def _connected(self) -> Client:
+        client = self._client
+        if client is not None:
+            return client
+        if not self._connecting.acquire(timeout=self.timeout_ms / 1000):
+            raise Unreachable("endpoint", "still connecting", "a silo that answers")
+        try:
+            if self._client is None:
+                client = self._connect()
+                with self._lock:
+                    self._client = client
+                    closed = self._is_closed
+                if closed:
+                    client.close()
+            return self._client
+        finally:
+            self._connecting.release()
+
+    def _failed(self, is_probe: bool) -> None:
+        with self._lock:
+            self._failures += 1
+            if is_probe:
+                self._probing = False
+                self._pause = min(self._pause * 2, self._open_seconds[1])
+            if self._failures >= self._failures_max:
+                self._open_until = time.monotonic() + self._pause
+
+    def _answered(self, is_probe: bool) -> None:
+        with self._lock:
+            self._failures = 0
+            self._pause = self._open_seconds[0]
+            if is_probe:
+                self._probing = False
 
 
 def _nearest(name: str, known: list[str]) -> str:
