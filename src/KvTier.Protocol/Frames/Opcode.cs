@@ -117,6 +117,15 @@ public enum Opcode : ushort
 
     /// <summary>What an operator asks of the cluster.</summary>
     ClusterAdmin = 51,
+
+    /// <summary>An engine says how it makes keys and bytes, and hears from whom of the same namespace it differs.</summary>
+    EngineHello = 64,
+
+    /// <summary>How many blocks of a prefix are loaded sooner than they are computed anew.</summary>
+    Loadable = 65,
+
+    /// <summary>What routers are to be told of blocks: hashes, tokens, parents.</summary>
+    EventNotes = 66,
 }
 
 /// <summary>Facts about <see cref="Opcode"/>.</summary>
@@ -124,7 +133,7 @@ public static class OpcodeExtensions
 {
     /// <summary>True when this version of the protocol knows the opcode.</summary>
     public static bool IsKnown(this Opcode opcode) =>
-        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 51);
+        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 51) or (>= 64 and <= 66);
 
     /// <summary>True for the opcodes of the local path, which only a client that may map the arena can use.</summary>
     public static bool IsLocal(this Opcode opcode) => opcode is (>= Opcode.LocalAttach and <= Opcode.LocalAbort) or Opcode.LocalRecall;

@@ -34,6 +34,8 @@ internal sealed partial class MetricCatalog
             .. TierMetrics(),
             .. RecallMetrics(),
             .. DeviceMetrics(),
+            .. EngineMetrics(),
+            .. EventMetrics(),
             .. ClusterMetrics(),
             .. ConnectionMetrics(),
         ];

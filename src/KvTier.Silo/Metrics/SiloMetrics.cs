@@ -16,7 +16,7 @@ internal sealed class SiloMetrics
     /// <summary>Modes of recall, as the label of its metric.</summary>
     public static readonly string[] RecallModes = ["ids", "gather", "attend"];
 
-    private const int OpcodeCount = 64;
+    private const int OpcodeCount = 128;
     private const int RespListenerIndex = 2;
 
     private readonly long[] requests = new long[OpcodeCount];

@@ -55,6 +55,9 @@ internal sealed partial class NativeConnection
             case Opcode.Peer:
                 if (!await HandlePeerAsync(header, body, receivedAt)) return false;
                 break;
+            case Opcode.EngineHello:
+                await HandleEngineHelloAsync(header, body, receivedAt);
+                break;
             case Opcode.ClusterAdmin:
                 await HandleAdminAsync(header, body, receivedAt);
                 break;
@@ -133,6 +136,8 @@ internal sealed partial class NativeConnection
             Opcode.ClusterStatus => WriteStatus(body),
             Opcode.SequenceDescribe => DescribeSequence(body),
             Opcode.SequenceList => ListSequences(body),
+            Opcode.Loadable => Loadable(body),
+            Opcode.EventNotes => TakeNotes(body),
             _ => ChangeEach(header.Opcode, body),
         };
         if (error is null) Frame.Complete(output.Buffer, start, FrameKind.Response, header.Opcode, header.RequestId);
