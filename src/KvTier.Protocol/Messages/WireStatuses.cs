@@ -217,6 +217,18 @@ public static class WireBounds
     /// <summary>Most bytes of what else went into the hash of a block.</summary>
     public const int EventExtraBytesMax = 4096;
 
+    /// <summary>Most rows of a region.</summary>
+    public const int RegionBlocksMax = int.MaxValue;
+
+    /// <summary>Most bytes of a region's file: 64 TiB.</summary>
+    public const long RegionBytesMax = 1L << 46;
+
+    /// <summary>What the stride of a region's rows is a multiple of, in bytes.</summary>
+    public const int RegionAlignment = 4096;
+
+    /// <summary>Most regions that one connection has open.</summary>
+    public const int RegionsMax = 64;
+
     /// <summary>The namespace whose id of the key <see cref="ProbeKey"/> is compared in the handshake.</summary>
     public static NamespaceDescriptor ProbeNamespace { get; } = new("default", Profiles.Opaque);
 

@@ -7,6 +7,7 @@ using KvTier.Silo.Engines;
 using KvTier.Silo.Http;
 using KvTier.Silo.Metrics;
 using KvTier.Silo.Native;
+using KvTier.Silo.Regions;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo;
@@ -30,6 +31,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     private SiloCluster? cluster;
     private NativeConnections? connections;
     private HttpListenerHost? http;
+    private RegionReaper? reaper;
     private long readyAt;
     private int state;
     private int stopping;
@@ -75,6 +77,9 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     /// <summary>The connections; tests look at them.</summary>
     internal NativeConnections Connections => connections!;
+
+    /// <summary>What is counted of engine regions; tests look at it.</summary>
+    internal RegionCounters RegionCounters => metrics.Regions;
 
     /// <summary>The metrics; tests look at them.</summary>
     internal MetricCatalog Catalog => catalog;
@@ -163,6 +168,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         StartEngines();
         foreach (ISiloListener listener in listeners) listener.Accept();
         if (cluster is not null && await JoinAsync() is { } joinError) return joinError;
+        if (options.Regions.Enabled && options.Regions.Reap && options.UnixSocket is not null)
+            reaper = new RegionReaper(options.Regions, metrics.Regions, time, logger);
         readyAt = time.GetTimestamp();
         SetState(SiloState.Ready);
         logger.Ready(
@@ -222,6 +229,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     private async Task CloseAsync()
     {
         Interlocked.Exchange(ref stopping, 1);
+        if (reaper is not null) await reaper.DisposeAsync();
         foreach (ISiloListener listener in listeners) await listener.DisposeAsync();
         if (sequences is not null) await sequences.DisposeAsync();
         unread?.Dispose();

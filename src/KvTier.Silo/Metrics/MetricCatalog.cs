@@ -37,6 +37,7 @@ internal sealed partial class MetricCatalog
             .. EngineMetrics(),
             .. EventMetrics(),
             .. ClusterMetrics(),
+            .. RegionMetrics(),
             .. ConnectionMetrics(),
         ];
     }

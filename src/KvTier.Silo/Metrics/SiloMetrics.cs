@@ -63,6 +63,9 @@ internal sealed class SiloMetrics
     /// <summary>What is counted of traffic with a cluster; stays 0 outside of one.</summary>
     public Clustering.ClusterCounters Cluster { get; } = new();
 
+    /// <summary>What is counted of engine regions.</summary>
+    public Regions.RegionCounters Regions { get; } = new();
+
     /// <summary>What the RESP2 listener counts; null while it is off.</summary>
     public Func<RespFigures>? Resp { get; set; }
 

@@ -68,6 +68,12 @@ internal sealed partial class NativeConnection
             case Opcode.Recall or Opcode.LocalRecall:
                 if (!await HandleRecallAsync(header, body, receivedAt)) return false;
                 break;
+            case Opcode.RegionStore:
+                await HandleRegionStoreAsync(header, body, receivedAt);
+                break;
+            case Opcode.RegionLoad:
+                await HandleRegionLoadAsync(header, body, receivedAt);
+                break;
             default:
                 await AnswerAsync(header, body, receivedAt);
                 break;
@@ -136,6 +142,8 @@ internal sealed partial class NativeConnection
             Opcode.ClusterStatus => WriteStatus(body),
             Opcode.SequenceDescribe => DescribeSequence(body),
             Opcode.SequenceList => ListSequences(body),
+            Opcode.RegionOpen => OpenRegion(body),
+            Opcode.RegionClose => CloseRegion(body),
             Opcode.Loadable => Loadable(body),
             Opcode.EventNotes => TakeNotes(body),
             _ => ChangeEach(header.Opcode, body),

@@ -88,6 +88,9 @@ public sealed record SiloOptions
     /// <summary>The cluster.</summary>
     public SiloClusterSettings Cluster { get; init; } = new();
 
+    /// <summary>Engine regions.</summary>
+    public RegionSettings Regions { get; init; } = new();
+
     /// <summary>Limits on requests, keys, blocks and connections.</summary>
     public Limits Limits { get; init; } = Limits.Default;
 
