@@ -67,7 +67,6 @@ public sealed partial class BlockEngine
             {
                 if (state.Closed) return start;
                 count = PrefixLocked(state.Index.FindPrefix(ns, step, found), found, tiers.IsEmpty ? tiers : tiers[start..], touch);
-                if (start == 0) state.Namespaces.Traffic(ns).Lookups++;
             }
 
             if (count < step.Length) return start + count;
@@ -120,7 +119,6 @@ public sealed partial class BlockEngine
             MissReason reason = state.WhyMissing(hash);
             if (isQuiet) return reason;
             state.Ledger.Count(reason);
-            state.Namespaces.Traffic(ns).Misses++;
             state.Ghost.Wanted(hash);
             return reason;
         }
@@ -130,7 +128,6 @@ public sealed partial class BlockEngine
         if (!inHost && entry.Length > 0) return MissReason.Deadline;
         lease = state.Grant(ref entry, inHost ? TierSet.Host : TierSet.Ssd);
         if (isQuiet) return MissReason.None;
-        state.Namespaces.Traffic(ns).Hits++;
         state.Touch(ref entry);
         if (inHost)
         {

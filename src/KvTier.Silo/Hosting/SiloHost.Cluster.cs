@@ -29,8 +29,6 @@ public sealed partial class SiloHost
         cluster.Sequences = sequences;
         context.Sequences = sequences;
         context.Cluster = cluster;
-        cluster.Engines = desk;
-        desk!.Cluster = cluster;
         catalog.Cluster = cluster;
         respListener?.Join(cluster);
         return null;

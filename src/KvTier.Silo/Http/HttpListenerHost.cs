@@ -36,13 +36,13 @@ internal sealed class HttpListenerHost : IAsyncDisposable
 
     /// <summary>Binds and starts to answer.</summary>
     public static async Task<Result<HttpListenerHost>> StartAsync(SiloOptions options, MetricCatalog catalog, Func<SiloState> state,
-        Func<string> engines, ILoggerFactory loggers)
+        ILoggerFactory loggers)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton(loggers);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options.Http));
         WebApplication web = builder.Build();
-        var responder = new HttpResponder(options, catalog, state, engines);
+        var responder = new HttpResponder(options, catalog, state);
         web.Run(responder.RespondAsync);
         try
         {

@@ -34,10 +34,7 @@ internal sealed partial class MetricCatalog
             .. TierMetrics(),
             .. RecallMetrics(),
             .. DeviceMetrics(),
-            .. EngineMetrics(),
-            .. EventMetrics(),
             .. ClusterMetrics(),
-            .. RegionMetrics(),
             .. ConnectionMetrics(),
         ];
     }
