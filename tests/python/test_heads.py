@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+import kvtier
 from kvtier import heads
 from kvtier.errors import InvalidArgument
 from kvtier.heads import HeadRange, HeadSplit
@@ -153,3 +154,30 @@ def test_what_does_not_fit_is_refused_with_its_name(make, field):
     with pytest.raises(InvalidArgument) as refused:
         make()
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("profile", [GQA, MLA], ids=["gqa", "mla"])
+@pytest.mark.parametrize(("writers", "readers"), [(4, 2), (1, 8), (8, 1)])
+def test_nodes_of_other_sizes_read_each_other_through_a_silo(silo, profile, writers, readers):
+    key = f"{profile.name}/{writers}/{readers}".encode()
+    block, granule = whole_block(profile, seed=9), heads.common_granule(profile.kv_heads, (1, 2, 4))
+    granule = granule if max(writers, readers) <= 4 else 1
+    with kvtier.connect(silo.unix, timeout_ms=20_000, local="require") as client:
+        for rank in range(writers):
+            split = HeadSplit(profile, writers, rank, granule)
+            ns = client.namespace(split.profile)
+            if split.writes:
+                with ns.reserve([(name, split.profile.block_bytes) for name in split.keys(key)]) as slots:
+                    split.write(part_of_rank(block, split), [slot.data for slot in slots])
+                    assert all(slots.commit())
+        for rank in range(readers):
+            split = HeadSplit(profile, readers, rank, granule)
+            ns = client.namespace(split.profile)
+            assert split.whole_blocks(ns.prefix(split.prefix_keys([key, b"no such block"])).count) == 1
+            mine = np.zeros(split.shape, np.uint16)
+            with ns.lease(split.keys(key)) as leases:
+                split.fill(mine, [lease.data for lease in leases])
+            assert np.array_equal(mine, part_of_rank(block, split))
+            copied = np.zeros(split.shape, np.uint16)
+            split.fill(copied, [hit.data for hit in ns.get_many(split.keys(key))])
+            assert np.array_equal(copied, mine)
