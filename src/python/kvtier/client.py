@@ -7,7 +7,10 @@ from types import TracebackType
 from typing import Any, Iterable, Optional, Union
 
 from .blocks import SiloBlocks
-from .errors import InvalidArgument, ProtocolError
+from .cluster.links import MapSource
+from .cluster.map import ClusterMap
+from .cluster.router import Router
+from .errors import InvalidArgument, ProtocolError, Unsupported
 from .namespace import Namespace
 from .profile import OPAQUE, Profile, check_tenant, fingerprint
 from .transport import clock
@@ -68,13 +71,21 @@ class Client:
 
     @property
     def is_local(self) -> bool:
-        """True when the silo's shared memory is mapped: leases and reservations work."""
+        """True when a silo's shared memory is mapped: leases and reservations work."""
+        if self._cluster is not None:
+            return self._cluster.is_local(clock.after(self.timeout_ms))  # type: ignore[no-any-return]
         return self._silo.connection(clock.after(self.timeout_ms)).local is not None
 
     @property
     def silo_name(self) -> str:
-        """Name of the silo that was asked first."""
-        return self._silo.connection(clock.after(self.timeout_ms)).silo
+        """Name of the silo, or of one of the cluster."""
+        silo = self._silo if self._cluster is None else self._cluster.any_silo()
+        return silo.connection(clock.after(self.timeout_ms)).silo  # type: ignore[no-any-return]
+
+    @property
+    def cluster_map(self) -> Optional[ClusterMap]:
+        """The newest map; None outside of a cluster."""
+        return None if self._cluster is None else self._cluster.source.table.map
 
     def ping(self, *, deadline_ms: Optional[int] = None) -> None:
         """Asks for an empty answer."""
@@ -127,7 +138,25 @@ class Client:
         self._silo.close()
 
     def _start(self, cluster: str) -> None:
-        self._silo.connection(clock.after(self.timeout_ms))
+        """Connects, and finds out whether there is a cluster."""
+        deadline = clock.after(self.timeout_ms)
+        if cluster == "never":
+            self._silo.connection(deadline)
+            return
+        source = MapSource(self._endpoints, self.options)
+        try:
+            is_member = source.start(deadline)
+            if is_member:
+                source.learn_sockets(deadline)
+                self._cluster = Router(source)
+                return
+        except BaseException:
+            source.close()
+            raise
+        source.close()
+        if cluster == "require" or len(self._endpoints) > 1:
+            raise Unsupported("cluster", f"{self._endpoints[0]} is in none", "a silo of a cluster")
+        self._silo.connection(deadline)
 
     def _ask(self, opcode: int, fields: list[Any], deadline_ms: Optional[int]) -> list[Any]:
         deadline = clock.after(self.timeout_ms if deadline_ms is None else deadline_ms)

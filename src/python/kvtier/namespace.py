@@ -39,6 +39,7 @@ class Namespace(RecallMixin):
         self.tenant = tenant
         self.profile = profile
         self.fingerprint = fingerprint
+        self.descriptor = blocks.descriptor
         self._blocks = blocks
         self._cluster = cluster
 

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import MISSING, fields
 from functools import partial
-from typing import Any, Callable, Mapping, TypeVar
+from typing import Any, Callable, Mapping, TypeVar, get_args, get_type_hints
 
 from .client import Client, connect
 from .errors import DeadlineExceeded, InvalidArgument, KvTierError, Unreachable
@@ -25,13 +25,14 @@ def parse_options(kind: type[T], values: Mapping[str, Any], *, prefix: str = "",
     :raises InvalidArgument: an unknown name (the nearest known one is told), or a value of the wrong type.
     """
     known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    types = get_type_hints(kind)
     taken: dict[str, Any] = {}
     for name, value in values.items():
         if name in ignore:
             continue
         if name not in known:
             raise InvalidArgument(f"{prefix}{name}", "not an option", _nearest(name, list(known)))
-        taken[name] = _typed(f"{prefix}{name}", value, str(known[name].type))
+        taken[name] = _typed(f"{prefix}{name}", value, types[name])
     for name, one in known.items():
         if name not in taken and one.default is MISSING and one.default_factory is MISSING:
             raise InvalidArgument(f"{prefix}{name}", "missing", "a value: it has no default")
@@ -195,26 +196,29 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"{', '.join(sorted(known))}" + (f" (did you mean {near[0]}?)" if near else "")
 
 
-def _typed(field: str, value: Any, kind: str) -> Any:
-    kinds = [part.strip() for part in kind.split("|")]
-    if value is None and "None" in kinds:
+def _typed(field: str, value: Any, kind: Any) -> Any:
+    kinds = get_args(kind) or (kind,)
+    if value is None and type(None) in kinds:
         return None
-    if "bool" in kinds:
+    if bool in kinds:
         return _bool(field, value)
-    if "int" in kinds or "float" in kinds:
-        number = int if "int" in kinds else float
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            raise InvalidArgument(field, repr(value), "a number")
-        try:
-            result = number(value)
-        except ValueError:
-            raise InvalidArgument(field, repr(value), "a number") from None
-        if result != float(value):
-            raise InvalidArgument(field, repr(value), "a whole number")
-        return result
-    if kinds == ["str"] and not isinstance(value, str):
+    if int in kinds or float in kinds:
+        return _number(field, value, int if int in kinds else float)
+    if str in kinds and not isinstance(value, kinds):
         raise InvalidArgument(field, repr(value), "a text")
     return value
+
+
+def _number(field: str, value: Any, kind: type) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InvalidArgument(field, repr(value), "a number")
+    try:
+        number = float(value)
+    except ValueError:
+        raise InvalidArgument(field, repr(value), "a number") from None
+    if kind is int and not number.is_integer():
+        raise InvalidArgument(field, repr(value), "a whole number")
+    return kind(value) if kind is int and isinstance(value, str) and value.strip("+-").isdigit() else kind(number)
 
 
 def _bool(field: str, value: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Clusters: the map, placement, routing."""

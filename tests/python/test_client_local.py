@@ -1,0 +1,140 @@
+"""Leases and reservations in shared memory."""
+import gc
+import os
+import time
+
+import numpy as np
+import pytest
+
+import kvtier
+from kvtier.local import grants
+from silos import until
+
+
+@pytest.fixture
+def ns(silo):
+    with kvtier.connect(silo.unix, local="require") as client:
+        yield client.namespace(tenant="local")
+
+
+def test_lease_shows_the_block_without_a_copy(ns):
+    data = os.urandom(1 << 20)
+    ns.put(b"seen", data)
+    with ns.lease([b"seen", b"none"]) as leases:
+        assert bytes(leases[0].data) == data and leases[0].is_valid and leases[0].verify()
+        assert leases[0].data.readonly
+        with pytest.raises(ValueError):
+            leases[0].array()[0] = 1
+        assert leases[1] == kvtier.Miss("never_stored")
+    assert not leases[0].is_valid
+    with pytest.raises(ValueError):
+        bytes(leases[0].data)
+
+
+def test_array_of_a_lease_has_dtype_and_shape(ns):
+    values = np.arange(4096, dtype=np.float32)
+    ns.put(b"floats", values)
+    with ns.lease([b"floats"]) as leases:
+        made = leases[0].array("fp32", (64, 64))
+        assert made.shape == (64, 64) and made[63, 63] == 4095
+        with pytest.raises(kvtier.InvalidArgument, match="16384 bytes"):
+            leases[0].array("fp32", (64, 65))
+        del made
+
+
+def test_lease_holds_as_long_as_an_array_of_it_and_then_goes_back(ns):
+    ns.put(b"held", bytes(range(256)) * 100)
+    before = len(grants._live)
+    array = ns.lease([b"held"])[0].array()[5:]
+    gc.collect()
+    assert len(grants._live) == before + 1 and array[0] == 5
+    del array
+    gc.collect()
+    assert len(grants._live) == before
+
+
+def test_leased_block_is_not_evicted_and_evicted_after_its_release(new_silo):
+    silo = new_silo({"host-bytes": "8MiB", "put-wait-ms": 100})
+    with kvtier.connect(silo.unix, local="require") as client:
+        ns = client.namespace()
+        ns.put(b"kept", b"\x07" * (1 << 20))
+        with ns.lease([b"kept"]) as leases:
+            for i in range(20):
+                ns.put(b"%d" % i, bytes(1 << 20))
+            assert leases[0].verify() and leases[0].data[0] == 7
+        until(lambda: ns.put_many([(b"n%d" % i, bytes(1 << 20)) for i in range(8)]) and not ns.get(b"kept"), 10, "evicted")
+
+
+def test_lease_past_its_deadline_is_not_valid(ns):
+    ns.put(b"short", bytes(50_000))
+    leases = ns.lease([b"short"], lease_ms=50)
+    assert leases.is_valid
+    until(lambda: not leases.is_valid, 5, "the lease ran out")
+    with pytest.raises(kvtier.LeaseExpired):
+        leases[0].check_valid()
+
+
+def test_lease_over_tcp_is_refused(silo):
+    with kvtier.connect(silo.tcp) as client, pytest.raises(kvtier.Unsupported, match="Unix socket"):
+        client.namespace().lease([b"k"])
+    with pytest.raises(kvtier.Unsupported):
+        kvtier.connect(silo.tcp, local="require")
+
+
+@pytest.mark.parametrize("checks", [False, True])
+def test_reserved_slots_are_found_after_the_commit(ns, checks):
+    keys = [b"r%d%d" % (i, checks) for i in range(4)]
+    with ns.reserve([(key, 100_000) for key in keys]) as slots:
+        for i, slot in enumerate(slots):
+            slot.array()[:] = i
+        assert not ns.get(keys[0])
+        assert [one.status for one in slots.commit(checks=checks)] == ["stored"] * 4
+    for i, key in enumerate(keys):
+        assert bytes(ns.get(key)) == bytes([i]) * 100_000
+    with ns.lease(keys) as leases:
+        assert all(lease.verify() for lease in leases)
+
+
+def test_reservation_that_is_left_without_a_commit_stores_nothing(ns):
+    with ns.reserve([(b"left", 1000)]) as slots:
+        slots[0].data[:] = bytes(1000)
+    assert ns.get(b"left") == kvtier.Miss("never_stored")
+    with ns.reserve([(b"left", 1000)]) as again:
+        assert again[0].status == "reserved"
+
+
+def test_reservation_of_what_is_here_is_present(ns):
+    ns.put(b"here", b"x")
+    with ns.reserve([(b"here", 1)]) as slots:
+        assert slots[0].status == "present" and slots[0].data is None and not slots[0]
+        assert slots.commit()[0].status == "present"
+
+
+def test_commit_past_the_deadline_is_refused(ns):
+    slots = ns.reserve([(b"slow", 1000)], lease_ms=20)
+    time.sleep(0.05)
+    outcome = slots.commit()[0]
+    assert outcome.status == "refused" and outcome.error.code == kvtier.ErrorCode.LEASE_EXPIRED
+    assert not ns.get(b"slow")
+
+
+def test_copy_that_fails_its_check_is_a_miss(ns, monkeypatch):
+    ns.put(b"bad", bytes(50_000))
+    import kvtier.blocks as blocks
+
+    monkeypatch.setattr(blocks, "crc32c", lambda data: 1)
+    assert ns.get(b"bad") == kvtier.Miss("corrupt")
+
+
+def test_killed_silo_makes_leases_void_and_a_new_one_is_mapped(own_silo):
+    with kvtier.connect(own_silo.unix, local="require") as client:
+        ns = client.namespace()
+        ns.put(b"k", bytes(100_000), ack="ssd")
+        leases = ns.lease([b"k"])
+        own_silo.kill()
+        own_silo.start()
+        assert ns.get(b"k", deadline_ms=20_000)
+        assert not leases.is_valid
+        assert leases[0].data[0] == 0  # The mapping stays as long as somebody looks at it.
+        with ns.lease([b"k"], deadline_ms=20_000) as again:
+            assert again[0].is_valid
