@@ -149,6 +149,8 @@ class Client:
             if is_member:
                 source.learn_sockets(deadline)
                 self._cluster = Router(source)
+                if self.options.local == "require" and not self.is_local:
+                    raise Unsupported("local", "require", "the Unix socket of a silo on this machine as one of the endpoints")
                 return
         except BaseException:
             source.close()

@@ -23,6 +23,14 @@ MOVED = object()
 NEXT = object()
 """What a settled block is that another holder may have."""
 
+
+class Later:
+    """What a settled block is that the silo can't take now; another may, or the same one later."""
+
+    def __init__(self, error: KvTierError) -> None:
+        self.error = error
+
+
 Ask = Callable[[Link, list[int], Route, float, Answer], Sequence[Any]]
 """Asks a silo about the blocks at some places: a result for each, or MOVED, or NEXT."""
 
@@ -59,6 +67,7 @@ class RoutedCall:
         self._deadline = deadline
         self._lost = lost
         self._tries = [0] * len(groups)
+        self._orders: list[list[int]] = [[]] * len(groups)
         self._table: Table = source.table
         self._last: Optional[KvTierError] = None
         self._knows: Optional[Link] = None
@@ -105,12 +114,10 @@ class RoutedCall:
     def _assign(self) -> list[Part]:
         parts: dict[tuple[int, int], Part] = {}
         for place in self.open:
-            holders = self._table.map.holders_of(self._groups[place], self._replicas if self._lost is not None else 1)
-            tried = self._tries[place]
-            if len(holders) > 1 and self._table.links[holders[0]].is_suspect:
-                holders = [holders[1], holders[0], *holders[2:]]
             owner = self._table.map.owner_of(self._groups[place])
-            silo = holders[min(tried, len(holders) - 1)]
+            if self._tries[place] == 0:
+                self._orders[place] = self._order(self._groups[place])
+            silo = self._orders[place][self._tries[place]]
             role = CLIENT if silo == owner else HEDGE
             part = parts.get((silo, role))
             if part is None:
@@ -119,6 +126,13 @@ class RoutedCall:
         for part in parts.values():
             part.route = part.route._replace(groups=[self._groups[place] for place in part.places])
         return list(parts.values())
+
+    def _order(self, group: bytes) -> list[int]:
+        """The silos to ask, one after the other: the owner first, unless it does not answer and another may."""
+        holders = self._table.map.holders_of(group, self._replicas if self._lost is not None else 1)
+        if len(holders) > 1 and self._table.links[holders[0]].is_suspect:
+            return [holders[1], holders[0], *holders[2:]]
+        return holders
 
     def _run_parts(self, parts: list[Part], ask: Ask, deadline: float) -> None:
         running: list[Future[None]] = [self._threads.submit(part.run, ask, deadline) for part in parts[1:]]
@@ -142,14 +156,15 @@ class RoutedCall:
                 self._last = Moved(f"silo {part.link.name}", f"epoch {part.answer.epoch}", f"the owner by epoch {self._table.epoch}")
             elif result is NEXT:
                 self._try_next(place)
+            elif isinstance(result, Later):
+                self._not_yet(result.error)
             else:
                 self.results[place] = result
 
     def _failed(self, part: Part, error: KvTierError) -> None:
-        if self._last is None or error.code != ErrorCode.DEADLINE_EXCEEDED:
-            self._last = error
         if error.code not in PASSING:
             raise error
+        self._note(error)
         is_lost = error.code in LOST
         if is_lost:
             part.link.suspect()
@@ -157,12 +172,21 @@ class RoutedCall:
             for place in part.places:
                 self._try_next(place)
             return
+        self._not_yet(error)
+
+    def _not_yet(self, error: KvTierError) -> None:
+        self._note(error)
         self._needs_map = self._needs_map or error.code != ErrorCode.BUSY
         self._waits = True
 
+    def _note(self, error: KvTierError) -> None:
+        """Keeps an error for the one that the call may end with: that a try took too long says least."""
+        if self._last is None or error.code != ErrorCode.DEADLINE_EXCEEDED:
+            self._last = error
+
     def _try_next(self, place: int) -> None:
         self._tries[place] += 1
-        if self._tries[place] >= len(self._table.map.holders_of(self._groups[place], self._replicas)):
+        if self._tries[place] >= len(self._orders[place]):
             self.results[place] = self._lost
 
     def _check_time(self) -> None:

@@ -15,7 +15,7 @@ from ..transport import clock
 from ..transport.silo import Descriptor, Silo
 from ..wire.blocks import CLIENT, HEDGE, Route
 from .links import Link, MapSource, any_link
-from .routed import LOST, MOVED, NEXT, PASSING, TRY_SECONDS, RoutedCall
+from .routed import LOST, MOVED, NEXT, PASSING, TRY_SECONDS, Later, RoutedCall
 
 T = TypeVar("T")
 _THREADS = 16
@@ -75,8 +75,10 @@ class Router:
 
         def ask(link: Link, places: list[int], route: Route, until: float, answer: Answer) -> Sequence[Any]:
             made = link.blocks(descriptor).put([blocks[i] for i in places], options, until, route, answer)
-            return [_put_result(one) for one in made]
+            stored.update(place for place, one in zip(places, made) if one.status == PutStatus.STORED)
+            return [_put_result(one, place in stored) for place, one in zip(places, made)]
 
+        stored: set[int] = set()
         descriptor = _descriptor(ns)
         groups = [one.block_id if one.group is None else one.group for one in blocks]
         return self._call(groups, ns, deadline, None).run(ask) if groups else []
@@ -205,8 +207,15 @@ def _descriptor(ns: Any) -> Descriptor:
     return ns.descriptor  # type: ignore[no-any-return]
 
 
-def _put_result(outcome: PutOutcome) -> Any:
-    return MOVED if outcome.status == PutStatus.MOVED else outcome
+def _put_result(outcome: PutOutcome, was_stored: bool) -> Any:
+    """A block that was stored but not acknowledged is put again; it is present then."""
+    if outcome.status == PutStatus.MOVED:
+        return MOVED
+    if outcome.error is not None and outcome.error.code in PASSING:
+        return Later(outcome.error)
+    if outcome.status == PutStatus.PRESENT and was_stored:
+        return PutOutcome(PutStatus.STORED, outcome.error)
+    return outcome
 
 
 def _get_result(result: GetResult, route: Route) -> Any:
