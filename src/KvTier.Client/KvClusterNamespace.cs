@@ -106,6 +106,31 @@ public sealed partial class KvClusterNamespace
         }
     }
 
+    /// <summary>Fetches a block into a new array, for callers that do not know its length; takes two round trips in an opaque
+    /// namespace.</summary>
+    /// <param name="id">The block.</param>
+    /// <param name="group">Its group; none when it is a group of its own.</param>
+    /// <param name="timeout">How long each get may take; zero for the client's default.</param>
+    /// <param name="cancellationToken">Ends the get.</param>
+    /// <returns>The answer, and the bytes when it is a hit (empty otherwise).</returns>
+    public async ValueTask<Result<(BlockResult Answer, byte[] Bytes)>> GetArrayAsync(
+        BlockId id, BlockId group = default, TimeSpan timeout = default, CancellationToken cancellationToken = default)
+    {
+        // In an opaque namespace the first get tells the length: an empty range of a block is answered without its bytes.
+        byte[] bytes = new byte[BlockBytes];
+        var results = new BlockResult[1];
+        for (int round = 0; round < 2; round++)
+        {
+            GetBlock[] blocks = [new GetBlock(id, bytes, Group: group)];
+            Result<GetSummary> answer = await GetAsync(blocks, results, timeout, cancellationToken).ConfigureAwait(false);
+            if (answer.Error is { } error) return error;
+            if (results[0].Status != BlockStatus.DestinationTooSmall) break;
+            bytes = new byte[results[0].BlockLength];
+        }
+
+        return (results[0], results[0].IsHit ? bytes : []);
+    }
+
     internal static void CheckRoom(int room, int needed, string name, bool optional)
     {
         if (room < needed && !(optional && room == 0)) throw new ArgumentException($"Needs room for {needed}; has {room}.", name);

@@ -26,7 +26,7 @@ public class CommandLineTests
     [InlineData("--transport is pigeon; allowed: auto, wire or local", "stat", "--transport", "pigeon")]
     [InlineData("Endpoint", "stat", "--endpoint", "ftp://x")]
     [InlineData("key is zz", "block", "get", "zz", "--hex")]
-    [InlineData("--ack is disk; allowed: memory or ssd", "block", "put", "k", "--ack", "disk")]
+    [InlineData("--ack is disk; allowed: memory, ssd or replica", "block", "put", "k", "--ack", "disk")]
     [InlineData("--offset is -1", "block", "get", "k", "--offset=-1")]
     [InlineData("--chats is 0", "demo", "--chats", "0")]
     [InlineData("--host-mib is 1", "demo", "--host-mib", "1")]

@@ -69,6 +69,8 @@ public sealed class CommandLineTests
         Assert.Contains(lines, line => line.StartsWith("HEALTHCHECK ", StringComparison.Ordinal)
             && line.Contains("\"kvtier\", \"health\"", StringComparison.Ordinal));
         Assert.Equal(["kvtier"], Words(lines, "ENTRYPOINT "));
+        Assert.Contains(lines, line => line.StartsWith("RUN dotnet publish ", StringComparison.Ordinal)
+            && line.Contains("-p:PublishReadyToRun=true", StringComparison.Ordinal));
         Assert.Equal("/data/silo", ServeCheck.Accept(Words(lines, "CMD "), new Dictionary<string, string>())["dataDirectory"]);
     }
 

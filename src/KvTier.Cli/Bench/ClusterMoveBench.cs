@@ -9,6 +9,9 @@ internal sealed class ClusterMoveBench : IBenchGroup
     private const string Probe = "tcp loopback copy";
     private const int Groups = 2;
 
+    /// <summary>Moves of a slice at least, so that each silo has given and taken before it counts.</summary>
+    private const int LeastMoves = 6;
+
     /// <inheritdoc/>
     public IReadOnlyList<string> Names { get; } = ["cluster_migration_GBps"];
 
@@ -49,7 +52,7 @@ internal sealed class ClusterMoveBench : IBenchGroup
                 // What was moved is dropped at its old place: not in the time, but before the next one.
                 await silos.WhenSettledAsync();
             }
-            while (watch.Elapsed < time);
+            while (moves - before < LeastMoves || watch.Elapsed < time);
             return (moves - before) * groupBytes / watch.Elapsed.TotalSeconds / 1e9;
         }
 

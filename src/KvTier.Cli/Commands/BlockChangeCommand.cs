@@ -6,13 +6,14 @@ namespace KvTier.Cli;
 /// <summary><c>kvtier block delete|pin|unpin KEY…</c>: verbs that are done to each block and say how many were there.</summary>
 internal static class BlockChangeCommand
 {
-    private delegate Task<Result<int>> Change(KvNamespace ns, BlockId[] ids, bool[] done, ParseResult parsed, CancellationToken cancel);
+    private delegate Task<Result<int>> Change(
+        KvClusterNamespace ns, BlockId[] ids, bool[] done, ParseResult parsed, CancellationToken cancel);
 
     public static Command Delete(CliOutput output) => Create(
         output,
         new Command("delete", "Delete blocks. Exit code 1 when one was not there."),
         "deleted",
-        async (ns, ids, done, _, cancel) => await ns.DeleteAsync(ids, done, cancellationToken: cancel));
+        async (ns, ids, done, _, cancel) => await ns.DeleteAsync(ids, done: done, cancellationToken: cancel));
 
     public static Command Pin(CliOutput output)
     {
@@ -23,7 +24,7 @@ internal static class BlockChangeCommand
         {
             long ms = parsed.GetValue(duration);
             if (ms < 1 || ms > Limits.Default.PinMsMax) throw CliException.Usage("--for-ms", ms, $"1 to {Limits.Default.PinMsMax}");
-            return await ns.PinAsync(ids, TimeSpan.FromMilliseconds(ms), done, cancellationToken: cancel);
+            return await ns.PinAsync(ids, TimeSpan.FromMilliseconds(ms), done: done, cancellationToken: cancel);
         });
     }
 
@@ -31,7 +32,7 @@ internal static class BlockChangeCommand
         output,
         new Command("unpin", "End pins. Exit code 1 when a block was not there or not pinned."),
         "unpinned",
-        async (ns, ids, done, _, cancel) => await ns.UnpinAsync(ids, done, cancellationToken: cancel));
+        async (ns, ids, done, _, cancel) => await ns.UnpinAsync(ids, done: done, cancellationToken: cancel));
 
     private static Command Create(CliOutput output, Command command, string participle, Change change) =>
         KeysCommand.Create(output, command, async run =>

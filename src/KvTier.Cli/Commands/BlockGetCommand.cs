@@ -30,8 +30,8 @@ internal static class BlockGetCommand
             bool asJson = parsed.GetValue(json);
             if (asJson && path == "-") throw CliException.Usage("file", "-", "a path, as --json takes stdout");
             byte[] keyBytes = blocks.Key(parsed, parsed.GetValue(key)!);
-            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
-            KvNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
+            await using RoutedConnection client = await connection.ConnectRoutedAsync(parsed, cancel);
+            KvClusterNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
             (BlockResult answer, byte[] bytes) = await FetchAsync(ns, ns.IdOf(keyBytes), from, count, cancel);
             if (answer.IsHit) await WriteAsync(path, bytes, asJson, cancel);
             if (asJson)
@@ -64,7 +64,7 @@ internal static class BlockGetCommand
     };
 
     private static async Task<(BlockResult Answer, byte[] Bytes)> FetchAsync(
-        KvNamespace ns, BlockId id, int from, int count, CancellationToken cancel)
+        KvClusterNamespace ns, BlockId id, int from, int count, CancellationToken cancel)
     {
         if (from == 0 && count == 0) return (await ns.GetArrayAsync(id, cancellationToken: cancel)).OrFail();
         var described = new BlockDescription[1];
@@ -72,7 +72,9 @@ internal static class BlockGetCommand
         if (described[0].Tiers == TierSet.None) return (new BlockResult(BlockStatus.Miss, described[0].Reason, 0, 0, 0), []);
         // The silo, not this command, says what is wrong with a range outside the block.
         var bytes = new byte[count > 0 ? count : Math.Max(0, described[0].Length - from)];
-        return ((await ns.GetAsync(new GetBlock(id, bytes, from, count), cancellationToken: cancel)).OrFail(), bytes);
+        var results = new BlockResult[1];
+        (await ns.GetAsync(new GetBlock[] { new(id, bytes, from, count) }, results, cancellationToken: cancel)).OrFail();
+        return (results[0], bytes);
     }
 
     private static async Task WriteAsync(string? path, byte[] bytes, bool asJson, CancellationToken cancel)

@@ -26,20 +26,20 @@ internal sealed class BlockOptions
         command.Options.Add(hex);
     }
 
-    /// <summary>Opens the namespace that the silo knows under the name.</summary>
-    /// <param name="client">The client.</param>
+    /// <summary>Opens the namespace that the silo, or another of its cluster, knows under the name.</summary>
+    /// <param name="connection">The silo.</param>
     /// <param name="parsed">The command line.</param>
     /// <param name="register">True to register it with a built-in profile when the silo does not know it.</param>
     /// <param name="cancel">Ends the wait.</param>
-    public async Task<KvNamespace> OpenAsync(KvTierClient client, ParseResult parsed, bool register, CancellationToken cancel)
+    public async Task<KvClusterNamespace> OpenAsync(
+        RoutedConnection connection, ParseResult parsed, bool register, CancellationToken cancel)
     {
         string name = parsed.GetValue(ns)!;
-        NamespaceInfo[] known = (await client.ListNamespacesAsync(cancel)).OrFail();
-        NamespaceDescriptor? descriptor = Array.Find(known, info => info.Descriptor.Name == name)?.Descriptor;
+        NamespaceDescriptor? descriptor = await connection.FindNamespaceAsync(name, cancel);
         if (descriptor is null && !register && name != DefaultName)
             throw CliException.Of(new KvError(ErrorCode.NamespaceUnknown, "--namespace", name, "one that `kvtier namespace list` shows"));
         descriptor ??= NamespaceText.Parse(name).OrFail();
-        return (await client.OpenNamespaceAsync(descriptor, cancel)).OrFail();
+        return (await connection.Cluster.OpenNamespaceAsync(descriptor, cancel)).OrFail();
     }
 
     /// <summary>Reads a key from the command line.</summary>
@@ -62,6 +62,6 @@ internal sealed class BlockOptions
     }
 
     /// <summary>Reads keys from the command line.</summary>
-    public BlockId[] Ids(ParseResult parsed, KvNamespace blocks, IEnumerable<string> keys) =>
+    public BlockId[] Ids(ParseResult parsed, KvClusterNamespace blocks, IEnumerable<string> keys) =>
         [.. keys.Select(key => blocks.IdOf(Key(parsed, key)))];
 }

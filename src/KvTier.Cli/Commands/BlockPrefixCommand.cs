@@ -16,7 +16,7 @@ internal static class BlockPrefixCommand
             string[] keys = run.Keys;
             var tiers = new TierSet[keys.Length];
             int found = (await run.Namespace.PrefixAsync(
-                run.Ids, tiers, run.Parsed.GetValue(touch), cancellationToken: run.Cancel)).OrFail();
+                run.Ids, tiers: tiers, touch: run.Parsed.GetValue(touch), cancellationToken: run.Cancel)).OrFail();
             if (run.Json)
             {
                 output.Json(new { keys = keys.Length, found, tiers = tiers[..found].Select(Units.Tiers) });

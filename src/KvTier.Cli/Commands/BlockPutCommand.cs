@@ -13,7 +13,7 @@ internal static class BlockPutCommand
         var file = new Argument<string?>("file") { Description = "The file; stdin when missing or -.", Arity = ArgumentArity.ZeroOrOne };
         var ack = new Option<string>("--ack")
         {
-            Description = "memory, or ssd to wait until the log has it.",
+            Description = "memory, ssd to wait until the log has it, or replica to wait until all holders in the cluster have it.",
             DefaultValueFactory = _ => "memory",
         };
         var ttl = new Option<long>("--ttl-ms") { Description = "Time to live in ms; 0 for none." };
@@ -38,12 +38,12 @@ internal static class BlockPutCommand
             };
             byte[] keyBytes = blocks.Key(parsed, parsed.GetValue(key)!);
             byte[] payload = await ReadAsync(parsed.GetValue(file), cancel);
-            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
-            KvNamespace ns = await blocks.OpenAsync(client, parsed, register: true, cancel);
-            PutStatus status = (await ns.PutAsync(keyBytes, payload, options, cancel)).OrFail();
-            if (status is PutStatus.Moved)
-                throw new CliException(ExitCodes.Refused, "moved: another silo of the cluster owns this block, and nothing was stored");
-            var outcome = new { id = ns.IdOf(keyBytes).ToString(), bytes = payload.Length, status = status.ToString().ToLowerInvariant() };
+            await using RoutedConnection client = await connection.ConnectRoutedAsync(parsed, cancel);
+            KvClusterNamespace ns = await blocks.OpenAsync(client, parsed, register: true, cancel);
+            var statuses = new PutStatus[1];
+            PutBlock[] put = [new PutBlock(keyBytes, payload)];
+            (await ns.PutAsync(put, statuses, options, cancel)).OrFail().Error.OrFail();
+            var outcome = new { id = ns.IdOf(keyBytes).ToString(), bytes = payload.Length, status = statuses[0].ToString().ToLowerInvariant() };
             if (parsed.GetValue(json)) output.Json(outcome);
             else output.Line($"{outcome.status} {outcome.id} {Units.Bytes(outcome.bytes)}");
             return ExitCodes.Ok;
@@ -55,7 +55,8 @@ internal static class BlockPutCommand
     {
         "memory" => AckLevel.Memory,
         "ssd" => AckLevel.Ssd,
-        _ => throw CliException.Usage("--ack", text, "memory or ssd"),
+        "replica" => AckLevel.Replica,
+        _ => throw CliException.Usage("--ack", text, "memory, ssd or replica"),
     };
 
     private static async Task<byte[]> ReadAsync(string? path, CancellationToken cancel)

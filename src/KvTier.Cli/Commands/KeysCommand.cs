@@ -11,7 +11,7 @@ namespace KvTier.Cli;
 /// <param name="Ids">The ids of the keys, in their order.</param>
 /// <param name="Cancel">Ends the wait.</param>
 internal sealed record KeysRun(
-    ParseResult Parsed, bool Json, string[] Keys, KvNamespace Namespace, BlockId[] Ids, CancellationToken Cancel);
+    ParseResult Parsed, bool Json, string[] Keys, KvClusterNamespace Namespace, BlockId[] Ids, CancellationToken Cancel);
 
 /// <summary>What the <c>block</c> verbs that take several keys have in common.</summary>
 internal static class KeysCommand
@@ -30,8 +30,8 @@ internal static class KeysCommand
         command.Run(output, async (parsed, cancel) =>
         {
             string[] names = parsed.GetValue(keys)!;
-            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
-            KvNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
+            await using RoutedConnection client = await connection.ConnectRoutedAsync(parsed, cancel);
+            KvClusterNamespace ns = await blocks.OpenAsync(client, parsed, register: false, cancel);
             return await run(new KeysRun(parsed, parsed.GetValue(json), names, ns, blocks.Ids(parsed, ns, names), cancel));
         });
         return command;

@@ -40,7 +40,7 @@ internal static class SequenceCommand
         {
             DigestSpec[] digests = [.. run.Parsed.GetValue(selectors)!.Select(DigestOf).Distinct()];
             var options = new SequenceOptions { Digests = digests };
-            KvSequence sequence = (await run.Namespace.OpenSequenceAsync(run.Name, options, cancellationToken: run.Cancel)).OrFail();
+            KvClusterSequence sequence = (await run.Namespace.OpenSequenceAsync(run.Name, options, cancellationToken: run.Cancel)).OrFail();
             return [await SequenceVerb.AppendAsync(sequence, run, run.Parsed.GetValue(tokens), replaceLast: false)];
         });
     }
@@ -56,7 +56,7 @@ internal static class SequenceCommand
         command.Options.Add(replace);
         return SequenceVerb.Create(output, command, takesName: true, ArgumentArity.OneOrMore, async run =>
         {
-            KvSequence sequence = (await run.Namespace.FindSequenceAsync(run.Name, cancellationToken: run.Cancel)).OrFail();
+            KvClusterSequence sequence = (await run.Namespace.FindSequenceAsync(run.Name, cancellationToken: run.Cancel)).OrFail();
             return [await SequenceVerb.AppendAsync(sequence, run, run.Parsed.GetValue(tokens), run.Parsed.GetValue(replace))];
         });
     }
@@ -72,7 +72,7 @@ internal static class SequenceCommand
         {
             long kept = run.Parsed.GetValue(tokens);
             if (kept < 0) throw CliException.Usage("--tokens", kept, "0 or more");
-            KvSequence sequence = (await run.Namespace.FindSequenceAsync(run.Name, cancellationToken: run.Cancel)).OrFail();
+            KvClusterSequence sequence = (await run.Namespace.FindSequenceAsync(run.Name, cancellationToken: run.Cancel)).OrFail();
             return [(await sequence.ForkAsync(run.Parsed.GetValue(newName)!, kept, cancellationToken: run.Cancel)).OrFail().Latest];
         });
     }
@@ -80,7 +80,7 @@ internal static class SequenceCommand
     private static Command Close(CliOutput output) => SequenceVerb.Create(
         output, new Command("close", "Forget a sequence; its blocks stay."), takesName: true, ArgumentArity.Zero, async run =>
         {
-            KvSequence sequence = (await run.Namespace.FindSequenceAsync(run.Name, cancellationToken: run.Cancel)).OrFail();
+            KvClusterSequence sequence = (await run.Namespace.FindSequenceAsync(run.Name, cancellationToken: run.Cancel)).OrFail();
             return [(await sequence.CloseAsync(cancellationToken: run.Cancel)).OrFail()];
         });
 

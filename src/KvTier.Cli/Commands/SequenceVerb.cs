@@ -9,7 +9,7 @@ namespace KvTier.Cli;
 /// <param name="Name">Name of the sequence; empty where the verb takes none.</param>
 /// <param name="Ids">The blocks named.</param>
 /// <param name="Cancel">Ends the wait.</param>
-internal sealed record SequenceRun(ParseResult Parsed, KvNamespace Namespace, string Name, BlockId[] Ids, CancellationToken Cancel);
+internal sealed record SequenceRun(ParseResult Parsed, KvClusterNamespace Namespace, string Name, BlockId[] Ids, CancellationToken Cancel);
 
 /// <summary>What the <c>sequence</c> verbs have in common.</summary>
 internal static class SequenceVerb
@@ -32,8 +32,8 @@ internal static class SequenceVerb
         var connection = new ConnectionOptions(command);
         command.Run(output, async (parsed, cancel) =>
         {
-            await using KvTierClient client = await connection.ConnectAsync(parsed, cancel);
-            KvNamespace ns = await options.OpenAsync(client, parsed, register: false, cancel);
+            await using RoutedConnection client = await connection.ConnectRoutedAsync(parsed, cancel);
+            KvClusterNamespace ns = await options.OpenAsync(client, parsed, register: false, cancel);
             BlockId[] ids = keys.MaximumNumberOfValues > 0 ? options.Ids(parsed, ns, parsed.GetValue(blocks) ?? []) : [];
             var asked = new SequenceRun(parsed, ns, takesName ? parsed.GetValue(name)! : "", ids, cancel);
             SequenceRow[] rows = [.. (await run(asked)).Select(SequenceRow.Of)];
@@ -49,7 +49,7 @@ internal static class SequenceVerb
     /// <param name="run">Which blocks.</param>
     /// <param name="tokens">Tokens in them; null when all are full.</param>
     /// <param name="replaceLast">True when the first takes the place of the last block so far.</param>
-    public static async Task<SequenceDescription> AppendAsync(KvSequence sequence, SequenceRun run, long? tokens, bool replaceLast)
+    public static async Task<SequenceDescription> AppendAsync(KvClusterSequence sequence, SequenceRun run, long? tokens, bool replaceLast)
     {
         if (run.Ids.Length == 0) return sequence.Latest;
         long full = (long)run.Ids.Length * run.Namespace.Descriptor.Profile.BlockTokens;

@@ -44,9 +44,20 @@ internal sealed class ConnectionOptions
         command.Options.Add(timeout);
     }
 
+    /// <summary>Connects to the silo, and to whoever owns what is asked of it.</summary>
+    /// <exception cref="CliException">An option is not valid, or the silo can't be reached or refuses.</exception>
+    public async Task<RoutedConnection> ConnectRoutedAsync(ParseResult parsed, CancellationToken cancel)
+    {
+        (KvTierClient client, KvTierClientOptions options) = await OpenAsync(parsed, cancel);
+        return await RoutedConnection.OverAsync(
+            client, options, endpoint => OptionsOf(parsed, endpoint, TransportMode.Wire), cancel);
+    }
+
     /// <summary>Connects.</summary>
     /// <exception cref="CliException">An option is not valid, or the silo can't be reached or refuses.</exception>
-    public async Task<KvTierClient> ConnectAsync(ParseResult parsed, CancellationToken cancel)
+    public async Task<KvTierClient> ConnectAsync(ParseResult parsed, CancellationToken cancel) => (await OpenAsync(parsed, cancel)).Client;
+
+    private async Task<(KvTierClient Client, KvTierClientOptions Options)> OpenAsync(ParseResult parsed, CancellationToken cancel)
     {
         string mode = parsed.GetValue(transport)!;
         if (!Enum.TryParse(mode, ignoreCase: true, out TransportMode transportMode) || !Enum.IsDefined(transportMode))
@@ -54,8 +65,9 @@ internal sealed class ConnectionOptions
         KvError? error = null;
         foreach (string address in EndpointsOf(parsed))
         {
-            Result<KvTierClient> connected = await KvTierClient.ConnectAsync(OptionsOf(parsed, address, transportMode), cancel);
-            if (connected.TryGet(out KvTierClient? client, out KvError? failed)) return client;
+            KvTierClientOptions options = OptionsOf(parsed, address, transportMode);
+            Result<KvTierClient> connected = await KvTierClient.ConnectAsync(options, cancel);
+            if (connected.TryGet(out KvTierClient? client, out KvError? failed)) return (client, options);
             if (failed.Code is not ErrorCode.Unavailable) throw CliException.Of(failed);
             error ??= failed;
         }
