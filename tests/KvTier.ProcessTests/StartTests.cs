@@ -64,4 +64,16 @@ public class StartTests
         Assert.Contains(port, said, StringComparison.Ordinal);
         Assert.Equal(0, await first.TerminateAsync());
     }
+
+    [Fact]
+    public async Task Serve_HttpPortThatIsTaken_IsRefusedInOneLine()
+    {
+        await using SiloProcess first =
+            await SiloProcess.StartAsync(["--port", "0", "--http-port", "0", "--host-bytes", "64MiB"], TestSilo.Cancel);
+        string port = first.Endpoints["http"].Split(':')[^1];
+        string said = await TestSilo.StartRefusedAsync("--port", "0", "--http-port", port, "--host-bytes", "64MiB");
+        Assert.Contains($"http.port is 127.0.0.1:{port}", said, StringComparison.Ordinal);
+        Assert.DoesNotContain(" | ", said, StringComparison.Ordinal);
+        Assert.DoesNotContain("SocketException", said, StringComparison.Ordinal);
+    }
 }

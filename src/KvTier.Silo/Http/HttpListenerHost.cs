@@ -39,7 +39,7 @@ internal sealed class HttpListenerHost : IAsyncDisposable
         ILoggerFactory loggers)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton(loggers);
+        builder.Services.AddSingleton<ILoggerFactory>(new HttpLoggers(loggers));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options.Http));
         WebApplication web = builder.Build();
         var responder = new HttpResponder(options, catalog, state);

@@ -55,6 +55,7 @@ internal sealed class TestCluster : IAsyncDisposable
         string[] arguments =
         [
             "--name", $"silo-{number}", "--address", address, "--port", "0", "--http-enabled", "false", "--host-bytes", "128MiB",
+            "--unix-socket", folder.File($"s{number}"),
             "--data-directory", folder.File($"data-{number}"), "--ssd-bytes", "1GiB", "--drain-seconds", "20",
             "--etcd", Etcd.Endpoint.ToString().TrimEnd('/'), "--cluster-replicas", $"{replicas}", "--log-level", "Information", .. more,
         ];

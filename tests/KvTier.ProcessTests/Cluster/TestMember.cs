@@ -34,13 +34,17 @@ internal sealed class TestMember : IAsyncDisposable
         process = await SiloProcess.StartAsync(arguments, TestSilo.Cancel, through);
     }
 
+    /// <summary>Where its Unix socket is.</summary>
+    public string Socket => Process.Endpoints["unix"];
+
     /// <summary>A client of this silo alone, which does not try again.</summary>
-    public async Task<KvTierClient> ConnectAsync()
+    /// <param name="transport">By shared memory through the Unix socket, or by TCP.</param>
+    public async Task<KvTierClient> ConnectAsync(TransportMode transport = TransportMode.Wire)
     {
         var options = new KvTierClientOptions
         {
-            Endpoint = Endpoint,
-            Transport = TransportMode.Wire,
+            Endpoint = transport == TransportMode.Local ? Socket : Endpoint,
+            Transport = transport,
             Connections = 1,
             RequestTimeout = TimeSpan.FromSeconds(10),
         };
