@@ -8,7 +8,7 @@ import pytest
 
 import kvtier
 from kvtier.local import grants
-from silos import until
+from silos import kvtier_command, until
 
 
 @pytest.fixture
@@ -138,3 +138,17 @@ def test_killed_silo_makes_leases_void_and_a_new_one_is_mapped(own_silo):
         assert leases[0].data[0] == 0  # The mapping stays as long as somebody looks at it.
         with ns.lease([b"k"], deadline_ms=20_000) as again:
             assert again[0].is_valid
+
+
+def test_dotnet_client_and_this_one_read_in_place_what_the_other_wrote_in_place(ns, silo, folder):
+    data = os.urandom(300_000)
+    local = ("-n", f"{ns.tenant}/opaque", "-e", f"unix://{silo.socket_path}", "--transport", "local")
+    (folder / "source").write_bytes(data)
+    kvtier_command("block", "put", "dotnet", folder / "source", *local)
+    with ns.lease([b"dotnet"]) as leases:
+        assert leases[0].verify() and bytes(leases[0].data) == data
+    with ns.reserve([(b"python", len(data))]) as slots:
+        slots[0].data[:] = data[::-1]
+        slots.commit()
+    kvtier_command("block", "get", "python", folder / "got", *local)
+    assert (folder / "got").read_bytes() == data[::-1]

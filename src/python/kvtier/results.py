@@ -76,6 +76,15 @@ class Hit:
 
         return view(self.data, dtype, shape)
 
+    def tensor(self, dtype: Any = "raw", shape: Sequence[int] | None = None) -> Any:
+        """The bytes as a torch tensor on the CPU, without a copy; it must not be written under a lease. Needs torch.
+
+        :param dtype: a torch dtype or one of the profile's names, ``bf16`` and fp8 included.
+        """
+        from .tensors import to_tensor
+
+        return to_tensor(self, dtype, shape)
+
     def __repr__(self) -> str:
         return f"Hit({len(self.data)} bytes from {self.tier})"
 

@@ -28,7 +28,7 @@ class Router:
 
     def __init__(self, source: MapSource) -> None:
         self._source = source
-        self._threads = ThreadPoolExecutor(_THREADS, "kvtier-route")
+        self.threads = ThreadPoolExecutor(_THREADS, "kvtier-route")
 
     @property
     def epoch(self) -> int:
@@ -51,7 +51,7 @@ class Router:
     def close(self) -> None:
         """Closes all connections."""
         self._source.close()
-        self._threads.shutdown(wait=False)
+        self.threads.shutdown(wait=False)
 
     def open(self, descriptor: Descriptor, deadline: float) -> None:
         """Has one silo open the namespace."""
@@ -200,7 +200,7 @@ class Router:
 
     def _call(self, groups: Sequence[bytes], ns: Any, deadline: float, lost: Any) -> RoutedCall:
         replicas = self._source.table.map.replicas_for(f"{ns.tenant}/{ns.profile.name}")
-        return RoutedCall(self._source, self._threads, groups, replicas, deadline, lost)
+        return RoutedCall(self._source, self.threads, groups, replicas, deadline, lost)
 
 
 def _descriptor(ns: Any) -> Descriptor:

@@ -73,10 +73,10 @@ class Silo:
             return best
         return self._dial(deadline, best)
 
-    def attempt(self, work: Callable[[Connection], T], deadline: float) -> T:
+    def attempt(self, work: Callable[[Connection], T], deadline: float, is_repeatable: bool = True) -> T:
         """Runs some work on a connection, again after a failure that the next try may not meet.
 
-        :param work: must be safe to repeat.
+        :param is_repeatable: False for work that must not be done twice: it is tried again only when it certainly was not done.
         """
         options, tried = self.options, 0
         while True:
@@ -85,6 +85,8 @@ class Silo:
             except KvTierError as error:
                 pause = min(options.retry_delay_ms * 2 ** tried, options.retry_delay_max_ms) / 1000 * (0.5 + random.random() / 2)
                 tried += 1
+                if not is_repeatable and error.code == ErrorCode.UNAVAILABLE:
+                    raise
                 if error.code not in _AGAIN or tried > options.retries_max or self._is_closed or clock.now() + pause >= deadline:
                     raise
                 time.sleep(pause)
