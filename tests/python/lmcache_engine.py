@@ -1,5 +1,5 @@
 """As much of LMCache as its remote connectors see, written for these tests: keys, memory objects with reference counts over a bounded CPU
-pool, base classes, the wrapper around a connector and the remote backend's order of calls. With KVTIER_LMCACHE naming the folder that
+pool, base classes, the wrapper around a connector and the remote backend's order of calls. With REAL_LMCACHE naming the folder that
 holds the real `lmcache` package, its base class of connectors, memory objects and formats are used instead.
 """
 import abc
@@ -163,7 +163,7 @@ class InstrumentedRemoteConnector:
 
 def install():
     """Puts the stand-in where the plug-in imports it from, unless the real one is asked for."""
-    real = os.environ.get("KVTIER_LMCACHE")
+    real = os.environ.get("REAL_LMCACHE")
     if real:
         sys.path.insert(0, real)
         return

@@ -1,5 +1,5 @@
 """As much of SGLang as its storage backends see, written for these tests: base class, configuration, host pools and a controller that
-calls a backend in the engine's order. With KVTIER_SGLANG naming the folder that holds the real `sglang` package, the real base class and
+calls a backend in the engine's order. With REAL_SGLANG naming the folder that holds the real `sglang` package, the real base class and
 types are used instead.
 """
 import enum
@@ -94,7 +94,7 @@ class HiCacheStorage(ABC):
 
 def install():
     """Puts the stand-in where the backend imports it from, unless the real one is asked for."""
-    real = os.environ.get("KVTIER_SGLANG")
+    real = os.environ.get("REAL_SGLANG")
     if real:
         sys.path.insert(0, real)
         return

@@ -1,4 +1,4 @@
-"""SGLang's storage backend while the silo is away, stopped or killed, and while the engine is killed: a miss in time, and back by itself."""
+"""SGLang's storage backend while the silo is away, stopped or killed, and while the engine is killed: a miss in time, and it comes back."""
 import logging
 import threading
 import time
