@@ -88,6 +88,29 @@ def test_batches_longer_than_128_pages_are_written_and_read(start):
     assert same(pool, reader.pool, range(300))
 
 
+def test_layer_first_pages_of_many_layers_are_joined_to_one_block(start):
+    writer, reader = start(HeadsPool("layer_first", layers=12, seed=4)), start(HeadsPool("layer_first", layers=12))
+    assert writer.storage._pools["kv"].parts == 1
+    keys = keys_of(5)
+    assert writer.backup(keys, [4, 3, 2, 1, 0]) == 5
+    assert reader.prefetch(keys, [9, 8, 7, 6, 5]) == 5
+    assert same(writer.pool, reader.pool, range(5), range(5, 10))
+
+
+@pytest.mark.deadline(120)
+def test_cluster_nodes_at_different_silos_share_pages_of_all_owners(cluster, tenant):
+    options = {"tenant": tenant, "lookup_timeout_ms": 10000, "read_timeout_ms": 20000, "write_timeout_ms": 20000}
+    writer = Controller(KvTierHiCache, HeadsPool(seed=31), {**options, "endpoint": ",".join(cluster.endpoints[:2])})
+    reader = Controller(KvTierHiCache, HeadsPool(), {**options, "endpoint": cluster.endpoints[2]})
+    keys = keys_of(40)
+    assert writer.backup(keys, list(range(40))) == 40
+    assert reader.hits(keys + keys_of(1, first=99)) == 40
+    assert reader.prefetch(keys, list(range(40))) == 40
+    assert same(writer.pool, reader.pool, range(40))
+    for each in (writer, reader):
+        each.detach()
+
+
 def test_prefix_ends_at_the_first_missing_page(start):
     writer = start(HeadsPool(seed=5))
     keys = keys_of(8)

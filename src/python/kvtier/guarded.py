@@ -12,6 +12,7 @@ from .errors import DeadlineExceeded, InvalidArgument
 from .namespace import Namespace
 from .plugin import LazyClient
 from .profile import Profile
+from .results import PutStatus
 
 T = TypeVar("T")
 _KEYS_OF_A_REQUEST = 4096
@@ -104,21 +105,27 @@ class GuardedBlocks:
 
     def write(self, keys: Sequence[bytes], values: Sequence[memoryview]) -> list[bool]:
         """Stores what is not here yet. True where it is here afterwards."""
-        stored = self.here(keys)
-        missing = [index for index, here in enumerate(stored) if not here]
+        return [outcome is not None for outcome in self.store(keys, values)]
+
+    def store(self, keys: Sequence[bytes], values: Sequence[memoryview]) -> list[PutStatus | None]:
+        """The same, and tells what was ``stored`` and what was ``present``; None for what is not here."""
+        outcomes: list[PutStatus | None] = [PutStatus.PRESENT if here else None for here in self.here(keys)]
+        missing = [index for index, outcome in enumerate(outcomes) if outcome is None]
         self._count(present=len(keys) - len(missing))
         deadline = Deadline(self._limits.write_ms)
         for some in self._batches(missing, [len(values[index]) for index in missing]):
-            outcomes = self._attempt("a write", None, lambda space: space.put_many(
+            answers = self._attempt("a write", None, lambda space: space.put_many(
                 [(keys[index], values[index]) for index in some], ack=self._limits.ack, ttl_ms=self._limits.ttl_ms,
                 deadline_ms=deadline.left_ms("write")))
-            if outcomes is None:
+            if answers is None:
                 break
-            for index, outcome in zip(some, outcomes):
-                stored[index] = outcome.status in ("stored", "present") and outcome.error is None
-                reason = f"refused_{outcome.error.name}" if outcome.error is not None else str(outcome.status.value)
-                self._count(**{reason: 1, "written_bytes": len(values[index]) if stored[index] else 0})
-        return stored
+            for index, answer in zip(some, answers):
+                if answer.error is None and answer.status in (PutStatus.STORED, PutStatus.PRESENT):
+                    outcomes[index] = answer.status
+                    self._count(**{answer.status.value: 1, "written_bytes": len(values[index])})
+                else:
+                    self._count(**{f"refused_{answer.error.name if answer.error is not None else answer.status.value}": 1})
+        return outcomes
 
     def fetch(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Small blocks of unknown length."""

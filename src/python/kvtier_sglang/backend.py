@@ -6,19 +6,22 @@ from __future__ import annotations
 
 import functools
 import logging
+import socket
 import time
 from collections import Counter
+from importlib import metadata
 from typing import Any, Callable, Sequence
 
 from kvtier.errors import KvTierError
 from kvtier.guarded import GuardedBlocks
+from kvtier.handshake import Handshake
 from kvtier.plugin import LazyClient, Troubles
 from kvtier.profile import Profile
 from sglang.srt.mem_cache.hicache_storage import HiCacheStorage
 
 from .generation import Generation
 from .hits import usable_prefix
-from .naming import head_split, namespace_profile
+from .naming import head_split, hello_fields, hello_profile, namespace_profile
 from .options import Options
 from .pages import HeadPages, tensor_bytes
 from .pools import Pool, flat_keys
@@ -68,6 +71,7 @@ class KvTierHiCache(HiCacheStorage):
             failures_max=self._options.failures_max, open_ms=self._options.open_ms, troubles=self._troubles)
         self._store: GuardedBlocks | None = None
         self._generation: Generation | None = None
+        self._handshake: Handshake | None = None
         self._pools: dict[str, Pool] = {}
         self._stats = Stats()
 
@@ -84,6 +88,7 @@ class KvTierHiCache(HiCacheStorage):
             self._cut_by_heads(pool, model)
         self._pools["kv"] = pool
         self._generation = Generation(store)
+        self._handshake = self._hello(pool, model)
         self._store = store
         logger.info("kvtier: pages in namespace %s/%s at %s, %d blocks each", self._options.tenant, pool.blocks.profile.name,
                     self._options.endpoint, pool.parts)
@@ -101,6 +106,12 @@ class KvTierHiCache(HiCacheStorage):
             pool.cut_by_heads(HeadPages(pool.pool, split), split.writes, self._blocks(split.profile))
         except (AttributeError, KeyError, KvTierError, TypeError) as error:
             self._troubles.report("pages are not shared between sizes of tensor parallelism", error)
+
+    def _hello(self, pool: Pool, model: str) -> Handshake:
+        fields = hello_fields(self._config, pool.pool, model, pool.is_cut_by_heads)
+        where = f"{self._config.tp_rank}.{self._config.pp_rank}.{getattr(self._config, 'dp_rank', 0)}"
+        return Handshake(self._client, hello_profile(model), self._options.tenant, "sglang", _version(), lambda: fields,
+                         instance=f"{socket.gethostname()}/{where}", deadline_ms=self._options.lookup_timeout_ms, logger=logger)
 
     def _blocks(self, profile: Profile) -> GuardedBlocks:
         return GuardedBlocks(self._client, profile, self._options.tenant, self._options.limits)
@@ -141,6 +152,7 @@ class KvTierHiCache(HiCacheStorage):
     def batch_exists(self, keys: Sequence[str], extra_info: Any = None) -> int:
         """How many pages from the first on are here."""
         pool = self._pools["kv"]
+        self._handshake.say()
         if not self._by_pool:
             return self._store.prefix(self._flat(keys))
         if pool.logical:
@@ -259,6 +271,13 @@ def _check(pool: Pool, keys: Sequence[str], host_indices: Any) -> None:
     if host_indices is None or len(host_indices) != len(keys) * pool.page_size:
         told = "none" if host_indices is None else len(host_indices)
         raise ValueError(f"{told} slots of pool {pool.name} for {len(keys)} pages of {pool.page_size}")
+
+
+def _version() -> str:
+    try:
+        return metadata.version("sglang")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _name(name: Any) -> str:

@@ -58,6 +58,24 @@ def namespace_profile(model: str, pool: Any) -> Profile:
     return Profile.opaque(f"sglang.{slug(model)}.{slug(shape['dtype'], 16)}.{layout}.p{shape['page']}.{digest}")
 
 
+def hello_profile(model: str) -> Profile:
+    """The namespace in which engines of one model say how they make keys and bytes, so that those that differ hear of each other."""
+    return Profile.opaque(f"sglang.{slug(model)}.{digest_of(model)}")
+
+
+def hello_fields(config: Any, pool: Any, model: str, cut_by_heads: bool) -> dict[str, str]:
+    """What engines of a model must have in common to share pages. The rank is in the keys, so it may differ."""
+    shape = shape_of(pool)
+    shares = "any" if cut_by_heads or config.is_mla_model else str(config.tp_size)
+    return {
+        "hash_algorithm": "sha256_chain_u32", "model_digest": digest_of(model), "dtype": shape["dtype"],
+        "layout": "any" if cut_by_heads else shape["layout"], "block_tokens": str(shape["page"]), "world_size": shares, "rank": "any",
+        "pipeline": str(getattr(config, "pp_size", 1)), "context_parallel": str(getattr(config, "attn_cp_size", 1)),
+        "page_shape": "any" if cut_by_heads else digest_of({key: value for key, value in shape.items() if key != "layers"}),
+        "interface_v1": "1" if (getattr(config, "extra_config", None) or {}).get("interface_v1") else "0",
+    }
+
+
 def digest_of(value: Any) -> str:
     """12 hexadecimal digits of SHA-256 of a value of plain types."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

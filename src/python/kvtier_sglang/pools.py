@@ -36,6 +36,11 @@ class Pool:
             raise ValueError(f"pool {self.name} has no memory")
         return self._pages
 
+    @property
+    def is_cut_by_heads(self) -> bool:
+        """True when nodes of other sizes read these pages too."""
+        return isinstance(self._pages, HeadPages)
+
     def cut_by_heads(self, pages: HeadPages, writes: bool, blocks: GuardedBlocks) -> None:
         """Has pages cut by heads instead of stored whole for each rank."""
         self._pages, self.writes, self.blocks = pages, writes, blocks
