@@ -18,6 +18,9 @@ _CONNECTOR = "lmcache.v1.storage_backend.connector"
 _BASE = _CONNECTOR + ".base_connector"
 _WRAPPER = _CONNECTOR + ".instrumented_connector"
 _MEMORY = "lmcache.v1.memory_management"
+_NATIVE = "lmcache.native_storage_ops"
+_INTERNAL = "lmcache.v1.distributed.internal_api"
+_L2 = "lmcache.v1.distributed.l2_adapters.base"
 
 
 class MemoryFormat(enum.Enum):
@@ -161,16 +164,51 @@ class InstrumentedRemoteConnector:
         return getattr(self.connector, name)
 
 
+class Bitmap:
+    """Bits that are 0 until they are set."""
+
+    def __init__(self, size):
+        self.bits = [False] * size
+
+    def set(self, index):
+        self.bits[index] = True
+
+
+class L2StoreResult(int):
+    def __new__(cls, success, bytes_transferred):
+        return super().__new__(cls, bytes_transferred if success else -1)
+
+
+class L2AdapterInterface(abc.ABC):
+    def __init__(self, max_capacity_bytes=0):
+        self.stored, self.accessed = [], []
+
+    def _notify_keys_stored(self, keys, sizes):
+        self.stored += list(zip(keys, sizes))
+
+    def _notify_keys_accessed(self, keys):
+        self.accessed += keys
+
+
+for _name in ("get_store_event_fd", "get_lookup_and_lock_event_fd", "get_load_event_fd", "submit_store_task", "pop_completed_store_tasks",
+              "submit_lookup_and_lock_task", "query_lookup_and_lock_result", "submit_unlock", "submit_load_task", "query_load_result"):
+    setattr(L2AdapterInterface, _name, abc.abstractmethod(lambda self, *_: None))
+L2AdapterInterface.__abstractmethods__ = frozenset(name for name, one in vars(L2AdapterInterface).items()
+                                                   if getattr(one, "__isabstractmethod__", False))
+
+
 def install():
     """Puts the stand-in where the plug-in imports it from, unless the real one is asked for."""
     real = os.environ.get("REAL_LMCACHE")
     if real:
         sys.path.insert(0, real)
         return
-    for name in ("lmcache", "lmcache.v1", "lmcache.v1.storage_backend", _CONNECTOR, _BASE, _WRAPPER, _MEMORY):
+    for name in ("lmcache", "lmcache.v1", "lmcache.v1.storage_backend", "lmcache.v1.distributed",
+                 "lmcache.v1.distributed.l2_adapters", _CONNECTOR, _BASE, _WRAPPER, _MEMORY, _NATIVE, _INTERNAL, _L2):
         sys.modules.setdefault(name, types.ModuleType(name))
     for module, ones in ((_CONNECTOR, [ConnectorAdapter]), (_BASE, [RemoteConnector]), (_WRAPPER, [InstrumentedRemoteConnector]),
-                         (_MEMORY, [MemoryObj, MemoryFormat])):
+                         (_MEMORY, [MemoryObj, MemoryFormat]), (_NATIVE, [Bitmap]), (_INTERNAL, [L2StoreResult]),
+                         (_L2, [L2AdapterInterface])):
         for one in ones:
             setattr(sys.modules[module], one.__name__, one)
 
@@ -187,6 +225,17 @@ class Key:
 
     def to_string(self):
         return f"{self.model}@{self.world}@{self.worker}@{self.chunk_hash:x}@{self.dtype}"
+
+
+@dataclass(frozen=True)
+class ObjectKey:
+    """The key of the multi-process mode."""
+
+    chunk_hash: bytes
+    model_name: str = "meta-llama/Llama-3.1-8B"
+    kv_rank: int = 0x02000200
+    object_group_id: int = 0
+    cache_salt: str = ""
 
 
 @dataclass

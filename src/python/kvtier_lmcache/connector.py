@@ -6,11 +6,16 @@ miss, a wrong layout, an error, and a call that LMCache stopped waiting for.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import os
+import socket
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
 from kvtier.guarded import GuardedBlocks
+from kvtier.handshake import Handshake
 from kvtier.plugin import Troubles
 from lmcache.v1.memory_management import MemoryFormat
 from lmcache.v1.storage_backend.connector.base_connector import RemoteConnector
@@ -32,10 +37,10 @@ class KvTierConnector(RemoteConnector):
 
         :param releases_batches: whether LMCache gives the memory of a batched put back by itself.
         """
-        self._base_ready = _takes_arguments(RemoteConnector.__init__)
-        if self._base_ready:
+        if RemoteConnector.__init__ is not object.__init__:  # old releases have none
             super().__init__(config, metadata)
         self._metadata = metadata
+        self._config = config
         self._loop = loop
         self._releases_batches = releases_batches
         self._troubles = Troubles(logger)
@@ -43,6 +48,9 @@ class KvTierConnector(RemoteConnector):
         profile = chunk_profile(str(getattr(metadata, "model_name", None) or ""), options.namespace)
         self.chunks = Chunks(GuardedBlocks(self._client, profile, options.tenant, options.limits))
         self._allocator = Allocator(local_cpu_backend, self._expected, MemoryFormat)
+        self._handshake = Handshake(
+            self._client, profile, options.tenant, "lmcache", _version(), self._said, deadline_ms=options.lookup_timeout_ms, logger=logger,
+            instance=f"{socket.gethostname()}/{getattr(metadata, 'worker_id', 0)}")
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="kvtier-lmcache")
         logger.info("kvtier: chunks in namespace %s/%s at %s", options.tenant, profile.name, options.endpoint)
 
@@ -50,6 +58,7 @@ class KvTierConnector(RemoteConnector):
 
     async def exists(self, key: Any) -> bool:
         """Whether the chunk is here."""
+        self._handshake.say()
         return await self._run(lambda: self.chunks.prefix([key.to_string()]) == 1, False)
 
     def exists_sync(self, key: Any) -> bool:
@@ -62,10 +71,12 @@ class KvTierConnector(RemoteConnector):
 
     def batched_contains(self, keys: Sequence[Any], *_: Any, **__: Any) -> int:
         """How many chunks from the first on are here."""
+        self._handshake.say()
         return self._guarded(lambda: self.chunks.prefix([key.to_string() for key in keys]), 0)
 
     async def batched_async_contains(self, lookup_id: str, keys: Sequence[Any], pin: bool = False) -> int:
         """The same as a coroutine."""
+        self._handshake.say()
         return await self._run(lambda: self.chunks.prefix([key.to_string() for key in keys]), 0)
 
     # Reads
@@ -136,6 +147,19 @@ class KvTierConnector(RemoteConnector):
             return list(self._metadata.get_shapes()), list(self._metadata.get_dtypes())
         return [], []
 
+    def _said(self) -> dict[str, object]:
+        """What engines must have in common to share chunks. Names are in the keys, so ranks may differ."""
+        shapes, dtypes = self._expected()
+        algorithm = getattr(self._config, "pre_caching_hash_algorithm", None)
+        return {
+            "hash_algorithm": algorithm or "builtin", "seed": hash_seed() if algorithm in (None, "builtin") else "any",
+            "model_digest": hashlib.sha256(str(getattr(self._metadata, "model_name", "")).encode()).hexdigest()[:12],
+            "dtype": ",".join(str(dtype).replace("torch.", "") for dtype in dtypes) or "any", "rank": "any",
+            "world_size": str(getattr(self._metadata, "world_size", "any")),
+            "block_tokens": str(getattr(self._config, "chunk_size", None) or getattr(self._metadata, "chunk_size", "any")),
+            "page_shape": ";".join("x".join(str(int(size)) for size in shape) for shape in shapes) or "any",
+        }
+
     def _read(self, keys: Sequence[Any], to_first_miss: bool) -> list[Any]:
         names = [key.to_string() for key in keys]
         memories: list[Any] = [None] * len(names)
@@ -188,12 +212,21 @@ class KvTierConnector(RemoteConnector):
             raise
 
 
+def hash_seed() -> str:
+    """The seed of Python's own hash, which LMCache's `builtin` algorithm uses: engines share chunks only with the same fixed one."""
+    seed = os.environ.get("PYTHONHASHSEED", "")
+    return seed if seed not in ("", "random") else "unset"
+
+
+def _version() -> str:
+    try:
+        return version("lmcache")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def _release(memories: Sequence[Any]) -> None:
     for memory in memories:
         if memory is not None:
             memory.ref_count_down()
 
-
-def _takes_arguments(method: Any) -> bool:
-    """Whether the base class has an initializer of its own: old ones have none."""
-    return method is not object.__init__
