@@ -33,15 +33,16 @@ internal struct HandOverItem
     public readonly bool IsDone => Has == All;
 
     /// <summary>
-    /// True when this silo is the one to push it to those that lack it: the first holder that has it, or anybody when none has.
+    /// True when this silo is the one to push it to those that lack it: the first holder that has it, or anybody when none has. As of when
+    /// all were asked: what this silo itself pushes meanwhile changes nothing.
     /// </summary>
-    public readonly bool IsOwnToPush
+    public bool IsOwnToPush;
+
+    /// <summary>Decides who pushes it, when the holders have been asked.</summary>
+    public void Decide()
     {
-        get
-        {
-            int others = OwnRank >= 0 ? Has & ~(1 << OwnRank) : Has;
-            return OwnRank >= 0 ? (others & ((1 << OwnRank) - 1)) == 0 : others == 0;
-        }
+        int others = OwnRank >= 0 ? Has & ~(1 << OwnRank) : Has;
+        IsOwnToPush = OwnRank >= 0 ? (others & ((1 << OwnRank) - 1)) == 0 : others == 0;
     }
 }
 

@@ -41,6 +41,17 @@ internal sealed class HandOverLoop(
         wake.Set();
     }
 
+    /// <summary>
+    /// The same after a block was stored that was admitted under a map: the walk that followed a change since may have passed it by. One
+    /// that another silo has handed over or that was fetched may be lacking elsewhere, and who has handed it over now counts on this one.
+    /// </summary>
+    public void NoteStored(ushort ns, BlockId group, long admittedAt, bool isFromOther)
+    {
+        ClusterMap map = node.Map;
+        bool hasCopies = isFromOther && node.NamespaceOf(ns) is { } descriptor && map.Settings.ReplicasOf(descriptor) > 1;
+        if (hasCopies || map.Epoch != admittedAt) Owe(group);
+    }
+
     /// <summary>Wakes the loop so that it sees that it is to end.</summary>
     public void Wake() => wake.Set();
 

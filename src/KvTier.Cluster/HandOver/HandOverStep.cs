@@ -22,6 +22,7 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
         List<int> targets = batch.Targets(self);
         if (batch.Descriptor.IsMutable) return await EachAsync(targets, target => OfferAsync(batch, target));
         await EachAsync(targets, target => AskAsync(batch, target));
+        foreach (ref HandOverItem item in batch.Items) item.Decide();
         bool complete = await EachAsync(targets, target => PushAsync(batch, target));
         await EachAsync(targets, target => KeepAsync(batch, target));
         for (int i = 0; i < batch.Count; i++) complete &= Finish(batch, i);
@@ -83,7 +84,8 @@ internal sealed class HandOverStep(NodeContext node, PeerCalls calls, CopyBudget
     /// <summary>Offers mutable values to their owner, which fetches those that it does not know better, and drops them here.</summary>
     private async ValueTask<bool> OfferAsync(HandOverBatch batch, int target)
     {
-        (int Item, int Rank)[] lacking = Lacking(batch, target, onlyOwn: false);
+        (int Item, int Rank)[] lacking = [.. Lacking(batch, target, onlyOwn: false)
+            .Where(each => batch[each.Item].OwnRank >= 0 || !state.DropForfeit(batch.Handle, batch[each.Item].Block.Id))];
         (int Item, int Rank)[] offered = [.. lacking.Where(each => !state.IsInDoubt(batch.Handle, batch[each.Item].Block.Id))];
         if (offered.Length == 0) return lacking.Length == 0;
         await budget.TakeAsync(offered.Sum(each => (long)batch[each.Item].Block.Length));

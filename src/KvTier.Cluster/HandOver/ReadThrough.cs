@@ -4,7 +4,8 @@ namespace KvTier.Cluster;
 /// Fetches what is not here from silos that held it before. Each block is fetched once for all who wait for it, and there is a limit to
 /// the fetches at a time. Thread-safe.
 /// </summary>
-internal sealed class ReadThrough(NodeContext node, PeerCalls calls, Settling settling, EarlierHolders earlier)
+internal sealed class ReadThrough(
+    NodeContext node, PeerCalls calls, Settling settling, EarlierHolders earlier, HandOverLoop handOver)
 {
     /// <summary>Most fetches at a time; who comes when there are as many gets misses.</summary>
     private const int FetchesMax = 64;
@@ -55,13 +56,16 @@ internal sealed class ReadThrough(NodeContext node, PeerCalls calls, Settling se
         }
 
         if (own.Count > 0) await FlyAsync(ns, descriptor, map, own, mine, deadline);
-        int came = mine.Values.Count(landing => landing.Task.Result);
-        foreach (Task<bool> flight in waiting)
-        {
-            if (await NodeWaiting.ForAsync(flight, deadline.Left, node.Time) && await flight) came++;
-        }
+        foreach (Task<bool> flight in waiting) await NodeWaiting.ForAsync(flight, deadline.Left, node.Time);
+        return CountHere(ns, ids.Span);
+    }
 
-        return came;
+    /// <summary>Blocks that are here, however they came: who was asked may have handed them over and dropped them by itself.</summary>
+    private int CountHere(ushort ns, ReadOnlySpan<BlockId> ids)
+    {
+        int count = 0;
+        foreach (BlockId id in ids) count += node.Store.Has(ns, id) ? 1 : 0;
+        return count;
     }
 
     private async ValueTask FlyAsync(
@@ -119,6 +123,7 @@ internal sealed class ReadThrough(NodeContext node, PeerCalls calls, Settling se
             there.Remove(block.Id);
             Result<bool> stored = await node.Store.PutAsync(ns, block, deadline.Left);
             if (!stored.IsOk) continue;
+            handOver.NoteStored(ns, block.Group, map.Epoch, isFromOther: true);
             NodeCounters.Add(ref counters.ReadThroughBlocks);
             NodeCounters.Add(ref counters.ReadThroughBytes, block.Payload.Length);
             mine[block.Id].TrySetResult(true);

@@ -38,7 +38,7 @@ internal sealed class MutableState(NodeContext node, Settling settling)
     {
         lock (gate)
         {
-            bool quiet = settling.AllSettledSince(before);
+            bool quiet = IsQuiet(before);
             history.Change(before, after, quiet);
             if (quiet && !history.HasGains) known.Clear();
             calm = history.IsCalm;
@@ -65,7 +65,7 @@ internal sealed class MutableState(NodeContext node, Settling settling)
         lock (gate)
         {
             if (calm) return true;
-            if (history.Newest is not { } map || map.Epoch != node.Map.Epoch || history.HasGains || !settling.AllSettledSince(map))
+            if (history.Newest is not { } map || map.Epoch != node.Map.Epoch || history.HasGains || !IsQuiet(map))
                 return false;
             history.Calm(map);
             known.Clear();
@@ -144,8 +144,33 @@ internal sealed class MutableState(NodeContext node, Settling settling)
         }
     }
 
+    /// <summary>Drops a value of another silo's group that may have been changed since, by a silo that can't be asked any more.</summary>
+    /// <returns>False when the value may still be the newest: its owner is to have it.</returns>
+    public bool DropForfeit(ushort ns, BlockId id)
+    {
+        lock (gate)
+        {
+            if (!IsForfeit(id)) return false;
+            if (node.Store.Has(ns, id)) node.Store.Drop(ns, id, MissReason.Moved);
+        }
+
+        NodeCounters counters = node.Counters;
+        NodeCounters.Add(ref counters.MutableDropped);
+        return true;
+    }
+
+    /// <summary>
+    /// A value that was left with a former owner counts only as long as everybody who owned it since is a member, in the same start: each
+    /// of them knows whether it has changed it. One that went may have, whether or not it ever took the value over.
+    /// </summary>
+    private bool IsForfeit(BlockId id) => history.Newest is not { } map
+        || (!history.OwnsNow(id) && !(history.Between(id) is { } claim && claim.Between.TrueForAll(silo => IsStill(map, silo))));
+
     private static bool IsStill(ClusterMap map, SiloEntry silo) =>
         map.IndexOf(silo.Name) is >= 0 and var index && map.Silos[index].JoinedEpoch == silo.JoinedEpoch;
+
+    /// <summary>True when no silo, this one included, has anything that another one owns by a map.</summary>
+    private bool IsQuiet(ClusterMap map) => settling.OwnEpoch >= map.Epoch && settling.AllSettledSince(map);
 
     /// <summary>What this silo knows of a value, for its owner of now.</summary>
     public ValueKnown Answer(ushort ns, BlockId id)
@@ -156,7 +181,13 @@ internal sealed class MutableState(NodeContext node, Settling settling)
             long since = RightSince(ns, id);
             bool wasKnown = since > 0 && since <= epoch;
             if (history.IsInDoubt(id, since)) return default;
-            if (node.Store.Has(ns, id)) return new ValueKnown(ValueState.Here, epoch);
+            if (node.Store.Has(ns, id))
+            {
+                if (IsForfeit(id)) return default;
+                List<SiloEntry>? between = history.Between(id)?.Between;
+                return new ValueKnown(ValueState.Here, epoch) { Between = [.. (between ?? []).Select(silo => silo.Name).Distinct()] };
+            }
+
             return new ValueKnown(allAlong || wasKnown ? ValueState.Absent : ValueState.Unknown, epoch);
         }
     }

@@ -32,7 +32,7 @@ internal sealed class OwnershipHistory(string self)
     /// <param name="wasQuiet">True when all silos had handed over under the map before.</param>
     public void Change(ClusterMap before, ClusterMap after, bool wasQuiet)
     {
-        bool comes = before.IndexOf(self) < 0 && (before.Epoch > 0 || after.IndexOf(self) < 0);
+        bool comes = before.IndexOf(self) < 0 ? before.Epoch > 0 || after.IndexOf(self) < 0 : IsStartedAnew(before, after);
         if (comes)
         {
             // Others owned everything in between, or this silo is new.
@@ -56,6 +56,13 @@ internal sealed class OwnershipHistory(string self)
 
         if (before.Epoch > 0 && MapChanges.MayGain(before, after, self)) gains.Add(new Gain(before, after));
     }
+
+    /// <summary>
+    /// True when a silo that ended was started again before anybody took it out of the map: what it had in memory is gone, and what it
+    /// has on its SSD may be older. Alone in the map it has the newest there is, as a silo outside of a cluster has.
+    /// </summary>
+    private bool IsStartedAnew(ClusterMap before, ClusterMap after) => before.Silos.Count > 1 && after.IndexOf(self) is >= 0 and var index
+        && after.Silos[index].JoinedEpoch != before.Silos[before.IndexOf(self)].JoinedEpoch;
 
     /// <summary>All silos have handed over under a map: what was before it does not matter any more.</summary>
     public void Calm(ClusterMap map)
@@ -104,6 +111,9 @@ internal sealed class OwnershipHistory(string self)
 
         return null;
     }
+
+    /// <summary>True when this silo owns a group by the newest map that was noted.</summary>
+    public bool OwnsNow(BlockId group) => maps.Count > 0 && Owns(maps[^1], group);
 
     /// <summary>True when this silo did not own a group in all maps since an epoch.</summary>
     public bool IsNew(BlockId group, long since = 0)

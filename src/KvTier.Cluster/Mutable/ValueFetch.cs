@@ -2,7 +2,7 @@ namespace KvTier.Cluster;
 
 /// <summary>Finds the newest of several silos' values, and fetches it.</summary>
 internal sealed class ValueFetch(
-    NodeContext node, PeerCalls calls, MutableState state, Settling settling, EarlierHolders earlier)
+    NodeContext node, PeerCalls calls, MutableState state, Settling settling, EarlierHolders earlier, HandOverLoop handOver)
 {
     /// <summary>In a cluster of so many silos all are asked that may have a value; in a larger one those that likely have it.</summary>
     private const int AllAskedMax = 8;
@@ -19,7 +19,7 @@ internal sealed class ValueFetch(
     {
         var ready = new HashSet<BlockId>();
         if (node.NamespaceOf(ns) is not { } descriptor) return (ready, new KvError(ErrorCode.NamespaceUnknown, "namespace", $"{ns}"));
-        var targets = new Dictionary<string, List<BlockId>>(StringComparer.Ordinal);
+        var targets = new ValueTargets();
         var best = new Dictionary<BlockId, (string Silo, ValueKnown Known)>();
         foreach (BlockId id in ids)
         {
@@ -31,18 +31,24 @@ internal sealed class ValueFetch(
                 between = claim.Between.Select(silo => silo.Name);
             }
 
-            foreach (string silo in Silos(map, id, from).Union(between))
-            {
-                if (!targets.TryGetValue(silo, out List<BlockId>? asked)) targets.Add(silo, asked = []);
-                asked.Add(id);
-            }
+            targets.Add(id, Silos(map, id, from).Union(between));
         }
 
         var unsure = new HashSet<BlockId>();
-        (string Silo, List<BlockId> Asked)[] all = [.. targets.Select(each => (each.Key, each.Value))];
-        ValueKnown[]?[] answers = await Task.WhenAll(
-            all.Select(each => AskAsync(map, descriptor.Id, each.Silo, [.. each.Asked], deadline).AsTask()).ToList());
-        for (int i = 0; i < all.Length; i++) Weigh(all[i].Silo, all[i].Asked, answers[i], best, unsure);
+        while (targets.Take() is { Count: > 0 } round)
+        {
+            ValueKnown[]?[] answers = await Task.WhenAll(
+                round.Select(each => AskAsync(map, descriptor.Id, each.Silo, [.. each.Ids], deadline).AsTask()).ToList());
+            for (int i = 0; i < round.Count; i++) Weigh(round[i].Silo, round[i].Ids, answers[i], best, unsure);
+
+            // Who owned it since knows better, though it has settled: it may have deleted it.
+            foreach (BlockId id in ids)
+            {
+                if (best.TryGetValue(id, out (string Silo, ValueKnown Known) found) && found.Known.Between is { Count: > 0 } since)
+                    targets.Add(id, since.Where(silo => silo != node.Self));
+            }
+        }
+
         KvError? error = unsure.Count > 0
             ? new KvError(ErrorCode.Unavailable, "value", $"{unsure.First()}", "earlier owners that answer")
             : null;
@@ -79,6 +85,7 @@ internal sealed class ValueFetch(
 
     private async ValueTask<ValueKnown[]?> AskAsync(ClusterMap map, NamespaceId ns, string silo, BlockId[] ids, NodeDeadline deadline)
     {
+        if (map.IndexOf(silo) < 0) return null;
         Result<PeerMessage> answer = await calls.CallAsync(
             map.Silos[map.IndexOf(silo)], map, BlockOps.Values, new IdsQuery(ns, ids).Write(), deadline.AtMost(node.Options.PeerDeadline));
         if (!answer.TryGet(out PeerMessage? message, out _)) return null;
@@ -118,6 +125,7 @@ internal sealed class ValueFetch(
                 ids.Remove(block.Id);
                 Result<bool> stored = await node.Store.PutAsync(ns, block, deadline.Left);
                 if (!stored.IsOk) return stored.Error;
+                handOver.NoteStored(ns, block.Group, map.Epoch, isFromOther: true);
                 ready.Add(block.Id);
                 NodeCounters.Add(ref counters.ReadThroughBlocks);
                 NodeCounters.Add(ref counters.ReadThroughBytes, block.Payload.Length);

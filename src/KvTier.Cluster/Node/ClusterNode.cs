@@ -60,15 +60,15 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         settling = new Settling(node);
         var earlier = new EarlierHolders(node, settling);
         mutable = new MutableState(node, settling);
-        values = new MutableValues(node, mutable, settling, new ValueFetch(node, calls, mutable, settling, earlier));
+        handOver = new HandOverLoop(node, calls, settling, hotHeld, reservations, budget, mutable);
+        values = new MutableValues(node, mutable, settling, new ValueFetch(node, calls, mutable, settling, earlier, handOver));
         cleaner = new MutableCleaner(node, mutable, values);
         hotGroups = new HotGroups(node, calls, copy);
         lost = new LostSilos(node);
         admissions = new Admissions(node, reservations, hotHeld);
-        handOver = new HandOverLoop(node, calls, settling, hotHeld, reservations, budget, mutable);
         queue = new ReplicaQueue(node, calls, hotGroups, handOver);
         replicator = new Replicator(node, calls, queue);
-        readThrough = new ReadThrough(node, calls, settling, earlier);
+        readThrough = new ReadThrough(node, calls, settling, earlier, handOver);
         deleter = new Deleter(node, calls, settling, earlier);
         migrator = new Migrator(node, calls, copy);
         lender = new Lender(node, migrator, hotGroups);
@@ -181,11 +181,23 @@ public sealed class ClusterNode : IPeerHandler, IAsyncDisposable
         ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, TimeSpan deadline) =>
         deleter.RunAsync(ns, ids, groups, deadline);
 
+    /// <summary>
+    /// Notes that a block was stored, whether for a client or for another silo. When the map has changed since it was admitted, the
+    /// hand-over that followed may have passed it by; when another silo has handed it over, other holders may lack it still: its group is
+    /// looked at again. Costs nothing for other blocks.
+    /// </summary>
+    /// <param name="ns">Handle of its namespace.</param>
+    /// <param name="group">Its group.</param>
+    /// <param name="admittedAt">Epoch of the map by which it was admitted.</param>
+    /// <param name="role">Why another silo has pushed it; null when a client has put it.</param>
+    public void NoteStored(ushort ns, BlockId group, long admittedAt, PushRole? role) =>
+        handOver.NoteStored(ns, group, admittedAt, isFromOther: role == PushRole.HandOver);
+
     /// <summary>True when blocks of a group may still be with silos that held it before: then a miss asks them first.</summary>
     public bool MayBeElsewhere(BlockId group) => settling.MayBeElsewhere(group);
 
     /// <summary>Fetches blocks that are not here from the silos that held their groups before, into this silo's store.</summary>
-    /// <returns>How many came.</returns>
+    /// <returns>How many of them are here then, however they came.</returns>
     public ValueTask<int> ReadThroughAsync(
         ushort ns, ReadOnlyMemory<BlockId> ids, ReadOnlyMemory<BlockId> groups, TimeSpan deadline) =>
         readThrough.RunAsync(ns, ids, groups, deadline);

@@ -18,13 +18,18 @@ internal enum ValueState : byte
 /// <summary>What a silo knows of a mutable value.</summary>
 /// <param name="State">What it knows.</param>
 /// <param name="OwnedAt">Newest epoch in which it owned the group; 0 when it does not know of any. The newest owner is right.</param>
-internal readonly record struct ValueKnown(ValueState State, long OwnedAt);
+internal readonly record struct ValueKnown(ValueState State, long OwnedAt)
+{
+    /// <summary>Names of the silos that owned it since: what is here is right only if none of them says otherwise.</summary>
+    public IReadOnlyList<string> Between { get; init; } = [];
+}
 
-/// <summary>An answer to <see cref="BlockOps.Values"/>: <c>[[state u, ownedAt u], …]</c>.</summary>
+/// <summary>An answer to <see cref="BlockOps.Values"/>: <c>[[state u, ownedAt u, between [str, …]], …]</c>.</summary>
 /// <param name="Values">One for each that was asked for.</param>
 internal sealed record ValuesAnswer(ValueKnown[] Values)
 {
     private const int ItemFields = 2;
+    private const int BetweenMax = 1024;
 
     /// <summary>Encodes it.</summary>
     public byte[] Write()
@@ -35,9 +40,12 @@ internal sealed record ValuesAnswer(ValueKnown[] Values)
         writer.WriteArrayHeader(Values.Length);
         foreach (ValueKnown value in Values)
         {
-            writer.WriteArrayHeader(ItemFields);
+            writer.WriteArrayHeader(ItemFields + 1);
             writer.Write((uint)value.State);
             writer.Write(value.OwnedAt);
+            IReadOnlyList<string> between = value.Between ?? [];
+            writer.WriteArrayHeader(between.Count);
+            foreach (string silo in between) writer.Write(silo);
         }
 
         return buffer.WrittenSpan.ToArray();
@@ -54,12 +62,22 @@ internal sealed record ValuesAnswer(ValueKnown[] Values)
         {
             int more = reader.ReadArrayHeader() - ItemFields;
             values[i] = new ValueKnown((ValueState)reader.ReadByte(), reader.ReadInt64());
-            for (int j = 0; j < more; j++) reader.Skip();
+            if (more > 0) values[i] = values[i] with { Between = ReadNames(ref reader) };
+            for (int j = 1; j < more; j++) reader.Skip();
             if (more < 0 || values[i].State > ValueState.Absent) reader.Fail();
         }
 
         for (int i = 0; i < extra; i++) reader.Skip();
-        if (extra < 0 || !reader.End) return KvError.InvalidArgument("peer.body", "malformed", $"[[state u, ownedAt u], …] of {count}");
+        if (extra < 0 || !reader.End) return KvError.InvalidArgument("peer.body", "malformed", $"[[state u, ownedAt u, between], …] of {count}");
         return new ValuesAnswer(values);
+    }
+
+    private static string[] ReadNames(ref MessagePackReader reader)
+    {
+        int count = reader.ReadArrayHeader();
+        if (count is < 0 or > BetweenMax) reader.Fail();
+        var names = new string[reader.IsOk ? count : 0];
+        for (int i = 0; i < names.Length; i++) names[i] = reader.ReadString();
+        return names;
     }
 }

@@ -63,11 +63,25 @@ internal sealed partial class NativeConnection
     /// </summary>
     private void RecheckAdmitted(PutWork work)
     {
-        if (work.Count == 0 || work.Route.IsPush) return;
+        if (work.Count == 0) return;
+        NoteStored(work);
+        if (work.Route.IsPush) return;
         if (work.AdmittedEpoch == MapEpoch && !engine.Namespaces[work.Entries[0].Namespace].IsMutable) return;
         for (int i = 0; i < work.Count; i++)
         {
             if (work.Statuses[i] is PutItemStatus.Stored or PutItemStatus.Present) IsAdmitted(work, i);
+        }
+    }
+
+    private void NoteStored(PutWork work)
+    {
+        PushRole? role = work.Route.IsPush ? (PushRole)work.Route.Role : null;
+        if (work.AdmittedEpoch == MapEpoch && role != PushRole.HandOver) return;
+        for (int i = 0; i < work.Count; i++)
+        {
+            ref readonly PutEntry entry = ref work.Entries[i];
+            if (work.Statuses[i] != PutItemStatus.Stored) continue;
+            cluster!.Node.NoteStored(entry.Namespace, entry.Group, work.AdmittedEpoch, role);
         }
     }
 
@@ -90,16 +104,17 @@ internal sealed partial class NativeConnection
     {
         if (work.Route.IsPush) return null;
         long start = context.Time.GetTimestamp();
+        KvError? first = null;
         foreach (ushort ns in NamespacesOf(work))
         {
             (BlockId[] ids, BlockId[] groups) = BlocksOf(work, ns, withPresent: true);
             TimeSpan left = deadline - context.Time.GetElapsedTime(start);
             KvError? error = await cluster!.Node.ReplicateAsync(
                 ns, ids, groups, AckLevel.Replica, left > TimeSpan.Zero ? left : TimeSpan.Zero);
-            if (error is not null) return error;
+            first ??= error;
         }
 
-        return null;
+        return first;
     }
 
     private bool IsReplicated(ushort ns) => cluster!.Map.Settings.ReplicasOf(engine.Namespaces[ns]) > 1;

@@ -197,6 +197,43 @@ public sealed class HandOverTests
     });
 
     [Fact]
+    public void NoteStored_MapHasChangedSinceItWasAdmitted_IsHandedOver() => TestCluster.Run(3, 1, async cluster =>
+    {
+        TestBlock stray = Enumerable.Range(0, 100).Select(number => TestBlock.Of(number)).First(each => cluster.OwnerOf(each).Name != "a");
+        ushort handle = cluster["a"].HandleOf(stray);
+        cluster["a"].Seal(stray);
+        cluster["a"].Node.NoteStored(handle, stray.Group, cluster.Map.Epoch, role: null);
+        await cluster.Loop.PauseAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal(["a"], cluster.HoldersOf(stray));
+        cluster["a"].Node.NoteStored(handle, stray.Group, cluster.Map.Epoch - 1, role: null);
+        await cluster.Loop.UntilAsync(() => cluster.HoldersOf(stray).SequenceEqual(cluster.AskedFor(stray)), TimeSpan.FromSeconds(30));
+    });
+
+    [Fact]
+    public void NoteStored_HandedOverWhileOthersLackIt_IsGivenToThem() => TestCluster.Run(3, 3, async cluster =>
+    {
+        TestBlock block = TestBlock.Of(1);
+        TestSilo first = cluster.OwnerOf(block);
+        first.Seal(block);
+        first.Node.NoteStored(first.HandleOf(block), block.Group, cluster.Map.Epoch, PushRole.Replica);
+        await cluster.Loop.PauseAsync(TimeSpan.FromSeconds(10));
+        Assert.Single(cluster.HoldersOf(block));
+        first.Node.NoteStored(first.HandleOf(block), block.Group, cluster.Map.Epoch, PushRole.HandOver);
+        await cluster.Loop.UntilAsync(() => cluster.HoldersOf(block).Length == 3, TimeSpan.FromSeconds(30));
+    });
+
+    [Fact]
+    public void Walk_MoreHoldersThanAreDealtWithAtATime_GivesEachWhatItLacks() => TestCluster.Run(1, 3, async cluster =>
+    {
+        TestBlock[] blocks = [.. Enumerable.Range(0, 200).Select(number => TestBlock.Of(number))];
+        foreach (TestBlock block in blocks) cluster["a"].Seal(block);
+        for (char name = 'b'; name <= 'm'; name++) cluster.Add(name.ToString());
+        cluster.Publish();
+        await cluster.SettleAsync();
+        Assert.All(blocks, block => Assert.Equal(cluster.AskedFor(block).Order(), cluster.HoldersOf(block).Order()));
+    });
+
+    [Fact]
     public void DisposeAsync_WhileWalking_EndsSoon() => TestCluster.Run(2, 1, async cluster =>
     {
         await FillAsync(cluster);

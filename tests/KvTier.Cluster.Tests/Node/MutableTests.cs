@@ -137,6 +137,51 @@ public sealed class MutableTests
     });
 
     [Fact]
+    public void Rejoin_BeforeItWasTakenOutOfTheMap_ServesNoneOfItsOldValues() => TestCluster.Run(3, 1, async cluster =>
+    {
+        await SetAllAsync(cluster, 1);
+        var disk = new MemoryStore();
+        TestBlock[] lost = [.. values.Where(cluster["b"].Has)];
+        foreach (TestBlock value in lost) disk.Set(disk.OpenNamespace(value.Namespace).Value, (value with { Version = 1 }).ToStored());
+        await SetAllAsync(cluster, 2);
+        cluster.Crash("b");
+        cluster.Add("b", disk, publish: true);
+        await AssertLostAsync(cluster, lost);
+    });
+
+    [Fact]
+    public void PrepareAsync_OwnerInBetweenHasGone_TakesNoOlderValue() => TestCluster.Run(2, 1, async cluster =>
+    {
+        await SetAllAsync(cluster, 1);
+        Block(cluster);
+        TestSilo between = cluster.Add("c", publish: true);
+        await SetAllAsync(cluster, 2);
+        TestBlock[] lost = [.. values.Where(between.Has)];
+        cluster.Crash("c");
+        cluster.Add("c", publish: true);
+        await AssertLostAsync(cluster, lost);
+        Unblock(cluster);
+        await cluster.SettleAsync();
+        await AssertLostAsync(cluster, lost);
+        AssertPlaced(cluster, values.Except(lost));
+    });
+
+    [Fact]
+    public void PrepareAsync_DeletedByAnOwnerThatHasSettled_StaysDeleted() => TestCluster.Run(2, 1, async cluster =>
+    {
+        await SetAllAsync(cluster, 1);
+        Block(cluster);
+        TestSilo between = cluster.Add("c", publish: true);
+        TestBlock[] deleted = [.. values.Where(value => cluster.OwnerOf(value) == between)];
+        foreach (TestBlock value in deleted) Assert.Null(await DeleteAsync(cluster, value));
+        cluster.Add("d", publish: true);
+        await cluster.Loop.UntilAsync(() => between.Node.SettledEpoch == cluster.Map.Epoch);
+        cluster.Publish();
+        Assert.Contains(deleted, value => cluster.OwnerOf(value).Name == "d");
+        foreach (TestBlock value in deleted) Assert.Equal((null, null), await GetAsync(cluster, value));
+    });
+
+    [Fact]
     public void PrepareAsync_ManyAtOnce_BringsAValueOnce() => TestCluster.Run(2, 1, async cluster =>
     {
         await SetAllAsync(cluster, 1);
@@ -207,8 +252,19 @@ public sealed class MutableTests
         }
     }
 
-    private static void AssertPlaced(TestCluster cluster) =>
-        Assert.All(values, value => Assert.Equal(cluster.AskedFor(value), cluster.HoldersOf(value)));
+    private static async Task AssertLostAsync(TestCluster cluster, TestBlock[] lost)
+    {
+        foreach (TestBlock value in values)
+        {
+            byte[]? expected = lost.Contains(value) ? null : (value with { Version = 2 }).Payload;
+            (byte[]? found, KvError? error) = await GetAsync(cluster, value);
+            Assert.Null(error);
+            Assert.Equal(expected, found);
+        }
+    }
+
+    private static void AssertPlaced(TestCluster cluster, IEnumerable<TestBlock>? some = null) =>
+        Assert.All(some ?? values, value => Assert.Equal(cluster.AskedFor(value), cluster.HoldersOf(value)));
 
     private static void Move(TestCluster cluster, Func<TestBlock, string?> to)
     {

@@ -103,6 +103,46 @@ public sealed class ReadThroughTests
     }, Slow);
 
     [Fact]
+    public void ReadThroughAsync_HandedOverMeanwhile_CountsWhatIsHere() => TestCluster.Run(3, 1, async cluster =>
+    {
+        await FillAsync(cluster);
+        TestSilo joined = cluster.Add("d", publish: true);
+        TestBlock block = blocks.First(each => cluster.OwnerOf(each) == joined);
+        joined.Peers.OnCall = (_, request) =>
+        {
+            if (request.Op != BlockOps.Fetch) return Task.CompletedTask;
+            joined.Seal(block);
+            foreach (TestSilo silo in cluster.Members.Where(silo => silo != joined)) silo.Store.Remove(silo.HandleOf(block), block.Id);
+            return Task.CompletedTask;
+        };
+        Assert.Equal(1, await joined.Node.ReadThroughAsync(
+            joined.HandleOf(block), new[] { block.Id }, new[] { block.Group }, TimeSpan.FromSeconds(1)));
+    }, Slow);
+
+    [Fact]
+    public void ReadThroughAsync_NoHolderAnyMoreWhenItComes_LeavesNothingBehind() => TestCluster.Run(3, 1, async cluster =>
+    {
+        await FillAsync(cluster);
+        var gate = new TaskCompletionSource();
+        foreach (TestSilo silo in cluster.Members) silo.Peers.OnPush = (_, _) => gate.Task;
+        TestSilo joined = cluster.Add("d", publish: true);
+        TestBlock block = blocks.First(each => cluster.OwnerOf(each) == joined);
+        joined.Peers.OnCall = async (_, request) =>
+        {
+            if (request.Op != BlockOps.Fetch || cluster.Map.Silos.Any(silo => silo.Draining)) return;
+            cluster.Drain("d");
+            await cluster.Loop.UntilAsync(() => joined.Node.SettledEpoch == cluster.Map.Epoch);
+        };
+        await joined.Node.ReadThroughAsync(
+            joined.HandleOf(block), new[] { block.Id }, new[] { block.Group }, TimeSpan.FromSeconds(5));
+        Assert.Contains("d", cluster.HoldersOf(block));
+        joined.Peers.OnCall = null;
+        gate.SetResult();
+        await cluster.SettleAsync();
+        await cluster.Loop.UntilAsync(() => cluster.HoldersOf(block).SequenceEqual(cluster.AskedFor(block)), TimeSpan.FromSeconds(30));
+    });
+
+    [Fact]
     public void ReasonOf_WhatALostSiloTookWithIt_IsOwnerLost() => TestCluster.Run(3, 1, async cluster =>
     {
         TestBlock lost = blocks.First(block => cluster.OwnerOf(block).Name == "b");

@@ -21,6 +21,7 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
         {
             if (!work.IsAdmitted(i)) continue;
             await StoreAsync(ns, work, i, put.Deadline - time.GetElapsedTime(start));
+            node.NoteStored(ns, put.Blocks[i].Group, admitted, role: null);
         }
 
         // Blocks that were stored while the map changed may have come to a silo that is not to have them any more.
@@ -29,7 +30,8 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
         if (put.Ack == AckLevel.Replica)
         {
             (BlockId[] ids, BlockId[] groups) = work.Blocks(withPresent: true);
-            if (ids.Length > 0) work.Error ??= await node.ReplicateAsync(ns, ids, groups, put.Ack, left);
+            KvError? lacking = ids.Length > 0 ? await node.ReplicateAsync(ns, ids, groups, put.Ack, left) : null;
+            work.Error ??= lacking;
         }
         else
         {
@@ -133,11 +135,13 @@ internal sealed class Listener(BlockEngine engine, ClusterNode node, TimeProvide
     // Bytes of a block that never changes are right wherever they are: who has them serves them.
     private async ValueTask<SimFound> ReadAsync(ushort ns, BlockId id, BlockId group, bool hereOnly, TimeSpan deadline)
     {
+        // Asked first: a block that is handed over in between is then looked for once more, and not missed.
+        bool mayBeElsewhere = node.MayBeElsewhere(group);
         LeaseResult result = await engine.LeaseAsync(ns, id, deadline);
         if (result.Reason is MissReason.None or MissReason.Deadline || hereOnly) return Take(result);
         if (node.Admit(Workload.Blocks, group, AccessKind.Read) != Admission.Serve) return new SimFound(MissReason.Moved, null);
         bool isWorthAsking = result.Reason is MissReason.NeverStored or MissReason.Evicted or MissReason.Corrupt or MissReason.Moved;
-        if (isWorthAsking && plant != Plant.NoReadThrough && node.MayBeElsewhere(group))
+        if (isWorthAsking && plant != Plant.NoReadThrough && mayBeElsewhere)
         {
             BlockId[] wanted = [id];
             BlockId[] its = [group];

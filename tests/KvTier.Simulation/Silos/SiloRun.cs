@@ -116,6 +116,7 @@ internal sealed class SiloRun : IPeerHandler
         if (!OpenNamespace(batch.Namespace).TryGet(out ushort ns, out KvError? error))
             return new PushReply(Node.Map.Epoch, [.. statuses.Select(_ => PushStatus.Refused)], error);
         await Node.CatchUpAsync(batch.Epoch);
+        long admitted = Node.Map.Epoch;
         for (int i = 0; i < statuses.Length; i++)
         {
             StoredBlock block = batch.Blocks[i];
@@ -128,6 +129,7 @@ internal sealed class SiloRun : IPeerHandler
             Result<bool> stored = await Store.PutAsync(ns, block, deadline - Time.GetElapsedTime(start));
             statuses[i] = !stored.IsOk ? PushStatus.Refused : stored.Value ? PushStatus.Stored : PushStatus.Present;
             first ??= stored.Error;
+            if (statuses[i] == PushStatus.Stored) Node.NoteStored(ns, block.Group, admitted, batch.Role);
         }
 
         await Points.PassAsync(SimPoint.Taken);

@@ -45,6 +45,7 @@ internal sealed class TestPeers(TestCluster cluster, TestSilo from) : IPeers
         TestSilo silo = cluster[to.Name];
         await silo.Node.CatchUpAsync(batch.Epoch);
         ushort handle = silo.Store.OpenNamespace(batch.Namespace).Value;
+        long admitted = silo.Node.Map.Epoch;
         var statuses = new List<PushStatus>();
         KvError? error = null;
         foreach (StoredBlock block in batch.Blocks)
@@ -57,6 +58,7 @@ internal sealed class TestPeers(TestCluster cluster, TestSilo from) : IPeers
 
             Result<bool> put = await silo.Store.PutAsync(handle, block, deadline);
             error ??= put.Error;
+            if (put is { IsOk: true, Value: true }) silo.Node.NoteStored(handle, block.Group, admitted, batch.Role);
             statuses.Add(!put.IsOk ? PushStatus.Refused : put.Value ? PushStatus.Stored : PushStatus.Present);
         }
 
