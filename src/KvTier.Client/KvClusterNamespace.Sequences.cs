@@ -1,3 +1,4 @@
+using KvTier.Client.Connections;
 using KvTier.Client.Requests;
 using KvTier.Client.Routing;
 
@@ -5,6 +6,9 @@ namespace KvTier.Client;
 
 public sealed partial class KvClusterNamespace
 {
+    /// <summary>Says that the sequences of a recall have several owners by now.</summary>
+    private static readonly KvError apart = new(ErrorCode.Internal, "recall");
+
     /// <summary>Opens a sequence on its owner, or finds it when it is open with the same digests and rotation.</summary>
     /// <param name="name">Its name: 1 to 256 bytes of UTF-8 without control characters, one of its kind in the namespace.</param>
     /// <param name="options">How; null for the defaults.</param>
@@ -72,22 +76,8 @@ public sealed partial class KvClusterNamespace
         ArgumentNullException.ThrowIfNull(query);
         if (query.Validate(Descriptor.Profile, takesPayload: true) is { } invalid) return invalid;
         Client.CheckOpen();
-        ClusterMap map = Client.Table.Map;
-        (RecallQueryItem Item, int Place)[][] parts =
-            [.. query.Items.Select((item, place) => (item, place))
-                .GroupBy(each => map.OwnerOf(BlockGroups.OfSequence(Id, each.item.Sequence))).Select(each => each.ToArray())];
-        Task<Result<RecallItemResult[]>>[] asked =
-            [.. parts.Select(part => query with { Items = [.. part.Select(each => each.Item)] })
-                .Select(part => RecallPartAsync(part, timeout, cancellationToken))];
-        Result<RecallItemResult[]>[] answers = await Task.WhenAll(asked).ConfigureAwait(false);
-        var results = new RecallItemResult[query.Items.Count];
-        for (int i = 0; i < parts.Length; i++)
-        {
-            if (!answers[i].TryGet(out RecallItemResult[]? part, out KvError? error)) return error;
-            for (int k = 0; k < part.Length; k++) results[parts[i][k].Place] = part[k];
-        }
-
-        return results;
+        TimeSpan longest = timeout > TimeSpan.Zero ? timeout : Client.RequestTimeout;
+        return await RecallByOwnersAsync(query, ClientClock.After(Client.Time, longest), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Sends a request about one sequence to its owner.</summary>
@@ -120,12 +110,58 @@ public sealed partial class KvClusterNamespace
         }
     }
 
-    /// <summary>Asks one owner. Where another took a sequence over meanwhile, each item goes its own way.</summary>
-    private async Task<Result<RecallItemResult[]>> RecallPartAsync(
-        RecallQuery query, TimeSpan timeout, CancellationToken cancellationToken) =>
-        await OwnerCall.RunAsync(
-            this, BlockGroups.OfSequence(Id, query.Items[0].Sequence), $"recall of sequence {query.Items[0].Sequence}", timeout,
-            (ns, route, span) => ns.RecallRoutedAsync(query, span, route, cancellationToken),
+    /// <summary>Asks all owners at once, each of its items.</summary>
+    private async Task<Result<RecallItemResult[]>> RecallByOwnersAsync(
+        RecallQuery query, long deadline, CancellationToken cancellationToken)
+    {
+        ClusterMap map = Client.Table.Map;
+        (RecallQueryItem Item, int Place)[][] parts =
+            [.. query.Items.Select((item, place) => (item, place)).GroupBy(each => OwnerOf(map, each.item)).Select(each => each.ToArray())];
+        Task<Result<RecallItemResult[]>>[] asked =
+            [.. parts.Select(part => query with { Items = [.. part.Select(each => each.Item)] })
+                .Select(part => RecallPartAsync(part, deadline, cancellationToken))];
+        Result<RecallItemResult[]>[] answers = await Task.WhenAll(asked).ConfigureAwait(false);
+        var results = new RecallItemResult[query.Items.Count];
+        for (int i = 0; i < parts.Length; i++)
+        {
+            if (!answers[i].TryGet(out RecallItemResult[]? part, out KvError? error)) return error;
+            for (int k = 0; k < part.Length; k++) results[parts[i][k].Place] = part[k];
+        }
+
+        return results;
+    }
+
+    /// <summary>Asks one owner, again while the items have one; when they have several by a newer map, each goes its own way.</summary>
+    private async Task<Result<RecallItemResult[]>> RecallPartAsync(RecallQuery query, long deadline, CancellationToken cancellationToken)
+    {
+        string first = query.Items[0].Sequence;
+        TimeSpan left = ClientClock.Until(Client.Time, deadline);
+        Result<RecallItemResult[]> answer = await OwnerCall.RunAsync(
+            this, BlockGroups.OfSequence(Id, first), $"recall of sequence {first}", Least(left),
+            async (ns, route, span) => IsOfOneOwner(query)
+                ? await ns.RecallRoutedAsync(query, span, route, cancellationToken).ConfigureAwait(false)
+                : apart,
             () => true,
             cancellationToken).ConfigureAwait(false);
+        return ReferenceEquals(answer.Error, apart)
+            ? await RecallByOwnersAsync(query, deadline, cancellationToken).ConfigureAwait(false)
+            : answer;
+    }
+
+    private bool IsOfOneOwner(RecallQuery query)
+    {
+        ClusterMap map = Client.Table.Map;
+        int owner = OwnerOf(map, query.Items[0]);
+        foreach (RecallQueryItem item in query.Items)
+        {
+            if (OwnerOf(map, item) != owner) return false;
+        }
+
+        return true;
+    }
+
+    private int OwnerOf(ClusterMap map, RecallQueryItem item) => map.OwnerOf(BlockGroups.OfSequence(Id, item.Sequence));
+
+    // No time at all would mean the client's default.
+    private static TimeSpan Least(TimeSpan left) => left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1);
 }

@@ -67,6 +67,7 @@ public sealed partial class BlockEngine
             {
                 if (state.Closed) return start;
                 count = PrefixLocked(state.Index.FindPrefix(ns, step, found), found, tiers.IsEmpty ? tiers : tiers[start..], touch);
+                if (start == 0) state.Namespaces.Traffic(ns).Lookups++;
             }
 
             if (count < step.Length) return start + count;
@@ -119,6 +120,7 @@ public sealed partial class BlockEngine
             MissReason reason = state.WhyMissing(hash);
             if (isQuiet) return reason;
             state.Ledger.Count(reason);
+            state.Namespaces.Traffic(ns).Misses++;
             state.Ghost.Wanted(hash);
             return reason;
         }
@@ -128,6 +130,7 @@ public sealed partial class BlockEngine
         if (!inHost && entry.Length > 0) return MissReason.Deadline;
         lease = state.Grant(ref entry, inHost ? TierSet.Host : TierSet.Ssd);
         if (isQuiet) return MissReason.None;
+        state.Namespaces.Traffic(ns).Hits++;
         state.Touch(ref entry);
         if (inHost)
         {

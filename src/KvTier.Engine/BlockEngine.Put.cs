@@ -194,6 +194,8 @@ public sealed partial class BlockEngine
         state.Counters.HostBlocks++;
         state.Counters.HostBytes += put.Length;
         state.Counters.Puts++;
+        state.Namespaces.Traffic(put.Namespace).Stored++;
+        state.Watch?.OnChanged(put.Namespace, put.Id);
         state.Counters.PutBytes += put.Length;
         if (state.HasLog) state.QueueBlock(slot);
         state.Settle(slot);

@@ -65,6 +65,7 @@ internal sealed partial class EngineState
         if (entry.Has(EntryFlags.OnDevice) == isOnDevice) return;
         entry.Flags ^= EntryFlags.OnDevice;
         Counters.DeviceBlocks += isOnDevice ? 1 : -1;
+        Watch?.OnChanged(entry.Namespace, entry.Id);
     }
 
     /// <summary>The block goes or gets other content: the device tier has to let go of its copy.</summary>

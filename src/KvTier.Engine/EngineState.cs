@@ -78,6 +78,9 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
     /// <summary>Bytes of slots that may be scratch at one time.</summary>
     internal long ScratchBytesMax => Options.ScratchBytesMax > 0 ? Options.ScratchBytesMax : Arena.CapacityBytes / 4;
 
+    /// <summary>Told of blocks that came into a tier or left one; null for nobody.</summary>
+    internal IBlockWatch? Watch { get; set; }
+
     /// <summary>Told of blocks whose copy in device memory is void.</summary>
     internal Action<ushort, BlockId>? OnDeviceBlockGone { get; set; }
 
@@ -202,6 +205,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
         MarkClean(ref record);
         record.Entry = 0;
         if (record.State == SlotState.Reading) return;
+        Watch?.OnChanged(entry.Namespace, entry.Id);
         Counters.HostBlocks--;
         Counters.HostBytes -= entry.Length;
         if (record.Leases > 0 || record.Holds > 0) record.State = SlotState.Orphan;
@@ -258,6 +262,7 @@ internal sealed partial class EngineState : IVictimOwner, IDisposable
             int sign = address.IsNone ? -1 : 1;
             Counters.SsdBlocks += sign;
             Counters.SsdBytes += sign * entry.Length;
+            Watch?.OnChanged(entry.Namespace, entry.Id);
         }
 
         entry.Address = address;

@@ -9,6 +9,7 @@ internal sealed class NamespaceTable(int namespacesMax)
     private readonly Dictionary<string, ushort> byName = [];
     private readonly Dictionary<NamespaceId, ushort> byId = [];
     private readonly long[] blocks = new long[namespacesMax];
+    private readonly NamespaceTraffic[] traffic = new NamespaceTraffic[namespacesMax];
     private volatile NamespaceDescriptor[] all = [];
 
     /// <summary>Every namespace, indexed by its handle; a snapshot.</summary>
@@ -28,6 +29,9 @@ internal sealed class NamespaceTable(int namespacesMax)
 
     /// <summary>Number of blocks of a namespace, to be changed in place.</summary>
     internal ref long Blocks(ushort ns) => ref blocks[ns];
+
+    /// <summary>What was done in a namespace since start, to be changed in place.</summary>
+    internal ref NamespaceTraffic Traffic(ushort ns) => ref traffic[ns];
 
     /// <summary>Finds a handle by fingerprint.</summary>
     internal bool TryFind(NamespaceId id, out ushort ns) => byId.TryGetValue(id, out ns);

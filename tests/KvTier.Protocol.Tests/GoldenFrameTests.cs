@@ -185,7 +185,8 @@ public sealed class GoldenFrameTests
     };
 
     /// <summary>The body of each golden frame made of typed values.</summary>
-    private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new(siloEncoders.Concat(clusterEncoders));
+    private static readonly Dictionary<string, Action<FrameBuffer>> encoders = new(
+        siloEncoders.Concat(clusterEncoders).Concat(RegionEncoders.All).Concat(EngineRecode.Encoders(id1, id2)));
 
     public static TheoryData<string> Names => [.. GoldenFrame.All.Select(frame => frame.Name)];
 

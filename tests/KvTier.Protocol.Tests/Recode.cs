@@ -95,7 +95,8 @@ internal static class Recode
     };
 
     /// <summary>By the name that the golden frames have; a name may have a suffix there.</summary>
-    public static IReadOnlyDictionary<string, Recoder> ByName { get; } = new Dictionary<string, Recoder>(ofBlocks.Concat(ofOthers));
+    public static IReadOnlyDictionary<string, Recoder> ByName { get; } = new Dictionary<string, Recoder>(
+        ofBlocks.Concat(ofOthers).Concat(RegionRecode.All).Concat(EngineRecode.ByName));
 
     /// <summary>The recoder of a golden frame.</summary>
     public static Recoder Of(string goldenName)

@@ -36,30 +36,22 @@ internal sealed class ClusterForwardBench : IBenchGroup
             silos, new NamespaceDescriptor("bench", Profiles.Opaque), context.Cancel);
         BlockId[] ids = [.. Enumerable.Range(0, hot).Select(i => routed.Namespace.IdOf(BenchBlocks.Key("hot", i)))];
         for (int i = 0; i < hot; i++) await routed.PutAsync(BenchBlocks.Key("hot", i), payload);
-        var clients = new List<BenchBlocks>();
-        try
+        await using OwnerClients clients = await OwnerClients.ConnectAsync(silos, routed.Map, context.Cancel);
+        int[] owners = [.. ids.Select(clients.OwnerOf)];
+        ValueTask Direct(int worker, long i) => ClusterRows.GetAsync(clients.At(owners[i % hot]).Namespace, ids[i % hot], buffer);
+        async ValueTask Detour(int worker, long i)
         {
-            foreach (SiloEntry silo in routed.Map.Silos)
-                clients.Add(await BenchBlocks.ConnectAsync(silos.EndpointOf(silo.Name), TransportMode.Wire, context.Cancel));
-            int[] owners = [.. ids.Select(id => routed.Map.OwnerOf(id))];
-            ValueTask Direct(int worker, long i) => ClusterRows.GetAsync(clients[owners[i % hot]].Namespace, ids[i % hot], buffer);
-            async ValueTask Detour(int worker, long i)
-            {
-                KvNamespace wrong = clients[(owners[i % hot] + 1) % clients.Count].Namespace;
-                BlockResult said = (await wrong.GetAsync(new GetBlock(ids[i % hot], buffer))).OrFail();
-                if (said.Reason != MissReason.Moved)
-                    throw new CliException(ExitCodes.Fault, $"bench: a silo that does not own a block said {said.Reason.Name()}");
-                await Direct(worker, i);
-            }
+            KvNamespace wrong = clients.At((owners[i % hot] + 1) % clients.Count).Namespace;
+            BlockResult said = (await wrong.GetAsync(new GetBlock(ids[i % hot], buffer))).OrFail();
+            if (said.Reason != MissReason.Moved)
+                throw new CliException(ExitCodes.Fault, $"bench: a silo that does not own a block said {said.Reason.Name()}");
+            await Direct(worker, i);
+        }
 
-            double[] rates = await context.MedianRatesAsync(
-                time => ClosedLoop.RunAsync(1, time, Detour), time => ClosedLoop.RunAsync(1, time, Direct));
-            return Row(Names[0], rates, "answered that it is another's, and got there");
-        }
-        finally
-        {
-            foreach (BenchBlocks client in clients) await client.DisposeAsync();
-        }
+        double[] rates = await context.MedianRatesAsync(
+            time => ClosedLoop.RunAsync(1, time, Detour, ClusterRows.LeastOperations),
+            time => ClosedLoop.RunAsync(1, time, Direct, ClusterRows.LeastOperations));
+        return Row(Names[0], rates, "answered that it is another's, and got there");
     }
 
     /// <summary>A RESP GET at a silo that has the owner answer, and passes the answer on.</summary>
@@ -84,9 +76,9 @@ internal sealed class ClusterForwardBench : IBenchGroup
                     throw new CliException(ExitCodes.Fault, "bench: a value that was set is not there");
             }
 
-            double[] rates = await context.MedianRatesAsync(
-                time => ClosedLoop.RunOnThreadsAsync(1, time, (_, i) => Get((int)(i % hot), (owners[i % hot] + 1) % sockets.Length)),
-                time => ClosedLoop.RunOnThreadsAsync(1, time, (_, i) => Get((int)(i % hot), owners[i % hot])));
+            Task<double> RunAsync(TimeSpan time, int off) => ClosedLoop.RunOnThreadsAsync(
+                1, time, (_, i) => Get((int)(i % hot), (owners[i % hot] + off) % sockets.Length), ClusterRows.LeastOperations);
+            double[] rates = await context.MedianRatesAsync(time => RunAsync(time, 1), time => RunAsync(time, 0));
             return Row(Names[1], rates, "RESP GET, the silo asks the owner");
         }
         finally
@@ -96,5 +88,5 @@ internal sealed class ClusterForwardBench : IBenchGroup
     }
 
     private static BenchRow Row(string name, double[] rates, string what) => BenchRow.Rate(
-        name, rates[0], "ops/s", Owner, rates[1], null, $"{what}: {1e6 * ((1 / rates[0]) - (1 / rates[1])):0} us more");
+        name, rates[0], "ops/s", Owner, rates[1], null, $"{what}: {ClusterRows.MoreOf(rates)}");
 }

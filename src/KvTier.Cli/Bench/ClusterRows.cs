@@ -5,6 +5,12 @@ namespace KvTier.Cli;
 /// <summary>What the rows of clusters have in common.</summary>
 internal static class ClusterRows
 {
+    /// <summary>
+    /// Operations of a slice at least, the first slice's included, which is not counted: requests go to three silos by chance, and each
+    /// compiles its way the first time, which takes a hundred times what an operation does.
+    /// </summary>
+    public const int LeastOperations = 64;
+
     /// <summary>The rows of a group, or rows without a figure where there is no etcd.</summary>
     /// <param name="names">The rows asked for.</param>
     /// <param name="unit">Their unit.</param>
@@ -22,6 +28,9 @@ internal static class ClusterRows
         BlockResult result = (await ns.GetAsync(new GetBlock(id, destination))).OrFail();
         if (!result.IsHit) throw new CliException(ExitCodes.Fault, $"bench: a block that was put is not there: {result.Reason.Name()}");
     }
+
+    /// <summary>How much longer an operation takes than the baseline's.</summary>
+    public static string MoreOf(double[] rates) => $"{1e6 * ((1 / rates[0]) - (1 / rates[1])):0} us more";
 
     /// <summary>Bytes of a block.</summary>
     public static byte[] Payload(BenchContext context)

@@ -33,15 +33,19 @@ internal sealed class MapSource : IAsyncDisposable
     /// <summary>How often the map was replaced.</summary>
     public long Changes => Volatile.Read(ref changes);
 
-    /// <summary>Asks the silos to begin with until one has given a map, then watches.</summary>
+    /// <summary>Asks the silos to begin with until one has given a map, and those on this machine in any case: only they can say which
+    /// silo of the map is reached by their socket. Then watches.</summary>
     /// <returns>Null when there is a map; the last error otherwise.</returns>
     public async ValueTask<KvError?> ConnectAsync(CancellationToken cancellationToken)
     {
         KvError? last = null;
         foreach (SiloLink seed in seeds)
         {
-            last = await AskAsync(seed, options.Silo.ConnectTimeout, cancellationToken).ConfigureAwait(false);
-            if (last is null) break;
+            bool isFirst = table is null;
+            if (!isFirst && !IsUnix(seed)) continue;
+            KvError? error = await AskAsync(seed, isFirst ? options.Silo.ConnectTimeout : options.MapTimeout, cancellationToken)
+                .ConfigureAwait(false);
+            last = table is null ? error : null;
         }
 
         cancellationToken.ThrowIfCancellationRequested();
@@ -141,14 +145,17 @@ internal sealed class MapSource : IAsyncDisposable
     {
         lock (gate)
         {
-            if (SiloEndpoint.TryParse(from.Endpoint, out SiloEndpoint? way, out _) && way.IsUnix) socketOf[response.Self] = from.Endpoint;
+            bool isNewWay = IsUnix(from) && socketOf.TryAdd(response.Self, from.Endpoint);
             if (response.Epoch == 0 && table is null) Replace(MapOfOne(response.Self, from.Endpoint));
             else if (response.Map is { Silos.Count: > 0 } map && IsNewer(map)) Replace(map);
+            else if (isNewWay && table is { Epoch: > 0 } known) Replace(known.Map);
             return table is not null
                 ? null
                 : new KvError(ErrorCode.Unavailable, "map.silos", "none", "a cluster with at least one silo");
         }
     }
+
+    private static bool IsUnix(SiloLink link) => SiloEndpoint.TryParse(link.Endpoint, out SiloEndpoint? way, out _) && way.IsUnix;
 
     private bool IsNewer(ClusterMap map) =>
         table is not { } known || (map.Epoch > known.Epoch && (known.Epoch == 0 || known.Map.Cluster == map.Cluster));

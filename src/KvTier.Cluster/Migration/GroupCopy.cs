@@ -11,6 +11,9 @@ internal sealed class GroupCopy(NodeContext node, PeerCalls calls, CopyBudget bu
 {
     private const int WalkMax = 256;
 
+    /// <summary>Bytes at which a piece ends, unless a single block has more. Two pieces are leased at a time.</summary>
+    private const long PieceBytesMax = Pushing.BytesMax / 2;
+
     /// <summary>Finds the blocks of groups; values of mutable namespaces are left out, they go with the map.</summary>
     public async ValueTask<List<GroupBlocks>> FindAsync(IReadOnlySet<BlockId> groups)
     {
@@ -58,25 +61,34 @@ internal sealed class GroupCopy(NodeContext node, PeerCalls calls, CopyBudget bu
         return copied;
     }
 
+    /// <summary>Pushes in pieces. Two are on their way at a time: while one is checked and answered, the next one's bytes go.</summary>
     private async ValueTask<KvError?> PushAsync(SiloEntry to, GroupBlocks blocks, List<WalkedBlock> lacking, NodeDeadline deadline)
     {
-        for (int start = 0; start < lacking.Count;)
+        Task<KvError?> before = Task.FromResult<KvError?>(null);
+        Task<KvError?> latest = before;
+        KvError? error = null;
+        for (int start = 0; start < lacking.Count && error is null;)
         {
             var ids = new List<BlockId>();
             long bytes = 0;
             while (start < lacking.Count && ids.Count < Pushing.BlocksMax
-                && (ids.Count == 0 || bytes + lacking[start].Length <= Pushing.BytesMax))
+                && (ids.Count == 0 || bytes + lacking[start].Length <= PieceBytesMax))
             {
                 bytes += lacking[start].Length;
                 ids.Add(lacking[start++].Id);
             }
 
+            error = await before;
+            if (error is not null) break;
             await budget.TakeAsync(bytes);
-            if (node.IsStopping || deadline.Left == TimeSpan.Zero) return new KvError(ErrorCode.DeadlineExceeded, "copy", to.Name);
-            if (await PushSomeAsync(to, blocks, [.. ids], deadline) is { } error) return error;
+            if (node.IsStopping || deadline.Left == TimeSpan.Zero) error = new KvError(ErrorCode.DeadlineExceeded, "copy", to.Name);
+            else (before, latest) = (latest, PushSomeAsync(to, blocks, [.. ids], deadline).AsTask());
         }
 
-        return null;
+        // Both are waited for in any case: blocks are leased while they are on their way.
+        KvError? first = await before;
+        KvError? last = await latest;
+        return error ?? first ?? last;
     }
 
     private async ValueTask<KvError?> PushSomeAsync(SiloEntry to, GroupBlocks blocks, BlockId[] ids, NodeDeadline deadline)

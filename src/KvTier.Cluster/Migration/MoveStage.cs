@@ -1,6 +1,6 @@
 namespace KvTier.Cluster;
 
-/// <summary>How far a move of a group is, at either of its two silos. Written to the log; what is done follows from the map alone.</summary>
+/// <summary>How far a move of a group is, at either of its two silos. For the log: nothing is decided by it.</summary>
 public enum MoveStage : byte
 {
     /// <summary>The silo that gives the group away is about to ask for room.</summary>

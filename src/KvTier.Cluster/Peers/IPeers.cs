@@ -42,6 +42,9 @@ public static class PeerOps
 
     /// <summary>First operation of sequences: manifests, parts, distributed recall.</summary>
     public const ushort Sequences = 100;
+
+    /// <summary>First operation of what engines say of themselves.</summary>
+    public const ushort Engines = 200;
 }
 
 /// <summary>Why blocks come from another silo. The numbers are part of the wire protocol (<c>role</c>).</summary>

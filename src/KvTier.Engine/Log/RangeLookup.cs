@@ -47,6 +47,7 @@ internal readonly record struct RangeLookup(RangePlace Place, MissReason Reason,
         bool isInHost = entry.Slot >= 0 && state.Host.Slots[entry.Slot].State == SlotState.Sealed;
         if (!isInHost && entry.Length > 0) return new RangeLookup(RangePlace.Log, default, entry.Length, number, default);
         state.Counters.RangeReadsHost++;
+        state.Namespaces.Traffic(entry.Namespace).Hits++;
         return new RangeLookup(
             RangePlace.Host, default, entry.Length, number, state.Grant(ref entry, isInHost ? TierSet.Host : TierSet.Ssd));
     }

@@ -192,6 +192,7 @@ internal sealed class RangeReader(EngineState state, IBlockLog log)
         {
             case LogReadStatus.Ok:
                 state.Counters.RangeReadsSsd += read.Count;
+                state.Namespaces.Traffic(read.Namespace).Hits += read.Count;
                 read.Report(new RangeReadResult(MissReason.None, TierSet.Ssd, read.DeviceBytes, read.PayloadCrc));
                 return true;
             case LogReadStatus.IoError:

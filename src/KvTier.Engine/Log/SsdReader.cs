@@ -172,6 +172,7 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
     private BlockLease Serve(SsdRead read, ref HostSlot slot, ref BlockEntry entry)
     {
         slot.State = SlotState.Sealed;
+        state.Watch?.OnChanged(read.Namespace, read.Id);
         state.Counters.HostBlocks++;
         state.Counters.HostBytes += entry.Length;
         slot.Leases = read.Waiters;
@@ -187,6 +188,7 @@ internal sealed class SsdReader(EngineState state, IBlockLog log, EngineMetrics 
         int hits = read.Waiters - read.QuietWaiters;
         if (hits == 0 && read.QuietWaiters > 0) return true;
         state.Counters.SsdHits += hits;
+        state.Namespaces.Traffic(read.Namespace).Hits += hits;
         state.Counters.SsdHitBytes += (long)hits * entry.Length;
         if (hits > 0) entry.Flags |= EntryFlags.Hot;
         bool isFirst = hits > 0 && !entry.Has(EntryFlags.ReadOnce);

@@ -117,6 +117,27 @@ public enum Opcode : ushort
 
     /// <summary>What an operator asks of the cluster.</summary>
     ClusterAdmin = 51,
+
+    /// <summary>Opens an engine's file of KV rows on this machine.</summary>
+    RegionOpen = 60,
+
+    /// <summary>Stores rows of a region as blocks.</summary>
+    RegionStore = 61,
+
+    /// <summary>Writes blocks into rows of a region.</summary>
+    RegionLoad = 62,
+
+    /// <summary>Ends a region.</summary>
+    RegionClose = 63,
+
+    /// <summary>An engine says how it makes keys and bytes, and hears from whom of the same namespace it differs.</summary>
+    EngineHello = 64,
+
+    /// <summary>How many blocks of a prefix are loaded sooner than they are computed anew.</summary>
+    Loadable = 65,
+
+    /// <summary>What routers are to be told of blocks: hashes, tokens, parents.</summary>
+    EventNotes = 66,
 }
 
 /// <summary>Facts about <see cref="Opcode"/>.</summary>
@@ -124,7 +145,7 @@ public static class OpcodeExtensions
 {
     /// <summary>True when this version of the protocol knows the opcode.</summary>
     public static bool IsKnown(this Opcode opcode) =>
-        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 51);
+        (ushort)opcode is 1 or 2 or 10 or 11 or (>= 20 and <= 35) or (>= 40 and <= 51) or (>= 60 and <= 66);
 
     /// <summary>True for the opcodes of the local path, which only a client that may map the arena can use.</summary>
     public static bool IsLocal(this Opcode opcode) => opcode is (>= Opcode.LocalAttach and <= Opcode.LocalAbort) or Opcode.LocalRecall;

@@ -196,6 +196,39 @@ public static class WireBounds
     /// <summary>Longest argument of a verb, in bytes of UTF-8.</summary>
     public const int VerbArgumentBytesMax = 1024;
 
+    /// <summary>Longest text that an engine says of itself, in bytes of UTF-8.</summary>
+    public const int EngineTextBytesMax = 256;
+
+    /// <summary>Most fields that an engine says of itself.</summary>
+    public const int EngineFieldsMax = 32;
+
+    /// <summary>Most differences in one answer.</summary>
+    public const int EngineDifferencesMax = 256;
+
+    /// <summary>Longest text that tells what to set, or why blocks are worth loading, in bytes of UTF-8.</summary>
+    public const int EngineFixBytesMax = 1024;
+
+    /// <summary>Longest hash of a block in an engine.</summary>
+    public const int EventHashBytesMax = 64;
+
+    /// <summary>Most tokens of a block in an engine.</summary>
+    public const int EventTokensMax = 4096;
+
+    /// <summary>Most bytes of what else went into the hash of a block.</summary>
+    public const int EventExtraBytesMax = 4096;
+
+    /// <summary>Most rows of a region.</summary>
+    public const int RegionBlocksMax = int.MaxValue;
+
+    /// <summary>Most bytes of a region's file: 64 TiB.</summary>
+    public const long RegionBytesMax = 1L << 46;
+
+    /// <summary>What the stride of a region's rows is a multiple of, in bytes.</summary>
+    public const int RegionAlignment = 4096;
+
+    /// <summary>Most regions that one connection has open.</summary>
+    public const int RegionsMax = 64;
+
     /// <summary>The namespace whose id of the key <see cref="ProbeKey"/> is compared in the handshake.</summary>
     public static NamespaceDescriptor ProbeNamespace { get; } = new("default", Profiles.Opaque);
 

@@ -49,9 +49,6 @@ public static class PartOps
     /// <summary>Takes a manifest in.</summary>
     public const ushort Put = 101;
 
-    /// <summary>Makes a sequence of another one's manifest, at the owner of its name.</summary>
-    public const ushort Create = 102;
-
     /// <summary>Builds the digests of a part.</summary>
     public const ushort Build = 103;
 

@@ -64,6 +64,9 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
     /// <summary>Answers operations of sequences; set before the start.</summary>
     public IPeerHandler? Sequences { get; set; }
 
+    /// <summary>Answers operations of engines; set before the start.</summary>
+    public IPeerHandler? Engines { get; set; }
+
     /// <summary>Makes the parts; nothing runs and nobody is asked before <see cref="JoinAsync"/>.</summary>
     public static Result<SiloCluster> Create(
         SiloOptions options, SiloEntry self, SiloStore silo, SiloMetrics metrics, TimeProvider time, ILogger logger)
@@ -103,7 +106,8 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
     {
         < PeerOps.Blocks => Membership.OnCallAsync(from, request, deadline),
         < PeerOps.Sequences => Node.OnCallAsync(from, request, deadline),
-        _ when Sequences is { } sequences => sequences.OnCallAsync(from, request, deadline),
+        < PeerOps.Engines when Sequences is { } sequences => sequences.OnCallAsync(from, request, deadline),
+        >= PeerOps.Engines when Engines is { } engines => engines.OnCallAsync(from, request, deadline),
         _ => ValueTask.FromResult<Result<PeerMessage>>(new KvError(ErrorCode.Unsupported, "peer.op", $"{request.Op}",
             "an operation that this silo knows")),
     };

@@ -29,6 +29,8 @@ public sealed partial class SiloHost
         cluster.Sequences = sequences;
         context.Sequences = sequences;
         context.Cluster = cluster;
+        cluster.Engines = desk;
+        desk!.Cluster = cluster;
         catalog.Cluster = cluster;
         respListener?.Join(cluster);
         return null;

@@ -3,9 +3,11 @@ using KvTier.Engine;
 using KvTier.Kernels.Device;
 using KvTier.Recall;
 using KvTier.Silo.Clustering;
+using KvTier.Silo.Engines;
 using KvTier.Silo.Http;
 using KvTier.Silo.Metrics;
 using KvTier.Silo.Native;
+using KvTier.Silo.Regions;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo;
@@ -29,6 +31,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     private SiloCluster? cluster;
     private NativeConnections? connections;
     private HttpListenerHost? http;
+    private RegionReaper? reaper;
     private long readyAt;
     private int state;
     private int stopping;
@@ -74,6 +77,9 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     /// <summary>The connections; tests look at them.</summary>
     internal NativeConnections Connections => connections!;
+
+    /// <summary>What is counted of engine regions; tests look at it.</summary>
+    internal RegionCounters RegionCounters => metrics.Regions;
 
     /// <summary>The metrics; tests look at them.</summary>
     internal MetricCatalog Catalog => catalog;
@@ -142,7 +148,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         if (options.Http.Enabled)
         {
-            if (!(await HttpListenerHost.StartAsync(options, catalog, () => State, loggers)).TryGet(out http,
+            if (!(await HttpListenerHost.StartAsync(options, catalog, () => State, () => EngineStat().ToJson(), loggers)).TryGet(out http,
                 out KvError? error)) return error;
             Endpoints = Endpoints with { Http = http.EndPoint };
         }
@@ -154,12 +160,16 @@ public sealed partial class SiloHost : IAsyncDisposable
         cancellation.ThrowIfCancellationRequested();
         if (await Task.Run(() => store.Recover(openDevice, logger), CancellationToken.None) is { } recoveryError) return recoveryError;
         if (BindNative(out NativeContext context) is { } listenError) return listenError;
+        if (options.Events.IsOn && BindEvents(context) is { } eventError) return eventError;
         if (options.Resp.Enabled && BindResp() is { } respError) return respError;
         if (options.Cluster.IsOn && MakeCluster(context) is { } clusterError) return clusterError;
         await store.RestoreSequencesAsync(logger);
         cancellation.ThrowIfCancellationRequested();
+        StartEngines();
         foreach (ISiloListener listener in listeners) listener.Accept();
         if (cluster is not null && await JoinAsync() is { } joinError) return joinError;
+        if (options.Regions.Enabled && options.Regions.Reap && options.UnixSocket is not null)
+            reaper = new RegionReaper(options.Regions, metrics.Regions, time, logger);
         readyAt = time.GetTimestamp();
         SetState(SiloState.Ready);
         logger.Ready(
@@ -170,8 +180,10 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     private KvError? BindNative(out NativeContext context)
     {
+        desk = new EngineDesk(options, store!.Engine, time, loggers.CreateLogger("KvTier.Silo.Engines"));
         context = new NativeContext
         {
+            Desk = desk,
             Options = options,
             Engine = store!.Engine,
             Sequences = store.Recall,
@@ -217,8 +229,11 @@ public sealed partial class SiloHost : IAsyncDisposable
     private async Task CloseAsync()
     {
         Interlocked.Exchange(ref stopping, 1);
+        if (reaper is not null) await reaper.DisposeAsync();
         foreach (ISiloListener listener in listeners) await listener.DisposeAsync();
         if (sequences is not null) await sequences.DisposeAsync();
+        unread?.Dispose();
+        if (events is not null) await events.DisposeAsync();
         if (cluster is not null) await cluster.DisposeAsync();
         if (connections is not null) await connections.DisposeAsync();
         if (store is not null) await store.DisposeAsync();
@@ -242,7 +257,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             UptimeSeconds = time.GetElapsedTime(readyAt).TotalSeconds,
             ArenaFallback = store.Engine.Arena.Fallback,
             Endpoints = new StatEndpoints(Endpoints.Native?.ToString(), Endpoints.UnixSocket, Endpoints.Resp?.ToString(),
-                Endpoints.Http?.ToString()),
+                Endpoints.Http?.ToString()) { Events = events?.Outlets[0].Address, EventsReplay = events?.Outlets[0].ReplayAddress },
             Options = SiloOptionTable.All.Where(option => !option.Secret).ToDictionary(option => option.Name, option =>
                 option.Show(options)),
             Limits = options.Limits,
@@ -255,6 +270,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             Misses = stats.Misses.Select((count, i) => (Name: ((MissReason)i).Name(), Count: count)).Skip(1).ToDictionary(miss =>
                 miss.Name, miss => miss.Count),
             Recovery = store.Recovery,
+            Engines = EngineStat(),
         };
     }
 

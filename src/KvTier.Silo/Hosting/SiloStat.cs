@@ -61,6 +61,9 @@ internal sealed record SiloStat
     /// <summary>What recovery found; null without a data directory.</summary>
     public RecoverySummary? Recovery { get; init; }
 
+    /// <summary>The engines, what is measured for them, and what is published.</summary>
+    public StatEngines? Engines { get; init; }
+
     /// <summary>The JSON.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, SiloJson.Default.SiloStat);
 }
@@ -92,9 +95,17 @@ internal sealed record StatDevice(
 }
 
 /// <summary>Endpoints in the answer to Stat; null for what is off.</summary>
-internal sealed record StatEndpoints(string? Native, string? UnixSocket, string? Resp, string? Http);
+internal sealed record StatEndpoints(string? Native, string? UnixSocket, string? Resp, string? Http)
+{
+    /// <summary>Where KV events are published; null when none are.</summary>
+    public string? Events { get; init; }
+
+    /// <summary>Where missed ones are asked for.</summary>
+    public string? EventsReplay { get; init; }
+}
 
 /// <summary>Generated JSON code.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(SiloStat))]
+[JsonSerializable(typeof(StatEngines))]
 internal sealed partial class SiloJson : JsonSerializerContext;

@@ -36,13 +36,13 @@ internal sealed class HttpListenerHost : IAsyncDisposable
 
     /// <summary>Binds and starts to answer.</summary>
     public static async Task<Result<HttpListenerHost>> StartAsync(SiloOptions options, MetricCatalog catalog, Func<SiloState> state,
-        ILoggerFactory loggers)
+        Func<string> engines, ILoggerFactory loggers)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton<ILoggerFactory>(new HttpLoggers(loggers));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Configure(kestrel, options.Http));
         WebApplication web = builder.Build();
-        var responder = new HttpResponder(options, catalog, state);
+        var responder = new HttpResponder(options, catalog, state, engines);
         web.Run(responder.RespondAsync);
         try
         {

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace KvTier.Silo.Http;
 
 /// <summary>Answers the few paths there are.</summary>
-internal sealed class HttpResponder(SiloOptions options, MetricCatalog catalog, Func<SiloState> state)
+internal sealed class HttpResponder(SiloOptions options, MetricCatalog catalog, Func<SiloState> state, Func<string> engines)
 {
     private readonly TokenCheck token = new(options.Token);
 
@@ -32,11 +32,13 @@ internal sealed class HttpResponder(SiloOptions options, MetricCatalog catalog, 
                     $"{{\"name\":\"kvtier\",\"version\":\"{HttpListenerHost.Version}\",\"protocol\":1}}\n", "application/json");
             case "/metrics" when IsAuthorized(request):
                 return WriteAsync(context, StatusCodes.Status200OK, PrometheusText.Write(catalog), PrometheusText.ContentType);
-            case "/version" or "/metrics":
+            case "/engines" when IsAuthorized(request):
+                return WriteAsync(context, StatusCodes.Status200OK, engines() + "\n", "application/json");
+            case "/version" or "/metrics" or "/engines":
                 context.Response.Headers.WWWAuthenticate = "Bearer";
                 return WriteAsync(context, StatusCodes.Status401Unauthorized, "a token is needed: Authorization: Bearer TOKEN\n");
             default:
-                return WriteAsync(context, StatusCodes.Status404NotFound, "there are /healthz, /readyz, /version and /metrics\n");
+                return WriteAsync(context, StatusCodes.Status404NotFound, "there are /healthz, /readyz, /version, /metrics and /engines\n");
         }
     }
 

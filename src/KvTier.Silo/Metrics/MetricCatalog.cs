@@ -34,7 +34,10 @@ internal sealed partial class MetricCatalog
             .. TierMetrics(),
             .. RecallMetrics(),
             .. DeviceMetrics(),
+            .. EngineMetrics(),
+            .. EventMetrics(),
             .. ClusterMetrics(),
+            .. RegionMetrics(),
             .. ConnectionMetrics(),
         ];
     }

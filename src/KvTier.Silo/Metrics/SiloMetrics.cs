@@ -16,7 +16,7 @@ internal sealed class SiloMetrics
     /// <summary>Modes of recall, as the label of its metric.</summary>
     public static readonly string[] RecallModes = ["ids", "gather", "attend"];
 
-    private const int OpcodeCount = 64;
+    private const int OpcodeCount = 128;
     private const int RespListenerIndex = 2;
 
     private readonly long[] requests = new long[OpcodeCount];
@@ -62,6 +62,9 @@ internal sealed class SiloMetrics
 
     /// <summary>What is counted of traffic with a cluster; stays 0 outside of one.</summary>
     public Clustering.ClusterCounters Cluster { get; } = new();
+
+    /// <summary>What is counted of engine regions.</summary>
+    public Regions.RegionCounters Regions { get; } = new();
 
     /// <summary>What the RESP2 listener counts; null while it is off.</summary>
     public Func<RespFigures>? Resp { get; set; }

@@ -49,7 +49,10 @@ internal sealed partial class NativeConnection
         var ids = new BlockId[work.Elsewhere.Count];
         var groups = new BlockId[ids.Length];
         for (int i = 0; i < ids.Length; i++) (ids[i], groups[i]) = (work.Ids[work.Elsewhere[i]], work.Groups[work.Elsewhere[i]]);
+        long start = context.Time.GetTimestamp();
         await cluster!.Node.ReadThroughAsync(work.Namespace, ids, groups, TimeLeft(work.DeadlineMs, work.ReceivedAt));
+        TimeSpan elapsed = context.Time.GetElapsedTime(start);
+        long bytes = 0;
 
         // Whatever came: it may have been handed over by itself meanwhile.
         foreach (int index in work.Elsewhere)
@@ -57,8 +60,11 @@ internal sealed partial class NativeConnection
             MissReason reason = engine.TryLease(work.Namespace, work.Ids[index], out BlockLease lease);
             if (reason is not (MissReason.None or MissReason.Deadline)) continue;
             work.Results[index] = new LeaseResult(reason, lease);
+            bytes += lease.Length;
             if (reason == MissReason.Deadline) work.Waiting++;
         }
+
+        context.Desk.Bandwidth.Add(Engines.LoadPath.Peer, bytes, elapsed);
     }
 
     /// <summary>Notes the groups that a client reads, so that hot ones get one more copy.</summary>

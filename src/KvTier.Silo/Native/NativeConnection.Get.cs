@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KvTier.Engine;
 using KvTier.Protocol;
+using KvTier.Silo.Engines;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo.Native;
@@ -109,6 +110,7 @@ internal sealed partial class NativeConnection
             try
             {
                 WriteGet(work, total);
+                long start = context.Time.GetTimestamp();
                 for (int i = 0; i < work.Count; i++)
                 {
                     if (!work.IsHit(i)) continue;
@@ -116,6 +118,8 @@ internal sealed partial class NativeConnection
                     if (length > 0) await output.SendBlockAsync(engine.Arena.Slice(work.Results[i].Lease.Offset + offset, length));
                     work.Release(engine, i);
                 }
+
+                context.Desk.Bandwidth.Add(LoadPath.Host, total, context.Time.GetElapsedTime(start));
             }
             finally
             {
@@ -220,6 +224,7 @@ internal sealed partial class NativeConnection
     private async Task LeaseMissingAsync(GetWork work)
     {
         TimeSpan deadline = Deadline(work.DeadlineMs);
+        long start = context.Time.GetTimestamp();
         var reads = new List<(int Index, Task<LeaseResult> Read)>(work.Waiting);
         for (int i = 0; i < work.Count; i++)
         {
@@ -232,6 +237,8 @@ internal sealed partial class NativeConnection
             LeaseResult result = await read;
             work.Results[index] = result;
         }
+
+        context.Desk.Bandwidth.Add(LoadPath.Ssd, BytesFrom(work, TierSet.Ssd), context.Time.GetElapsedTime(start));
     }
 
     /// <summary>A late answer could not be sent: the connection is of no use any more.</summary>

@@ -55,6 +55,9 @@ internal sealed partial class NativeConnection
             case Opcode.Peer:
                 if (!await HandlePeerAsync(header, body, receivedAt)) return false;
                 break;
+            case Opcode.EngineHello:
+                await HandleEngineHelloAsync(header, body, receivedAt);
+                break;
             case Opcode.ClusterAdmin:
                 await HandleAdminAsync(header, body, receivedAt);
                 break;
@@ -64,6 +67,12 @@ internal sealed partial class NativeConnection
                 break;
             case Opcode.Recall or Opcode.LocalRecall:
                 if (!await HandleRecallAsync(header, body, receivedAt)) return false;
+                break;
+            case Opcode.RegionStore:
+                await HandleRegionStoreAsync(header, body, receivedAt);
+                break;
+            case Opcode.RegionLoad:
+                await HandleRegionLoadAsync(header, body, receivedAt);
                 break;
             default:
                 await AnswerAsync(header, body, receivedAt);
@@ -133,6 +142,10 @@ internal sealed partial class NativeConnection
             Opcode.ClusterStatus => WriteStatus(body),
             Opcode.SequenceDescribe => DescribeSequence(body),
             Opcode.SequenceList => ListSequences(body),
+            Opcode.RegionOpen => OpenRegion(body),
+            Opcode.RegionClose => CloseRegion(body),
+            Opcode.Loadable => Loadable(body),
+            Opcode.EventNotes => TakeNotes(body),
             _ => ChangeEach(header.Opcode, body),
         };
         if (error is null) Frame.Complete(output.Buffer, start, FrameKind.Response, header.Opcode, header.RequestId);

@@ -5,6 +5,7 @@ using KvTier.Client.Connections;
 using KvTier.Engine;
 using KvTier.Protocol;
 using KvTier.Silo.Clustering;
+using KvTier.Silo.Regions;
 using Microsoft.Extensions.Logging;
 
 namespace KvTier.Silo.Native;
@@ -56,6 +57,7 @@ internal sealed partial class NativeConnection
         output = new NativeOutput(socket, context.Time);
         input = new NativeInput(socket, output, context.Time);
         local = new LocalLeases(engine, limits, context.Metrics);
+        regions = new RegionTable(context.Metrics.Regions);
         lateSlots = new SemaphoreSlim(limits.InflightRequestsMax, limits.InflightRequestsMax);
     }
 
@@ -248,6 +250,7 @@ internal sealed partial class NativeConnection
 
         // First, because late answers may wait for the very room that these leases hold. What they are still granted goes back at once.
         local.Close();
+        regions.Close();
 
         // Late answers fail on the closed socket or meet their deadline; each gives back what it holds itself.
         for (int i = 0; i < limits.InflightRequestsMax; i++) await lateSlots.WaitAsync();

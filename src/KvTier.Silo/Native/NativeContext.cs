@@ -33,6 +33,12 @@ internal sealed class NativeContext
     /// <summary>Counters.</summary>
     public required SiloMetrics Metrics { get; init; }
 
+    /// <summary>What is done for engines beside blocks.</summary>
+    public required Engines.EngineDesk Desk { get; init; }
+
+    /// <summary>KV events; null when none are published. Set before anybody is accepted.</summary>
+    public Events.KvEvents? Events { get; set; }
+
     /// <summary>Log.</summary>
     public required ILogger Logger { get; init; }
 

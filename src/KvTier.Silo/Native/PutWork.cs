@@ -33,6 +33,9 @@ internal struct PutEntry
 
     /// <summary>The reservation's number, of a commit.</summary>
     public ulong Reservation;
+
+    /// <summary>The row of a region that its bytes are in.</summary>
+    public int Row;
 }
 
 /// <summary>A put, reserve or commit on its way. Rented per request, so that puts allocate nothing.</summary>
@@ -115,6 +118,12 @@ internal sealed class PutWork
     {
         reserved = ArrayPool<ReservedItem>.Shared.Rent(Count);
         Reserved.Clear();
+        CopyBody(body);
+    }
+
+    /// <summary>Copies the body, for a request that is done beside the loop.</summary>
+    public void CopyBody(ReadOnlySpan<byte> body)
+    {
         bodyCopy = ArrayPool<byte>.Shared.Rent(body.Length);
         body.CopyTo(bodyCopy);
         BodyCopy = bodyCopy.AsMemory(0, body.Length);

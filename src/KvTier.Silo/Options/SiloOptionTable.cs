@@ -48,7 +48,10 @@ public static partial class SiloOptionTable
             o with { WriteBatchBytes = v }),
         .. RecallOptionList(),
         .. DeviceOptionList(),
+        .. EventOptionList(),
+        .. EngineOptionList(),
         .. ClusterOptionList(),
+        .. RegionOptionList(),
         Secret("token", "Token that native and HTTP clients must show; empty for none.", o => o.Token, (o, v) => o with { Token = v }),
         Number("drainSeconds", 0, 3600, "Longest that stopping waits for requests and for the log.", o => o.DrainSeconds, (o, v) =>
             o with { DrainSeconds = (int)v }),

@@ -79,8 +79,17 @@ public sealed record SiloOptions
     /// <summary>The device tier.</summary>
     public DeviceSettings Device { get; init; } = new();
 
+    /// <summary>KV events.</summary>
+    public EventSettings Events { get; init; } = new();
+
+    /// <summary>What the silo is told of the engines it serves.</summary>
+    public EngineSettings Engines { get; init; } = new();
+
     /// <summary>The cluster.</summary>
     public SiloClusterSettings Cluster { get; init; } = new();
+
+    /// <summary>Engine regions.</summary>
+    public RegionSettings Regions { get; init; } = new();
 
     /// <summary>Limits on requests, keys, blocks and connections.</summary>
     public Limits Limits { get; init; } = Limits.Default;
@@ -124,6 +133,7 @@ public sealed record SiloOptions
         if (RequestDeadlineMs > Limits.DeadlineMsMax) return KvError.LimitExceeded("requestDeadlineMs", RequestDeadlineMs,
             Limits.DeadlineMsMax);
         if (Device.Validate() is { } device) return device;
+        if (Events.Validate() is { } events) return events;
         if (SiloClusterCheck.Check(this) is { } cluster) return cluster;
         if (!Tcp && UnixSocket is null && !Resp.Enabled)
             return KvError.InvalidArgument("tcp", "false", "true, or a unixSocket, or resp.enabled: nobody could reach the silo");

@@ -14,6 +14,7 @@ public sealed class DoubleSilo : IAsyncDisposable
     private readonly ConcurrentDictionary<Socket, bool> sockets = new();
     private readonly Task accepting;
     private TaskCompletionSource held = new();
+    private int mapsAsked;
 
     public DoubleSilo(string name)
     {
@@ -39,6 +40,9 @@ public sealed class DoubleSilo : IAsyncDisposable
 
     /// <summary>Requests about blocks: the opcode, the role and the number of blocks.</summary>
     public ConcurrentQueue<(Opcode Opcode, RouteRole Role, int Count)> Seen { get; } = new();
+
+    /// <summary>How often it was asked for the map.</summary>
+    public int MapsAsked => Volatile.Read(ref mapsAsked);
 
     /// <summary>Keeps answers about blocks back until <see cref="Release"/>.</summary>
     public void Hold() => held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -139,6 +143,7 @@ public sealed class DoubleSilo : IAsyncDisposable
                 new NamespaceOpenResponse(0, descriptor.Id, descriptor.Profile.BlockBytes).Write(buffer);
                 return [];
             case Opcode.ClusterMap:
+                Interlocked.Increment(ref mapsAsked);
                 ClusterMapResponse.Of(Map, Name, ClusterMapRequest.Read(body).Value.KnownEpoch).Write(buffer);
                 return [];
             case Opcode.Put:

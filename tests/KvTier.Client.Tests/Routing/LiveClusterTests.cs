@@ -1,3 +1,4 @@
+using KvTier.Client.Tests.Live;
 using KvTier.Silo;
 
 namespace KvTier.Client.Tests.Routing;
@@ -105,6 +106,71 @@ public sealed class LiveClusterTests
                 else Assert.Equal(MissReason.Moved, leases[i].Reason);
                 leases[i].Dispose();
             }
+        }
+    }
+
+    [Fact]
+    public async Task Lease_OfWhatMovedFromSocketToSocket_IsAskedForWhereItIs()
+    {
+        await using LiveCluster cluster = await LiveCluster.StartAsync(2);
+        (KvClusterClient client, KvClusterNamespace ns) = await cluster.ConnectAsync(options =>
+        {
+            // Both are in reach, although the first one's answer has the whole map.
+            options.Endpoints = [.. cluster.Hosts.Select(host => $"unix://{host.Options.UnixSocket}")];
+            options.Silo.Transport = TransportMode.Auto;
+            options.MapInterval = TimeSpan.FromHours(1);
+        });
+        await using (client)
+        {
+            var prompt = new Prompt(ns, "p", 200);
+            Assert.Equal(200, (await ns.PutAsync(prompt.Puts)).Value.Stored);
+            string owner = client.Map!.Silos[client.Map.OwnerOf(prompt.Groups[0])].Name;
+            SiloHost other = cluster.Hosts.Single(host => host.Options.Name != owner);
+            await using KvTierClient admin = (await KvTierClient.ConnectAsync(
+                new KvTierClientOptions { Endpoint = $"tcp://{other.Endpoints.Native}" })).Value;
+            Assert.Null((await admin.ClusterAdminAsync(
+                "move", [prompt.Groups[0].ToString(), other.Options.Name], TimeSpan.FromSeconds(30))).Error);
+            await LocalTests.WaitUntilAsync(() => cluster.Hosts.All(host => host.ClusterStatus!.Epoch > client.Map.Epoch));
+            var leases = new BlockLease[200];
+            Assert.Equal(200, (await ns.LeaseAsync(prompt.Ids, leases, prompt.Groups)).Value);
+            for (int i = 0; i < leases.Length; i++)
+            {
+                Assert.True(leases[i].Memory.Span.SequenceEqual(prompt.Puts[i].Payload.Span));
+                leases[i].Dispose();
+            }
+
+            Assert.Equal(other.Options.Name, client.Map!.Silos[client.Map.OwnerOf(prompt.Groups[0])].Name);
+        }
+    }
+
+    [Fact]
+    public async Task Recall_OfSequencesThatPartedSinceTheMapOfTheClient_AsksEachOwner()
+    {
+        await using LiveCluster cluster = await LiveCluster.StartAsync(1);
+        (KvClusterClient client, _) = await cluster.ConnectAsync(options => options.MapInterval = TimeSpan.FromHours(1));
+        await using (client)
+        {
+            KvClusterNamespace ns = (await client.OpenNamespaceAsync(KvText.Namespace)).Value;
+            string[] names = [.. Enumerable.Range(0, 16).Select(i => $"chat-{i:00}")];
+            var options = new SequenceOptions { Digests = [Selectors.TriForce.Digest] };
+            byte[] block = new byte[KvText.Profile.BlockBytes];
+            Assert.Equal(1, (await ns.PutAsync(new PutBlock[] { new("k"u8.ToArray(), block) })).Value.Stored);
+            foreach (string name in names)
+            {
+                KvClusterSequence sequence = (await ns.OpenSequenceAsync(name, options)).Value;
+                Assert.Null((await sequence.AppendAsync(new[] { ns.IdOf("k"u8) }, KvText.Profile.BlockTokens)).Error);
+            }
+
+            await cluster.AddAsync("b");
+            await cluster.SettledAsync();
+            Assert.Single(client.Map!.Silos);
+            RecallQueryItem[] items = [.. names.Select(name => RecallTests.Item(0, 0) with { Sequence = name })];
+            Selector all = Selectors.TriForce with { Budget = new RecallBudget(BudgetKind.Share, 1) };
+            RecallQuery query = RecallTests.Query(RecallMode.Attend, items, all);
+            Result<RecallItemResult[]> answer = await ns.RecallAsync(query);
+            Assert.Null(answer.Error);
+            Assert.Equal(names.Length, answer.Value.Length);
+            Assert.Equal(2, names.Select(name => client.Map!.OwnerOf(BlockGroups.OfSequence(ns.Id, name))).Distinct().Count());
         }
     }
 

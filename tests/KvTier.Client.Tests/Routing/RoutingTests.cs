@@ -24,6 +24,22 @@ public sealed class RoutingTests
     }
 
     [Fact]
+    public async Task PutAndGet_ByTheSilosMap_AreOneRequestEachAndNoOther()
+    {
+        await using DoubleCluster cluster = await DoubleCluster.StartAsync(
+            3, replicas: 2, options => (options.HedgeEnabled, options.HedgeDelay) = (true, TimeSpan.FromMinutes(5)));
+        int asked = cluster.Silos.Sum(silo => silo.MapsAsked);
+        var prompts = Enumerable.Range(0, 60).Select(i => new Prompt(cluster.Namespace, $"p{i}", 1, length: 100)).ToArray();
+        foreach (Prompt prompt in prompts) Assert.Equal(1, (await cluster.Namespace.PutAsync(prompt.Puts)).Value.Stored);
+        foreach (Prompt prompt in prompts) Assert.True((await prompt.GetAsync(cluster.Namespace))[0].IsHit);
+        Assert.All(cluster.Silos, silo => Assert.Equal(
+            2 * prompts.Count(prompt => cluster.HolderOf(prompt.Groups[0], 0) == silo), silo.Seen.Count));
+        Assert.All(cluster.Silos.SelectMany(silo => silo.Seen), seen => Assert.Equal((RouteRole.Client, 1), (seen.Role, seen.Count)));
+        Assert.Equal(asked, cluster.Silos.Sum(silo => silo.MapsAsked));
+        Assert.Equal((0, 0), (cluster.Client.Figures.ReroutedBlocks, cluster.Client.Figures.Hedges));
+    }
+
+    [Fact]
     public async Task Put_WhenSilosSendItInACircle_EndsAtTheDeadlineAndSaysWhy()
     {
         await using DoubleCluster cluster = await DoubleCluster.StartAsync(2);

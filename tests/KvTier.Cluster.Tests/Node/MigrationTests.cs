@@ -23,6 +23,46 @@ public sealed class MigrationTests
     });
 
     [Fact]
+    public void MoveAsync_OfManyBlocks_HasTwoPiecesOnTheirWayAtATime() => TestCluster.Run(2, 1, async cluster =>
+    {
+        TestBlock[] many = TestBlock.OfGroup(1, 300);
+        TestSilo owner = cluster.OwnerOf(many[0]);
+        foreach (TestBlock block in many) Assert.Null(await owner.PutAsync(block));
+        string other = cluster.Members.Single(silo => silo != owner).Name;
+        (int now, int most) = (0, 0);
+        owner.Peers.OnPush = async (_, _) =>
+        {
+            most = Math.Max(most, ++now);
+            await cluster.Loop.PauseAsync(TimeSpan.FromMilliseconds(1));
+        };
+        owner.Peers.AfterPush = (_, _) => Task.FromResult(now--);
+        Assert.Null(await owner.Node.MoveAsync(many[0].Group, other, span));
+        Assert.Equal((2, 0, 300), (most, now, owner.Peers.Pushed));
+        Assert.All(many, block => Assert.True(cluster[other].Has(block)));
+    });
+
+    [Fact]
+    public void MoveAsync_ASecondPieceFails_KeepsTheGroupAndLeavesNothingOnItsWay() => TestCluster.Run(2, 1, async cluster =>
+    {
+        TestBlock[] many = TestBlock.OfGroup(1, 300);
+        TestSilo owner = cluster.OwnerOf(many[0]);
+        foreach (TestBlock block in many) Assert.Null(await owner.PutAsync(block));
+        TestSilo other = cluster.Members.Single(silo => silo != owner);
+        (int begun, int now) = (0, 0);
+        owner.Peers.OnPush = (_, _) =>
+        {
+            now++;
+            if (++begun == 2) other.Store.IsFull = true;
+            return Task.CompletedTask;
+        };
+        owner.Peers.AfterPush = (_, _) => Task.FromResult(now--);
+        Assert.Equal(ErrorCode.HostFull, (await owner.Node.MoveAsync(many[0].Group, other.Name, span))!.Code);
+        Assert.Equal((0, owner.Name), (now, cluster.OwnerOf(many[0]).Name));
+        Assert.InRange(begun, 2, 3);
+        other.Store.IsFull = false;
+    });
+
+    [Fact]
     public void MoveAsync_BackHome_LeavesNoEntry() => TestCluster.Run(3, 1, async cluster =>
     {
         (TestSilo owner, string other) = await FillAsync(cluster);

@@ -14,6 +14,24 @@ public sealed class ReplicationTests
     });
 
     [Fact]
+    public void ReplicateAsync_AckReplica_IsOnePushToEachHolder_WithoutACallOrAPause() => TestCluster.Run(4, 3, async cluster =>
+    {
+        int pushes = 0;
+        foreach (TestSilo silo in cluster.Members) silo.Peers.OnPush = (_, batch) => Task.FromResult(pushes += batch.Blocks.Count);
+        foreach (TestSilo silo in cluster.Members) silo.Peers.Calls.Clear();
+        for (int number = 0; number < 50; number++)
+        {
+            TestBlock block = TestBlock.Of(number);
+            DateTimeOffset before = cluster.Loop.Time.GetUtcNow();
+            Assert.Null(await cluster.OwnerOf(block).PutAsync(block, AckLevel.Replica));
+            Assert.Equal(before, cluster.Loop.Time.GetUtcNow());
+            Assert.Equal(2 * (number + 1), pushes);
+        }
+
+        Assert.All(cluster.Members, silo => Assert.Equal(0, silo.Peers.Calls.GetValueOrDefault(BlockOps.Have)));
+    });
+
+    [Fact]
     public void ReplicateAsync_AckMemory_CopiesAfterwards() => TestCluster.Run(3, 2, async cluster =>
     {
         TestBlock[] blocks = [.. Enumerable.Range(0, 200).Select(number => TestBlock.Of(number))];

@@ -21,8 +21,8 @@ internal sealed class ClusterBlocks(KvClusterClient client, KvClusterNamespace b
     public async Task<KvError?> PutAsync(long number, AckLevel ack)
     {
         var statuses = new PutStatus[1];
-        Result<PutSummary> result = await blocks.PutAsync(
-            new PutBlock[] { new(NumberedBlocks.Key(number), NumberedBlocks.Bytes(number), Group: group) }, statuses, new PutOptions { Ack = ack });
+        var block = new PutBlock(NumberedBlocks.Key(number), NumberedBlocks.Bytes(number), Group: group);
+        Result<PutSummary> result = await blocks.PutAsync(new[] { block }, statuses, new PutOptions { Ack = ack });
         if (!result.TryGet(out PutSummary summary, out KvError? error)) return error;
         return summary.Error ?? (statuses[0] == PutStatus.Refused ? new KvError(ErrorCode.Internal, "put", $"{number}", "a reason") : null);
     }

@@ -2,7 +2,7 @@ using KvTier.Client;
 
 namespace KvTier.ProcessTests.Cluster;
 
-/// <summary>A group that is moved by <c>kvtier cluster move</c> while it is written and read, and the silos that have to do with it.</summary>
+/// <summary>A group that <c>kvtier cluster move</c> moves while it is written and read, and the silos that have to do with it.</summary>
 internal sealed class MovedGroup
 {
     private static readonly TimeSpan longest = TimeSpan.FromSeconds(60);
