@@ -6,12 +6,14 @@ internal static class EngineRecode
     /// <summary>Recoders by the name of golden frames.</summary>
     public static IReadOnlyDictionary<string, Recoder> ByName { get; } = new Dictionary<string, Recoder>
     {
-        ["engineHello.request"] = (body, _, output) => Whole(EngineHelloRequest.Read(body, Recode.Limits), output, static (m, o) => m.Write(o)),
+        ["engineHello.request"] =
+            (body, _, output) => Whole(EngineHelloRequest.Read(body, Recode.Limits), output, static (m, o) => m.Write(o)),
         ["engineHello.response"] = (body, _, output) => Whole(EngineHelloResponse.Read(body), output, static (m, o) => m.Write(o)),
         ["loadable.request"] = Loadable,
         ["loadable.response"] =
             (body, _, output) => Whole(LoadableResponse.Read(body, Recode.Limits.BatchBlocksMax), output, static (m, o) => m.Write(o)),
-        ["eventNotes.request"] = (body, _, output) => Whole(EventNotesRequest.Read(body, Recode.Limits), output, static (m, o) => m.Write(o)),
+        ["eventNotes.request"] =
+            (body, _, output) => Whole(EventNotesRequest.Read(body, Recode.Limits), output, static (m, o) => m.Write(o)),
         ["eventNotes.response"] = (body, _, output) => Whole(EventNotesResponse.Read(body), output, static (m, o) => m.Write(o)),
     };
 

@@ -16,7 +16,9 @@ internal enum LoadPath : byte
     Peer,
 }
 
-/// <summary>How fast blocks come, in bytes a second: a moving average for each path of transfers large enough to tell. Thread-safe.</summary>
+/// <summary>
+/// How fast blocks come, in bytes a second: a moving average for each path of transfers large enough to tell. Thread-safe.
+/// </summary>
 internal sealed class BandwidthMeter
 {
     /// <summary>Transfers of fewer bytes say more of delays than of bandwidth, and are not counted.</summary>

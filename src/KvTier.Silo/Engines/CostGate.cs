@@ -15,9 +15,9 @@ internal readonly record struct LoadRates(double Send, double Ssd, double Peer);
 internal readonly record struct LoadBlock(LoadPath Path, long Bytes);
 
 /// <summary>
-/// Decides how many blocks of a prefix to load. Loading n blocks and computing the rest takes load(n) + compute(all - n); the gate takes the n
-/// for which that is least. So no block is counted that recomputing would have had sooner, and no slow block at the end eats up what fast
-/// ones at the beginning have saved.
+/// Decides how many blocks of a prefix to load. Loading n blocks and computing the rest takes load(n) + compute(all - n); the gate takes
+/// the n for which that is least. So no block is counted that recomputing would have had sooner, and no slow block at the end eats up
+/// what fast ones at the beginning have saved.
 /// </summary>
 internal static class CostGate
 {

@@ -29,7 +29,8 @@ internal static class EngineAdvice
         ProbeHash when rootsAgree =>
             "the same tokens give other hashes: use --prefix-caching-hash-algo sha256_cbor (sha256 depends on the version of Python) and "
             + "engines of one version",
-        ProbeHash => "follows from the hash algorithm or the seed: set --prefix-caching-hash-algo sha256_cbor and PYTHONHASHSEED=0 everywhere",
+        ProbeHash =>
+            "follows from the hash algorithm or the seed: set --prefix-caching-hash-algo sha256_cbor and PYTHONHASHSEED=0 everywhere",
         "model_digest" => "serve the same weights in the same revision, or give each model a namespace of its own",
         "dtype" => "set one --kv-cache-dtype (and --dtype), or give each a namespace of its own",
         "layout" => "set one layout of the KV cache (VLLM_KV_CACHE_LAYOUT, --hicache-mem-layout), or give each a namespace of its own",

@@ -36,7 +36,8 @@ internal static class EngineCompare
         if (unset && differences.TrueForAll(each => each.Field != EngineAdvice.Seed))
         {
             differences.Insert(0, new EngineDifference(
-                EngineAdvice.Seed, EngineAdvice.Unset, "a fixed value", "every engine that is to share blocks, this one after a restart too",
+                EngineAdvice.Seed, EngineAdvice.Unset, "a fixed value",
+                "every engine that is to share blocks, this one after a restart too",
                 EngineAdvice.Of(EngineAdvice.Seed, EngineAdvice.Unset, "", rootsAgree: false)));
         }
 

@@ -8,8 +8,8 @@ namespace KvTier.Silo.Engines;
 
 /// <summary>
 /// What the silo does for engines beside blocks: compares what they say of themselves, and says what is worth loading. In a cluster the
-/// engines of a namespace are known to its home, the owner of a group that is named after it; a silo that can't reach the home compares with
-/// what it has heard itself. Thread-safe.
+/// engines of a namespace are known to its home, the owner of a group that is named after it; a silo that can't reach the home compares
+/// with what it has heard itself. Thread-safe.
 /// </summary>
 internal sealed class EngineDesk : IPeerHandler
 {
@@ -85,7 +85,8 @@ internal sealed class EngineDesk : IPeerHandler
         LoadRates rates = terms.BytesPerSecond > 0
             ? new LoadRates(terms.BytesPerSecond, double.PositiveInfinity, double.PositiveInfinity)
             : new LoadRates(
-                Bandwidth.RateOf(isLocal ? LoadPath.Local : LoadPath.Host), Bandwidth.RateOf(LoadPath.Ssd), Bandwidth.RateOf(LoadPath.Peer));
+                Bandwidth.RateOf(isLocal ? LoadPath.Local : LoadPath.Host), Bandwidth.RateOf(LoadPath.Ssd),
+                Bandwidth.RateOf(LoadPath.Peer));
         return CostGate.Decide(blocks, rates, blockTokens, prefill, options.Engines.Gate);
     }
 
@@ -116,7 +117,9 @@ internal sealed class EngineDesk : IPeerHandler
         if (map.Silos[home].Name == options.Name) return here;
         Result<PeerMessage> called = await cluster.Peers.CallAsync(map.Silos[home], RequestOf(ns, hello, map.Epoch), deadline);
         if (!called.TryGet(out PeerMessage? answer, out _)) return here with { Complete = false };
-        return EngineHelloResponse.Read(answer.Body.Span).TryGet(out EngineHelloResponse? read, out _) ? read : here with { Complete = false };
+        return EngineHelloResponse.Read(answer.Body.Span).TryGet(out EngineHelloResponse? read, out _)
+            ? read
+            : here with { Complete = false };
     }
 
     private static PeerMessage RequestOf(NamespaceId ns, EngineHelloRequest hello, long epoch)

@@ -10,7 +10,7 @@ internal static partial class EngineLog
         this ILogger logger, string @namespace, string engine, string version, string instance, int known);
 
     [LoggerMessage(5321, LogLevel.Warning,
-        "Namespace {Namespace}: {Engine} at {Instance} has {Field} = {Mine}, {Whose} has {Theirs}: they find no blocks of each other. {Fix}")]
+        "Namespace {Namespace}: {Engine} at {Instance} has {Field} = {Mine}, {Whose} has {Theirs}: they can't share blocks. {Fix}")]
     public static partial void EnginesDiffer(
         this ILogger logger, string @namespace, string engine, string instance, string field, string mine, string whose, string theirs,
         string fix);

@@ -46,6 +46,9 @@ internal sealed class EventOutlet : IAsyncDisposable
     /// <summary>Subscribers now.</summary>
     public int Subscribers => subscribers.Count;
 
+    /// <summary>Those of them that want a topic.</summary>
+    public int Subscribed => subscribers.Keys.Count(each => each.Wanted.Any);
+
     /// <summary>Batches kept.</summary>
     public int Kept => ring.Count;
 

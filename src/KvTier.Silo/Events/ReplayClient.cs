@@ -78,7 +78,8 @@ internal sealed class ReplayClient(ZmtpSession session, EventRing ring, bool wit
 
         long start = BinaryPrimitives.ReadInt64BigEndian(rest[0]);
         byte[] prefix = rest.Count > 1 ? rest[1] : [];
-        foreach (PublishedBatch batch in ring.From(start, prefix)) await SendAsync(delimited, batch.Topic, batch.Sequence, batch.Payload, stop);
+        foreach (PublishedBatch batch in ring.From(start, prefix))
+            await SendAsync(delimited, batch.Topic, batch.Sequence, batch.Payload, stop);
         await SendAsync(delimited, [], end, [], stop);
         OnReplay?.Invoke();
     }

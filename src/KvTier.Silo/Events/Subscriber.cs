@@ -74,7 +74,8 @@ internal sealed class Subscriber(ZmtpSession session, SendQueue queue, TimeSpan 
         if (!ZmtpCommand.TryRead(body, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> data)) return "a command without a name";
         if (name.SequenceEqual("SUBSCRIBE"u8)) return Change(true, data);
         if (name.SequenceEqual("CANCEL"u8)) return Change(false, data);
-        return ZmtpSession.AnswerOf(name, data) is { } answer && !queue.TryAnswer(answer) ? "heartbeats whose answers it does not read" : null;
+        bool isIgnored = ZmtpSession.AnswerOf(name, data) is { } answer && !queue.TryAnswer(answer);
+        return isIgnored ? "heartbeats whose answers it does not read" : null;
     }
 
     private string? Change(bool add, ReadOnlySpan<byte> prefix)

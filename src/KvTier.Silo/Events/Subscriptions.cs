@@ -9,6 +9,15 @@ internal sealed class Subscriptions
     private readonly Lock gate = new();
     private readonly List<(byte[] Prefix, int Times)> prefixes = [];
 
+    /// <summary>True when it wants anything.</summary>
+    public bool Any
+    {
+        get
+        {
+            lock (gate) return prefixes.Count > 0;
+        }
+    }
+
     /// <summary>Adds a prefix.</summary>
     /// <returns>False when there are too many.</returns>
     public bool Add(ReadOnlySpan<byte> prefix)

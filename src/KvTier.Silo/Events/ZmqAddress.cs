@@ -27,8 +27,8 @@ internal static class ZmqAddress
 
         if (!text.StartsWith(Tcp, StringComparison.Ordinal)) return false;
         int colon = text.LastIndexOf(':');
-        if (colon < Tcp.Length || !ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port))
-            return false;
+        if (colon < Tcp.Length) return false;
+        if (!ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)) return false;
         string host = text[Tcp.Length..colon].Trim('[', ']');
         if (host == "*") endPoint = new IPEndPoint(IPAddress.Any, port);
         else if (IPAddress.TryParse(host, out IPAddress? address)) endPoint = new IPEndPoint(address, port);

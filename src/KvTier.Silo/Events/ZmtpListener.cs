@@ -18,6 +18,9 @@ internal sealed class ZmtpListener(
 {
     private const int Backlog = 128;
 
+    /// <summary>What the system buffers for a peer that does not read; beyond it the peer's own queue fills.</summary>
+    private const int SendBufferBytes = 512 << 10;
+
     private static readonly TimeSpan acceptRetry = TimeSpan.FromMilliseconds(100);
 
     private readonly CancellationTokenSource stopping = new();
@@ -121,6 +124,7 @@ internal sealed class ZmtpListener(
         try
         {
             if (!IsUnix) socket.NoDelay = true;
+            socket.SendBufferSize = SendBufferBytes;
             var session = new ZmtpSession(socket, role);
             if (await GreetAsync(session) is { } refused)
             {

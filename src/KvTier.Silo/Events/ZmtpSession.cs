@@ -97,7 +97,9 @@ internal sealed class ZmtpSession(Socket socket, ZmtpRole role)
     {
         (string? error, byte[] data) = await ReadCommandAsync("HELLO", cancellation);
         if (error is not null) return error;
-        if (!ZmtpCommand.TryReadPlain(data, out string user, out string password) || !(Same(user, role.User!) & Same(password, role.Password!)))
+        bool isRight = ZmtpCommand.TryReadPlain(data, out string user, out string password)
+            && Same(user, role.User!) & Same(password, role.Password!);
+        if (!isRight)
         {
             await SendAsync(ZmtpCommand.Error("Invalid credentials"), cancellation);
             return "its user or password is wrong";

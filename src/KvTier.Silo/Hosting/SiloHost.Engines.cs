@@ -53,11 +53,13 @@ public sealed partial class SiloHost
         Dictionary<string, string> causes = (unread?.Unread ?? []).ToDictionary(each => each.Namespace, each => each.Cause);
         return new StatEngines
         {
-            Namespaces = [.. all.Index().Where(each => !each.Item.IsInternal).Select(each => StatOf(engine!, each.Index, each.Item, causes))],
+            Namespaces = [.. all.Index().Where(each => !each.Item.IsInternal)
+                .Select(each => StatOf(engine!, each.Index, each.Item, causes))],
             Bandwidth = desk is null ? [] : [.. Enum.GetValues<LoadPath>().Select(path => new StatBandwidth(
                 path.ToString().ToLowerInvariant(), desk.Bandwidth.RateOf(path), desk.Bandwidth.SamplesOf(path)))],
             Events = events is null ? null : new StatEvents(
-                [.. events.Outlets.Select(outlet => new StatOutlet(outlet.Address, outlet.ReplayAddress, outlet.Subscribers, outlet.Kept))],
+                [.. events.Outlets.Select(each => new StatOutlet(
+                    each.Address, each.ReplayAddress, each.Subscribers, each.Subscribed, each.Kept))],
                 events.Counters.Batches, events.Counters.Stored, events.Counters.Removed, events.Counters.MessagesDropped,
                 events.Notes.Count, events.Notes.Bytes, events.Notes.Dropped, events.Counters.Replays, events.Counters.HandshakeFailures),
         };
@@ -67,7 +69,8 @@ public sealed partial class SiloHost
     {
         NamespaceTraffic traffic = engine.Traffic((ushort)handle);
         return new StatEngineNamespace(
-            ns.Name, desk?.Book.DifferingFields(ns.Id) ?? [], causes.GetValueOrDefault(ns.Name), traffic.Stored, traffic.Hits, traffic.Misses,
+            ns.Name, desk?.Book.DifferingFields(ns.Id) ?? [], causes.GetValueOrDefault(ns.Name),
+            traffic.Stored, traffic.Hits, traffic.Misses,
             [.. (desk?.Book.Of(ns.Id) ?? []).Select(each => new StatEngine(
                 each.Engine, each.Version, each.Instance, each.Fields, each.SeenAt))]);
     }

@@ -46,4 +46,4 @@ internal sealed record StatEvents(
     long NotesDropped, long Replays, long HandshakeFailures);
 
 /// <summary>A place where events are published.</summary>
-internal sealed record StatOutlet(string Endpoint, string? Replay, int Subscribers, int BatchesKept);
+internal sealed record StatOutlet(string Endpoint, string? Replay, int Subscribers, int Subscribed, int BatchesKept);

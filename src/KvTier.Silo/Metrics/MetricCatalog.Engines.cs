@@ -20,7 +20,8 @@ internal sealed partial class MetricCatalog
 
     private IEnumerable<MetricDefinition> EngineMetrics()
     {
-        yield return Own("kvtier.engine.hellos", "{hello}", "Times that engines said how they make keys and bytes.", () => Desk?.Hellos ?? 0);
+        yield return Own("kvtier.engine.hellos", "{hello}", "Times that engines said how they make keys and bytes.", () =>
+            Desk?.Hellos ?? 0);
         yield return new MetricDefinition("kvtier.engine.differences", MetricKind.Counter, "{difference}",
             "Differences found between engines of one namespace, by field; each is logged once.", "field",
             () => (Desk?.Differences ?? []).Select(each => new MetricSample("field", each.Field, each.Count)));

@@ -31,8 +31,8 @@ internal sealed partial class NativeConnection
         try
         {
             Result<EngineHelloResponse> result = await context.Desk.HelloAsync(ns, hello, TimeLeft(hello.DeadlineMs, receivedAt));
-            if (result.TryGet(out EngineHelloResponse? answer, out KvError? error)) await SendAsync(header, () => answer.Write(output.Buffer));
-            else await SendErrorAsync(header, error);
+            if (!result.TryGet(out EngineHelloResponse? answer, out KvError? error)) await SendErrorAsync(header, error);
+            else await SendAsync(header, () => answer.Write(output.Buffer));
             Done(header, receivedAt);
             await output.FlushAsync();
         }

@@ -5,6 +5,7 @@ import hashlib
 from typing import Any, Callable, Optional, Sequence, TypeVar, Union
 
 from .blocks import Answer, PutBlock, PutOptions, SiloBlocks, put_block
+from .engine import EngineMixin
 from .errors import InvalidArgument
 from .ids import BlockId, Key, block_groups
 from .local.leases import Leases
@@ -27,7 +28,7 @@ _BATCH = 4096
 _KEY_BYTES_MAX = 512
 
 
-class Namespace(RecallMixin):
+class Namespace(RecallMixin, EngineMixin):
     """Blocks of one tenant and profile. Thread-safe.
 
     Keys are bytes (1 to 512), or a :class:`BlockId` where only the id is known (not for puts). Every call takes ``deadline_ms``, the
