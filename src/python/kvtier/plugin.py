@@ -50,7 +50,8 @@ class Troubles:
         """Logs a trouble with its reason, unless this kind was logged and is not over."""
         if kind not in self._seen:
             self._seen.add(kind)
-            self._logger.warning("kvtier: %s: %s (logged once; goes on without the cache)", kind, reason)
+            # As text: an exception that a log handler keeps would keep the caller's buffers, too.
+            self._logger.warning("kvtier: %s: %s (logged once; goes on without the cache)", kind, str(reason))
 
     def over_all(self, start: str) -> None:
         """Says that all troubles whose kind begins so are over."""

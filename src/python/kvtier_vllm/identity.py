@@ -1,0 +1,67 @@
+"""What an engine's blocks depend on, as a namespace: two engines that differ in any of it never see each other's blocks."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from typing import Any
+
+from kvtier import Profile
+
+_NOT_A_NAME = re.compile(r"[^a-z0-9._-]+")
+
+
+def get(config: Any, path: str, default: Any = None) -> Any:
+    """An attribute by its dotted path, or the default where a part of it is missing or None."""
+    for name in path.split("."):
+        config = getattr(config, name, None)
+        if config is None:
+            return default
+    return config
+
+
+def slug(model: str) -> str:
+    """A model's name as a part of a namespace's."""
+    return _NOT_A_NAME.sub("-", str(model).rstrip("/").rsplit("/", 1)[-1].lower()).strip("-") or "model"
+
+
+def opaque_profile(kind: str, model: str, fields: dict[str, Any]) -> Profile:
+    """A profile whose name says the model and has a digest of everything that blocks depend on."""
+    said = json.dumps(fields, sort_keys=True, default=str).encode()
+    return Profile.opaque(f"vllm-{kind}-{slug(model)[:64]}-{hashlib.sha256(said).hexdigest()[:16]}")
+
+
+def tier_fields(spec: Any, row_bytes: int) -> dict[str, Any]:
+    """What the rows of a secondary tier depend on, from vLLM's offloading spec (or its older VllmConfig)."""
+    config = get(spec, "config", spec)
+    vllm = get(spec, "vllm_config", get(spec, "_vllm_config", spec))
+    groups = [
+        [get(group, "tokens_per_block", 0), list(get(group, "layer_names", ()))] for group in get(config, "groups", ())
+    ]
+    return {
+        "plug": "tier-1",
+        "model": get(config, "model.name", get(vllm, "model_config.model", "model")),
+        "revision": get(vllm, "model_config.revision", ""),
+        "dtype": get(config, "model.dtype", get(vllm, "cache_config.cache_dtype", "auto")),
+        "compute_dtype": get(vllm, "model_config.dtype", ""),
+        "groups": groups,
+        "tokens_per_hash": get(config, "cache.tokens_per_hash", get(vllm, "cache_config.block_size", 0)),
+        "blocks_per_chunk": get(config, "cache.blocks_per_chunk", get(spec, "block_size_factor", 1)),
+        "world_size": get(config, "parallel.world_size", get(vllm, "parallel_config.world_size", 1)),
+        "tp": get(config, "parallel.tp_size", get(vllm, "parallel_config.tensor_parallel_size", 1)),
+        "pp": get(config, "parallel.pp_size", get(vllm, "parallel_config.pipeline_parallel_size", 1)),
+        "pcp": get(config, "parallel.pcp_size", 1),
+        "dcp": get(config, "parallel.dcp_size", 1),
+        "replicated": bool(get(config, "replicated_layout", False)),
+        "canonical": bool(get(config, "canonical_layout", False)),
+        "row_bytes": row_bytes,
+    }
+
+
+def hash_fields(vllm_config: Any) -> dict[str, str]:
+    """How this engine makes block hashes: engines that differ in it share nothing, without an error."""
+    return {
+        "hash_algorithm": str(get(vllm_config, "cache_config.prefix_caching_hash_algo", "sha256")),
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "unset"),
+    }
