@@ -14,7 +14,7 @@ internal static class BenchRunner
     private static readonly IBenchGroup[] groups =
     [
         new LocalBench(), new WireBench(), new RespBench(), new SsdBench(), new IndexBench(), new RecoverBench(), .. recallGroups,
-        .. clusterGroups,
+        .. clusterGroups, new PythonBench(), new PythonRecallBench(),
     ];
 
     /// <summary>Names of all rows, in their order.</summary>

@@ -33,6 +33,12 @@ internal sealed record BenchSettings
     /// <summary>Tokens that a recall chooses for each KV head.</summary>
     public int RecallBudget { get; init; } = 4096;
 
+    /// <summary>Tokens of the sequence in the rows of the Python client.</summary>
+    public int PythonTokens { get; init; } = 131_072;
+
+    /// <summary>The Python of the baselines and of the Python client's rows; null to look for one.</summary>
+    public string? Python { get; init; }
+
     /// <summary>Bytes of digests in the scoring rows; more than the processor's caches hold.</summary>
     public int ScoreBytes { get; init; } = 512 << 20;
 

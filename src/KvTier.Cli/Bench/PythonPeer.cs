@@ -8,12 +8,12 @@ namespace KvTier.Cli;
 /// <param name="Count">How often it ran.</param>
 /// <param name="P50">Median.</param>
 /// <param name="P99">99th percentile.</param>
-internal sealed record PeerTimes(long Count, double P50, double P99);
+/// <param name="Rate">Runs a second; 0 where it was not measured.</param>
+internal sealed record PeerTimes(long Count, double P50, double P99, double Rate = 0);
 
 /// <summary>A Python process that does the same work as KvTier on the same data, on demand: one line in, one line out.</summary>
 internal sealed class PythonPeer : IAsyncDisposable
 {
-    private const string Script = "numpy_recall.py";
     private static readonly TimeSpan answerDeadline = TimeSpan.FromSeconds(120);
     private static readonly JsonSerializerOptions json = new(JsonSerializerDefaults.Web);
     private readonly Process process;
@@ -30,7 +30,7 @@ internal sealed class PythonPeer : IAsyncDisposable
     /// <summary>True when PyTorch is there too.</summary>
     public bool HasTorch => Versions.Contains("torch", StringComparison.Ordinal);
 
-    /// <summary>Finds a Python that has a module: the one that <c>KVTIER_TEST_PYTHON</c> names, that of the PATH, or the
+    /// <summary>Finds a Python that has a module, or several separated by commas: the one that <c>KVTIER_TEST_PYTHON</c> names, that of the PATH, or the
     /// system's.</summary>
     /// <returns>Null where there is none.</returns>
     public static string? Find(string module)
@@ -40,26 +40,26 @@ internal sealed class PythonPeer : IAsyncDisposable
     }
 
     /// <summary>Starts one.</summary>
-    /// <param name="folder">Has the arrays as <c>.npy</c> files.</param>
-    /// <param name="budgetChunks">Chunks chosen of each KV head.</param>
-    /// <param name="chunkTokens">Tokens of a chunk.</param>
+    /// <param name="script">The script, a resource of this assembly. It says in one line of JSON which versions of what it runs on.</param>
+    /// <param name="python">The interpreter.</param>
+    /// <param name="environment">Variables of the process; the script's arguments are its own.</param>
+    /// <param name="arguments">Arguments of the script.</param>
     /// <param name="cancel">Ends the wait.</param>
-    /// <returns>Null where there is no Python with NumPy.</returns>
-    public static async Task<PythonPeer?> TryStartAsync(string folder, int budgetChunks, int chunkTokens, CancellationToken cancel)
+    public static async Task<PythonPeer> StartAsync(
+        string script, string python, IReadOnlyDictionary<string, string> environment, string[] arguments, CancellationToken cancel)
     {
-        if (Find("numpy") is not { } python) return null;
-        var start = new ProcessStartInfo(python, ["-c", Source(), folder, $"{budgetChunks}", $"{chunkTokens}"])
+        var start = new ProcessStartInfo(python, ["-c", Source(script), .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         };
-        start.Environment["OPENBLAS_NUM_THREADS"] = "2";
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
         Process started = Process.Start(start)!;
         JsonElement ready = JsonDocument.Parse(await ReadLineAsync(started, cancel)).RootElement;
-        string versions = $"numpy {ready.GetProperty("numpy").GetString()}";
-        if (ready.GetProperty("torch").GetString() is { } torch) versions += $", torch {torch}";
-        return new PythonPeer(started, versions);
+        IEnumerable<string> versions = ready.EnumerateObject()
+            .Where(library => library.Value.ValueKind == JsonValueKind.String).Select(library => $"{library.Name} {library.Value}");
+        return new PythonPeer(started, string.Join(", ", versions));
     }
 
     /// <summary>Runs work for a time.</summary>
@@ -114,9 +114,9 @@ internal sealed class PythonPeer : IAsyncDisposable
         }
     }
 
-    private static string Source()
+    private static string Source(string script)
     {
-        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(Script)!;
+        using Stream stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(script)!;
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

@@ -26,8 +26,7 @@ internal sealed class RecallSetup : IAsyncDisposable
         int budget = Math.Min(context.Settings.RecallBudget, context.Settings.RecallTokens) / RecallArrays.ChunkTokens;
         string folder = context.Folder.File("recall");
         arrays.Write(folder);
-        PythonPeer? started = await PythonPeer.TryStartAsync(folder, budget, RecallArrays.ChunkTokens, context.Cancel);
-        return new RecallSetup(arrays, budget, started);
+        return new RecallSetup(arrays, budget, await TryStartPeerAsync(context, folder, budget));
     }
 
     /// <summary>A row in us against the baseline, measured in turns.</summary>
@@ -71,6 +70,14 @@ internal sealed class RecallSetup : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (peer is not null) await peer.DisposeAsync();
+    }
+
+    private static async Task<PythonPeer?> TryStartPeerAsync(BenchContext context, string folder, int budget)
+    {
+        if ((context.Settings.Python ?? PythonPeer.Find("numpy")) is not { } python) return null;
+        var environment = new Dictionary<string, string> { ["OPENBLAS_NUM_THREADS"] = "2" };
+        string[] arguments = [folder, $"{budget}", $"{RecallArrays.ChunkTokens}"];
+        return await PythonPeer.StartAsync("numpy_recall.py", python, environment, arguments, context.Cancel);
     }
 
     private async Task<double> RateAsync(string work, TimeSpan time, CancellationToken cancel) =>

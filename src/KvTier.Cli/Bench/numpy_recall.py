@@ -1,6 +1,6 @@
 """The baseline of `kvtier bench recall`: the same work in NumPy (float32, OpenBLAS) and, where it is there, PyTorch.
 
-Reads the arrays of a folder, says "ready" and which libraries there are, then answers each line "NAME SECONDS" on stdin with one line
+Reads the arrays of a folder, says which libraries there are, then answers each line "NAME SECONDS" on stdin with one line
 of JSON: how often NAME ran in that time, its median and its 99th percentile in seconds.
 """
 import json
@@ -121,7 +121,7 @@ def run(work, seconds):
     return {"count": len(times), "p50": float(np.median(times)), "p99": float(np.percentile(times, 99))}
 
 
-print(json.dumps({"ready": True, "numpy": np.__version__, "torch": None if torch is None else torch.__version__}), flush=True)
+print(json.dumps({"numpy": np.__version__, "torch": None if torch is None else torch.__version__}), flush=True)
 for line in sys.stdin:
     name, seconds = line.split()
     print(json.dumps(run(globals()[name], float(seconds))), flush=True)

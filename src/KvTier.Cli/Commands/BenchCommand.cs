@@ -23,11 +23,16 @@ internal static class BenchCommand
         {
             Description = "Parent of the folder that the run makes and removes; default the system's.",
         };
+        var python = new Option<string?>("--python")
+        {
+            Description = "The Python of the baselines and of the Python client's rows; default KVTIER_TEST_PYTHON, python3 or "
+                + "/usr/bin/python3, whichever first has what they need.",
+        };
         var list = new Option<bool>("--list") { Description = "List the names of the rows." };
         Option<bool> json = JsonOption.AddTo(command);
         command.Arguments.Add(names);
         command.Subcommands.Add(BenchDecodeCommand.Create(output));
-        foreach (Option option in (Option[])[quick, folder, list]) command.Options.Add(option);
+        foreach (Option option in (Option[])[quick, folder, python, list]) command.Options.Add(option);
         command.Run(output, async (parsed, cancel) =>
         {
             if (parsed.GetValue(list))
@@ -38,7 +43,7 @@ internal static class BenchCommand
             }
 
             IReadOnlySet<string> chosen = BenchRunner.Choose(parsed.GetValue(names)!);
-            var settings = new BenchSettings { DataFolder = parsed.GetValue(folder) };
+            var settings = new BenchSettings { DataFolder = parsed.GetValue(folder), Python = parsed.GetValue(python) };
             if (parsed.GetValue(quick)) settings = Quick(settings);
             using var work = new TempFolder(settings.DataFolder);
             IReadOnlyList<BenchRow> rows = await CliProgress.RunAsync(output, "bench", BenchRunner.Names.Count, async progress =>
@@ -62,6 +67,7 @@ internal static class BenchCommand
         IndexBlocks = 200_000,
         RecoverBlocks = 20_000,
         RecallTokens = 4096,
+        PythonTokens = 4096,
         RecallBudget = 512,
         ScoreBytes = 16 << 20,
     };
