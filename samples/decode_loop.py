@@ -36,6 +36,7 @@ if "kvtier" not in sys.modules:
     sys.path.insert(0, str(REPOSITORY / "src" / "python"))
     import kvtier
 
+EXECUTABLE = REPOSITORY / "src/KvTier.Cli/bin/Release/net10.0/kvtier"
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FILLER = LETTERS[:38]
 QUESTION, ANSWER = "K", "UNCOPYRIGHTABLE"
@@ -173,9 +174,8 @@ class Attend(Gather):
 
 
 @contextlib.contextmanager
-def silo_of_our_own():
+def silo_of_our_own(program):
     """Starts a silo, and ends it at the end. Yields its endpoint."""
-    program = os.environ.get("KVTIER_EXECUTABLE") or REPOSITORY / "src/KvTier.Cli/bin/Release/net10.0/kvtier"
     if not Path(program).exists():
         raise SystemExit(f"{program} is not there: run ./dev build first, or name a silo with --endpoint")
     with tempfile.TemporaryDirectory(prefix="kvt-") as folder:
@@ -229,7 +229,8 @@ def decode(kind, ns, model, text, keys, budget):
 def main():
     parser = argparse.ArgumentParser(description="Decode with keys and values in KvTier.")
     parser.add_argument(
-        "--endpoint", help="a silo that runs, such as unix:/run/kvtier.sock, or several of a cluster with commas between; default: a new one")
+        "--endpoint", help="a silo that runs, such as unix:/run/kvtier.sock, or some of a cluster with commas between; default: a new one")
+    parser.add_argument("--executable", default=EXECUTABLE, help="kvtier, for a silo of its own; default: this repository's build")
     parser.add_argument("--tokens", type=int, default=2048, help="length of the text (default 2048)")
     parser.add_argument("--budget", type=float, default=0.1, help="the small budget, as a share of the tokens (default 0.1)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the text (default 1)")
@@ -238,7 +239,7 @@ def main():
         parser.error("--tokens is 256 to 65536, --budget 0.01 to 1")
     text, model = make_text(asked.tokens, asked.seed), InductionModel()
     with contextlib.ExitStack() as cleanup:
-        endpoint = asked.endpoint or cleanup.enter_context(silo_of_our_own())
+        endpoint = asked.endpoint or cleanup.enter_context(silo_of_our_own(asked.executable))
         client = cleanup.enter_context(kvtier.connect(endpoint.split(","), timeout_ms=30_000))
         ns = client.namespace(PROFILE)
         keys = prepare(ns, model, text)

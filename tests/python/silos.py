@@ -4,7 +4,7 @@
         client = kvtier.connect(silo.unix)
         silo.kill(); silo.start(); silo.freeze(); silo.thaw()
 
-The executable is the one that `KVTIER_EXECUTABLE` names, or the Release build of this repository.
+The executable is the one that `KVTIER_TEST_EXECUTABLE` names, or the Release build of this repository.
 """
 import json
 import os
@@ -24,9 +24,9 @@ PYTHON_SOURCE = REPOSITORY / "src" / "python"
 
 def kvtier_executable() -> str:
     """Path of the `kvtier` executable."""
-    path = os.environ.get("KVTIER_EXECUTABLE") or str(REPOSITORY / "src/KvTier.Cli/bin/Release/net10.0/kvtier")
+    path = os.environ.get("KVTIER_TEST_EXECUTABLE") or str(REPOSITORY / "src/KvTier.Cli/bin/Release/net10.0/kvtier")
     if not Path(path).exists():
-        raise RuntimeError(f"{path} is not there: build it first (./dev build), or set KVTIER_EXECUTABLE")
+        raise RuntimeError(f"{path} is not there: build it first (./dev build), or set KVTIER_TEST_EXECUTABLE")
     return path
 
 
@@ -231,7 +231,11 @@ class Cluster:
         until(self._is_settled, seconds, "the cluster settled", every=0.2)
 
     def _is_settled(self) -> bool:
-        members = [silo for silo in self.status()["silos"] if silo["member"]]
+        try:
+            members = [silo for silo in self.status()["silos"] if silo["member"]]
+        except AssertionError:
+            # A silo that is busy, or has just lost another, may not answer at first.
+            return False
         running = {silo.name for silo in self.silos if silo.running}
         return {silo["name"] for silo in members} == running and all(silo["settled"] for silo in members)
 

@@ -16,13 +16,15 @@ internal sealed class PythonBench : IBenchGroup
     private static readonly int[] sizes = [1, 2, 5];
     private static readonly TouchNote[] notes =
     [
-        new("get", "leased and given back: nothing is copied"), new("copy", "into the caller's buffer"), new("put", "from the caller's buffer"),
+        new("get", "leased and given back: nothing is copied"), new("copy", "into the caller's buffer"),
+        new("put", "from the caller's buffer"),
     ];
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Names { get; } =
     [
-        .. from size in sizes from batch in (int[])[1, Batch] from operation in (string[])["get", "copy", "put"] from against in (string[])["", "_dotnet"]
+        .. from size in sizes from batch in (int[])[1, Batch] from operation in (string[])["get", "copy", "put"]
+           from against in (string[])["", "_dotnet"]
            select $"{Name(operation, size, batch)}{against}",
         "python_prefix_1000", "python_prefix_1000_dotnet",
     ];

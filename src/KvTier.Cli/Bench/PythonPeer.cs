@@ -30,8 +30,8 @@ internal sealed class PythonPeer : IAsyncDisposable
     /// <summary>True when PyTorch is there too.</summary>
     public bool HasTorch => Versions.Contains("torch", StringComparison.Ordinal);
 
-    /// <summary>Finds a Python that has a module, or several separated by commas: the one that <c>KVTIER_TEST_PYTHON</c> names, that of the PATH, or the
-    /// system's.</summary>
+    /// <summary>Finds a Python that has a module, or several separated by commas: the one that <c>KVTIER_TEST_PYTHON</c> names, that of
+    /// the PATH, or the system's.</summary>
     /// <returns>Null where there is none.</returns>
     public static string? Find(string module)
     {

@@ -36,8 +36,9 @@ internal sealed class PythonSetup : IAsyncDisposable
     {
         string interpreter = Interpreter(context, Modules);
         string socket = context.Folder.File($"p{Interlocked.Increment(ref count)}");
-        SiloProcess silo = await SiloProcess.StartAsync(
-            ["--port", "0", "--unix-socket", socket, "--http-enabled", "false", "--host-bytes", $"{HostMiB}MiB", "--prefault"], context.Cancel);
+        string[] arguments =
+            ["--port", "0", "--unix-socket", socket, "--http-enabled", "false", "--host-bytes", $"{HostMiB}MiB", "--prefault"];
+        SiloProcess silo = await SiloProcess.StartAsync(arguments, context.Cancel);
         try
         {
             RedisProcess? redis = await context.RedisAsync();
