@@ -188,5 +188,5 @@ def test_dotnet_client_and_this_one_see_each_others_sequences(silo):
         kvtier_command("sequence", "open", "from-dotnet", *[key.decode() for key in keys], *where)
         assert ns.find_sequence("from-dotnet").tokens == BLOCKS * BLOCK
         queries = queries_of(1)
-        output = ns.recall([("from-dotnet", 0)], queries, "moments", "ids")[0]
+        output = ns.recall([("from-dotnet", 0)], queries, kvtier.selectors.moments.with_budget(64), "ids")[0]
         assert output.unit_tokens == 16
