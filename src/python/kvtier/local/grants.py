@@ -30,7 +30,7 @@ def slot_view(memory: memoryview, offset: int, length: int, number: int, give_ba
     :param memory: of the whole arena; the view can be written if it can.
     """
     root: Any = np.frombuffer(memory, np.uint8, length, offset) if length else np.empty(0, np.uint8)
-    grant = _Grant(root, _forgotten)
+    grant = _Grant(root, _forgotten)  # type: ignore[arg-type]
     grant.number = number
     grant.key = id(grant)
     grant.give_back = give_back

@@ -4,7 +4,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack  # type: ignore
 
 from ..crc32c import crc32c
 from ..errors import KvTierError, ProtocolError, error_of
