@@ -17,6 +17,7 @@ from .wire import blocks as wire
 from .wire import opcodes as op
 from .wire.blocks import Route
 from .wire.checks import block_checks
+from .wire.frame import error_from
 
 
 class PutBlock(NamedTuple):
@@ -113,8 +114,8 @@ class SiloBlocks:
                     continue
                 try:
                     number = one.take()
-                except LeaseExpired as error:
-                    outcomes[i] = PutOutcome(PutStatus.MOVED if one.status == "moved" else PutStatus.REFUSED, one.error or error)
+                except LeaseExpired as expired:
+                    outcomes[i] = PutOutcome(PutStatus.MOVED if one.status == "moved" else PutStatus.REFUSED, one.error or expired)
                     continue
                 taken.append(one)
                 connection = one.session.connection  # type: ignore[union-attr]
@@ -208,7 +209,7 @@ class SiloBlocks:
                   [[key, length, 0] for key, length, _ in blocks], *route.fields()]
         body = connection.call(op.LOCAL_RESERVE, fields, deadline, late=lambda late: session.abort(_numbers(late, 1)))
         slots = wire.items_of(body, 1, len(blocks), "localReserve")
-        error = None if len(body) < 3 or body[2] is None else wire.error_from(body[2])
+        error = None if len(body) < 3 or body[2] is None else error_from(body[2])
         answer.epoch = wire.epoch_of(body, 3)
         for i, (slot, block) in enumerate(zip(slots, blocks)):
             if slot[0] == 0 and not (block[1] <= slot[3] and 0 <= slot[2] <= slot[2] + block[1] <= session.arena.size):

@@ -153,7 +153,8 @@ class MapSource:
         links: list[Link] = []
         for silo in map_.silos:
             endpoint = self._socket_of.get(silo.name, silo.endpoint)
-            links.append(before.pop((silo.name, endpoint), None) or Link(silo.name, endpoint, self._options))
+            key = (silo.name, endpoint)
+            links.append(before.pop(key) if key in before else Link(silo.name, endpoint, self._options))
         self._table = Table(map_, links)
         self.changes += 1
         for gone in before.values():

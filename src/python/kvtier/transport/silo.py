@@ -183,7 +183,8 @@ class Silo:
     def _arena(self, info: Any) -> Any:
         from ..local.arena import Arena
 
-        key = tuple(info[:3])
+        path, size, nonce = info[:3]
+        key = (str(path), int(size), int(nonce))
         if self._arenas is None or self._arenas.key != key:
             self._arenas = Arena(key)
         return self._arenas
