@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import re
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kvtier import Profile
+from kvtier.engine import hash_seed, instance_name
 
 _NOT_A_NAME = re.compile(r"[^a-z0-9._-]+")
 
@@ -30,6 +32,11 @@ def opaque_profile(kind: str, model: str, fields: dict[str, Any]) -> Profile:
     """A profile whose name says the model and has a digest of everything that blocks depend on."""
     said = json.dumps(fields, sort_keys=True, default=str).encode()
     return Profile.opaque(f"vllm-{kind}-{slug(model)[:64]}-{hashlib.sha256(said).hexdigest()[:16]}")
+
+
+def common_profile(model: str) -> Profile:
+    """The namespace that all engines of a model say hello in, whatever they disagree in."""
+    return Profile.opaque(f"vllm-{slug(model)[:100]}")
 
 
 def tier_fields(spec: Any, row_bytes: int) -> dict[str, Any]:
@@ -63,5 +70,19 @@ def hash_fields(vllm_config: Any) -> dict[str, str]:
     """How this engine makes block hashes: engines that differ in it share nothing, without an error."""
     return {
         "hash_algorithm": str(get(vllm_config, "cache_config.prefix_caching_hash_algo", "sha256")),
-        "hash_seed": os.environ.get("PYTHONHASHSEED", "unset"),
+        "seed": hash_seed(),
     }
+
+
+def engine_instance(config: Any) -> str:
+    """Which engine this is, the same after a restart."""
+    replica = get(config, "parallel_config.data_parallel_rank", get(config, "parallel.data_parallel_index", 0))
+    return instance_name(f"dp{replica}-{os.environ.get('CUDA_VISIBLE_DEVICES', 'all')}")
+
+
+def vllm_version() -> str:
+    """The version of vLLM; ``unknown`` where it is not installed."""
+    try:
+        return version("vllm")
+    except PackageNotFoundError:
+        return "unknown"

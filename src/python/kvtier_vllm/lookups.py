@@ -12,7 +12,7 @@ from kvtier.plugin import LazyClient
 Probe = Callable[[Client, Sequence[bytes]], Sequence[bool]]
 """Says of each key whether it is stored; called in a thread of its own. It raises KvTierError, or ends within its deadline."""
 
-_MISS_SECONDS = 1.0
+_OLD_SECONDS = 1.0
 
 
 class _Verdict:
@@ -45,7 +45,7 @@ class Lookups:
         """True or False once it is known, None before. A silo that does not answer is a False."""
         self._take()
         verdict = self._verdicts.get(key)
-        if verdict is None or self._is_old_miss(verdict, request):
+        if verdict is None or self._is_old(verdict, request):
             verdict = self._verdicts[key] = _Verdict()
             self._batch.setdefault(request, []).append(key)
         verdict.requests.add(request)
@@ -55,9 +55,9 @@ class Lookups:
         return verdict.found
 
     @staticmethod
-    def _is_old_miss(verdict: _Verdict, request: str) -> bool:
-        """True for what was not found when another request asked, a while ago: it may be stored by now, or the silo back."""
-        return verdict.found is False and request not in verdict.requests and time.monotonic() - verdict.since > _MISS_SECONDS
+    def _is_old(verdict: _Verdict, request: str) -> bool:
+        """True for what another request asked a while ago: it may be stored or gone by now, or the silo back."""
+        return verdict.found is not None and request not in verdict.requests and time.monotonic() - verdict.since > _OLD_SECONDS
 
     def flush(self) -> None:
         """Sends what was asked since the last call to the background."""

@@ -17,10 +17,11 @@ from typing import Any, Collection, Iterable, Optional, Sequence
 
 from kvtier.client import Client
 from kvtier.errors import InvalidArgument
+from kvtier.handshake import Handshake
 from kvtier.plugin import LazyClient, Troubles, parse_options
 
 from .bases import tier_bases
-from .identity import get, opaque_profile, tier_fields
+from .identity import common_profile, engine_instance, get, hash_fields, opaque_profile, tier_fields, vllm_version
 from .jobs import Done, Job, Jobs
 from .lookups import Lookups
 from .options import TierOptions
@@ -64,6 +65,10 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
         self._events: Optional[list[Any]] = [] if self._wants_events() else None
         self._counts = dict.fromkeys(_METRICS, 0)
         self._uncollected = 0
+        fields = {**hash_fields(get(offloading_spec, "vllm_config", offloading_spec)), "layout": "rows", "namespace": self.profile.name}
+        self._hello = Handshake(self._client, common_profile(_model(offloading_spec)), options.tenant, "vllm", vllm_version(),
+                                lambda: fields, instance=engine_instance(get(offloading_spec, "config", offloading_spec)), logger=_LOG)
+        self._hello.say()
         _LOG.info("kvtier: secondary tier in namespace %s/%s at %s, %s rows of %s bytes, copied by %s", options.tenant,
                   self.profile.name, options.endpoint, *self._rows.shape, "the silo" if self._link else "this process")
 
@@ -71,6 +76,7 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
 
     def on_new_request(self, req_context: Any) -> Any:
         """Whole requests are nothing special here."""
+        self._hello.say()
         return _BASES["RequestOffloadingContext"]()
 
     def lookup(self, key: bytes, req_context: Any) -> Any:
