@@ -187,8 +187,8 @@ class Loop:
     def output(new, cached=(), resumed=(), before=None, amounts=None, added=None) -> SimpleNamespace:
         """What vLLM's scheduler says of a step."""
         return SimpleNamespace(
-            scheduled_new_reqs=[SimpleNamespace(req_id=one.request_id, block_ids=([*one.blocks],), num_computed_tokens=before[one.request_id])
-                                for one in new],
+            scheduled_new_reqs=[SimpleNamespace(req_id=one.request_id, block_ids=([*one.blocks],),
+                                                num_computed_tokens=before[one.request_id]) for one in new],
             scheduled_cached_reqs=SimpleNamespace(
                 req_ids=[one.request_id for one in cached], resumed_req_ids={one.request_id for one in resumed},
                 new_block_ids=[([*one.blocks],) if one in resumed else (added[one.request_id],) if added[one.request_id] else None

@@ -4,8 +4,9 @@
       "kv_role": "kv_both", "kv_load_failure_policy": "recompute",
       "kv_connector_extra_config": {"endpoint": "unix:/run/kvtier.sock"}}'
 
-Layers are fetched while earlier ones compute, and copied to host memory before they are saved in the background, so that vLLM never waits for a
-save and may free or preempt at any time. A block that does not come is a load error; ``kv_load_failure_policy`` must be ``recompute``.
+Layers are fetched while earlier ones compute, and copied to host memory before they are saved in the background, so that vLLM never
+waits for a save and may free or preempt at any time. A block that does not come is a load error; ``kv_load_failure_policy`` must be
+``recompute``.
 Options: :class:`kvtier_vllm.options.ConnectorOptions`.
 """
 from __future__ import annotations

@@ -80,7 +80,8 @@ def make_plan(vllm_config: Any, kv_cache_config: Any, options: ConnectorOptions,
         "heads": heads, "head_dim": get(spec, "head_size", 0), "mla": is_mla,
     }
     common = common_profile(model)
-    can_split = dtype is not None and get(spec, "head_size", 0) > 0 and (is_mla or get(spec, "head_size_v", spec.head_size) == spec.head_size)
+    dim = get(spec, "head_size", 0)
+    can_split = dtype is not None and dim > 0 and (is_mla or get(spec, "head_size_v", dim) == dim)
     if options.layout == "canonical" and not can_split:
         raise Unsupported("layout", f"canonical with {spec.dtype}", "opaque, or a cache of bf16, fp16, fp32 or fp8")
     if options.layout != "opaque" and can_split:
