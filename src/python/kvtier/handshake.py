@@ -3,17 +3,27 @@ other's, and nothing else would say so.
 """
 from __future__ import annotations
 
+import hashlib
 import logging
+import sys
 import threading
 import time
 from typing import Any, Callable, Mapping
 
 from .client import Client
+from .engine import instance_name
 from .plugin import LazyClient
 from .profile import Profile
 
+__all__ = ["Handshake", "instance_of"]
+
 _AGAIN_SECONDS = 300.0
 _RETRY_SECONDS = 10.0
+
+
+def instance_of(rank: object) -> str:
+    """A name for this process that is the same after a restart: its host, a digest of its command line and its rank."""
+    return instance_name(f"{hashlib.sha256(repr(sys.argv).encode()).hexdigest()[:8]}/{rank}")
 
 
 class Handshake:

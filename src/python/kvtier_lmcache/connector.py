@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
-import socket
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Callable, List, Optional, Sequence, TypeVar
 
+from kvtier.engine import hash_seed
 from kvtier.guarded import GuardedBlocks
-from kvtier.handshake import Handshake
+from kvtier.handshake import Handshake, instance_of
 from kvtier.plugin import Troubles
 from lmcache.v1.memory_management import MemoryFormat
 from lmcache.v1.storage_backend.connector.base_connector import RemoteConnector
@@ -50,7 +49,7 @@ class KvTierConnector(RemoteConnector):
         self._allocator = Allocator(local_cpu_backend, self._expected, MemoryFormat)
         self._handshake = Handshake(
             self._client, profile, options.tenant, "lmcache", _version(), self._said, deadline_ms=options.lookup_timeout_ms, logger=logger,
-            instance=f"{socket.gethostname()}/{getattr(metadata, 'worker_id', 0)}")
+            instance=instance_of(getattr(metadata, "worker_id", 0)))
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="kvtier-lmcache")
         logger.info("kvtier: chunks in namespace %s/%s at %s", options.tenant, profile.name, options.endpoint)
 
@@ -210,12 +209,6 @@ class KvTierConnector(RemoteConnector):
             if unwanted is not None:
                 running.add_done_callback(lambda done: unwanted(done.result()))
             raise
-
-
-def hash_seed() -> str:
-    """The seed of Python's own hash, which LMCache's `builtin` algorithm uses: engines share chunks only with the same fixed one."""
-    seed = os.environ.get("PYTHONHASHSEED", "")
-    return seed if seed not in ("", "random") else "unset"
 
 
 def _version() -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import socket
 import time
 from collections import Counter
 from importlib import metadata
@@ -14,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 from kvtier.errors import KvTierError
 from kvtier.guarded import GuardedBlocks
-from kvtier.handshake import Handshake
+from kvtier.handshake import Handshake, instance_of
 from kvtier.plugin import LazyClient, Troubles
 from kvtier.profile import Profile
 from sglang.srt.mem_cache.hicache_storage import HiCacheStorage
@@ -111,7 +110,7 @@ class KvTierHiCache(HiCacheStorage):
         fields = hello_fields(self._config, pool.pool, model, pool.is_cut_by_heads)
         where = f"{self._config.tp_rank}.{self._config.pp_rank}.{getattr(self._config, 'dp_rank', 0)}"
         return Handshake(self._client, hello_profile(model), self._options.tenant, "sglang", _version(), lambda: fields,
-                         instance=f"{socket.gethostname()}/{where}", deadline_ms=self._options.lookup_timeout_ms, logger=logger)
+                         instance=instance_of(where), deadline_ms=self._options.lookup_timeout_ms, logger=logger)
 
     def _blocks(self, profile: Profile) -> GuardedBlocks:
         return GuardedBlocks(self._client, profile, self._options.tenant, self._options.limits)
