@@ -59,6 +59,19 @@ class Namespace(RecallMixin, EngineMixin):
         digest.update(key)
         return bytes.__new__(BlockId, digest.digest()[:16])
 
+    def ids_of(self, keys: Sequence[Key], is_put: bool = False) -> list[BlockId]:
+        """The block ids of keys.
+
+        :param is_put: True to refuse lone ids, of which a silo can't make blocks.
+        """
+        sha256, made, start, most = hashlib.sha256, bytes.__new__, self.fingerprint, _KEY_BYTES_MAX
+        if is_put and any(type(key) is BlockId for key in keys):
+            raise InvalidArgument("key", "a BlockId", "the key itself (bytes): a silo computes the id of what it stores")
+        return [
+            made(BlockId, sha256(start + key).digest()[:16]) if type(key) is bytes and 0 < len(key) <= most else self.id_of(key)
+            for key in keys
+        ]
+
     def put(self, key: bytes, value: Buffer, *, ack: str = "memory", overwrite: bool = False, ttl_ms: int = 0,
             group: Optional[bytes] = None, deadline_ms: Optional[int] = None) -> PutStatus:
         """Stores a block: ``stored`` or ``present``.
@@ -77,7 +90,7 @@ class Namespace(RecallMixin, EngineMixin):
         """Stores blocks in one request; never raises for a single block. With shared memory the bytes are copied into it once."""
         deadline = self._deadline(deadline_ms)
         options = PutOptions(wire.ack_number(ack), wire.OVERWRITE if overwrite else 0, ttl_ms)
-        ids = [self._put_id(key) for key, _ in blocks]
+        ids = self.ids_of([key for key, _ in blocks], True)
         grouped = self._groups(groups, ids)
         puts = [put_block(bytes(key), value, ids[i], None if grouped is None else grouped[i], f"blocks[{i}].value")
                 for i, (key, value) in enumerate(blocks)]
@@ -102,7 +115,7 @@ class Namespace(RecallMixin, EngineMixin):
         :param ranges: an (offset, length) for each, to fetch a part; length 0 means to the end of the block.
         """
         deadline = self._deadline(deadline_ms)
-        ids = [self.id_of(key) for key in keys]
+        ids = self.ids_of(keys)
         if into is not None and len(into) != len(ids):
             raise InvalidArgument("into.length", len(into), len(ids))
         if ranges is not None and len(ranges) != len(ids):
@@ -125,7 +138,7 @@ class Namespace(RecallMixin, EngineMixin):
         :raises Unsupported: the silo's memory is not mapped.
         """
         deadline = self._deadline(deadline_ms)
-        ids = [self.id_of(key) for key in keys]
+        ids = self.ids_of(keys)
         grouped = self._groups(groups, ids)
         if self._cluster is not None:
             return self._cluster.lease(self, ids, grouped, lease_ms, deadline)  # type: ignore[no-any-return]
@@ -140,7 +153,8 @@ class Namespace(RecallMixin, EngineMixin):
         """
         deadline = self._deadline(deadline_ms)
         options = PutOptions(0, wire.OVERWRITE if overwrite else 0, ttl_ms)
-        wanted = [(bytes(key), length, self._put_id(key)) for key, length in blocks]
+        ids = self.ids_of([key for key, _ in blocks], True)
+        wanted = [(bytes(key), length, ids[i]) for i, (key, length) in enumerate(blocks)]
         for i, one in enumerate(wanted):
             self._check_length(f"blocks[{i}].length", one[1])
         grouped = self._groups(groups, [one[2] for one in wanted])
@@ -159,7 +173,7 @@ class Namespace(RecallMixin, EngineMixin):
     def prefix(self, keys: Sequence[Key], touch: bool = False, *, groups: Groups = None, deadline_ms: Optional[int] = None) -> Prefix:
         """How many of the ordered blocks are here without a gap."""
         deadline = self._deadline(deadline_ms)
-        ids = [self.id_of(key) for key in keys]
+        ids = self.ids_of(keys)
         grouped = self._groups(groups, ids)
         if self._cluster is not None:
             return self._cluster.prefix(self, ids, grouped, touch, deadline)  # type: ignore[no-any-return]
@@ -195,7 +209,7 @@ class Namespace(RecallMixin, EngineMixin):
     def describe(self, keys: Sequence[Key], *, groups: Groups = None, deadline_ms: Optional[int] = None) -> list[Description]:
         """What is known of blocks."""
         deadline = self._deadline(deadline_ms)
-        ids = [self.id_of(key) for key in keys]
+        ids = self.ids_of(keys)
         grouped = self._groups(groups, ids)
         if self._cluster is not None:
             return self._cluster.describe(self, ids, grouped, deadline)  # type: ignore[no-any-return]
@@ -204,7 +218,7 @@ class Namespace(RecallMixin, EngineMixin):
 
     def _change(self, opcode: int, keys: Sequence[Key], ms: Optional[int], groups: Groups, deadline_ms: Optional[int]) -> list[bool]:
         deadline = self._deadline(deadline_ms)
-        ids = [self.id_of(key) for key in keys]
+        ids = self.ids_of(keys)
         grouped = self._groups(groups, ids)
         if self._cluster is not None:
             return self._cluster.change(self, opcode, ids, grouped, ms, deadline)  # type: ignore[no-any-return]
@@ -213,11 +227,6 @@ class Namespace(RecallMixin, EngineMixin):
 
     def _deadline(self, ms: Optional[int]) -> float:
         return clock.after(self.client.timeout_ms if ms is None else ms)
-
-    def _put_id(self, key: Any) -> BlockId:
-        if type(key) is BlockId:
-            raise InvalidArgument("key", "a BlockId", "the key itself (bytes): a silo computes the id of what it stores")
-        return self.id_of(key)
 
     def _check_length(self, field: str, length: int) -> None:
         wanted = self.block_bytes

@@ -13,7 +13,7 @@ from ..wire import opcodes as op
 from ..transport import clock
 from .arena import Arena
 
-_RELEASE_DELAY = 0.002
+_RELEASE_DELAY = 0.01
 
 
 class LocalSession:

@@ -66,7 +66,7 @@ class Sequence:
         :raises InvalidArgument: on ``expectedTokens`` when another client has appended; :meth:`describe` says how far it is.
         """
         expected = self.info.tokens if expected_tokens is None else expected_tokens
-        ids = b"".join([self._ns.id_of(key) for key in keys])
+        ids = b"".join(self._ns.ids_of(keys))
         self.info = self._ns.ask_sequence(op.SEQUENCE_APPEND, self.name, [tokens, bool(replace_last), expected, ids], deadline_ms)
         return self.info
 

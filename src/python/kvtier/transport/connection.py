@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from typing import Any, Callable, Optional, Sequence
@@ -25,8 +26,10 @@ class Connection:
     """
 
     def __init__(self, sock: socket.socket, inflight_max: int = 128) -> None:
+        sock.setblocking(False)
         self._sock = sock
-        self._send_sock = socket.socket(fileno=os.dup(sock.fileno()))
+        self._writable = select.poll()
+        self._writable.register(sock, select.POLLOUT)
         self._send_lock = threading.Lock()
         self._lock = threading.Lock()
         self._pending: dict[int, Pending] = {}
@@ -127,10 +130,8 @@ class Connection:
                 pass
         if self.local is not None:
             self.local.close()
-        if not self._send_lock.locked():
-            self._send_sock.close()
         with self._lock:
-            if not self._leader:
+            if not self._leader and not self._send_lock.locked():
                 self._sock.close()
 
     def _send(self, header: bytes, body: bytes, payload: Sequence[Any], deadline: float) -> None:
@@ -150,10 +151,10 @@ class Connection:
         try:
             at = 0
             while at < len(pieces):
-                self._send_sock.settimeout(left(deadline, "send"))
                 try:
-                    count = self._send_sock.sendmsg(pieces[at:at + _PIECES_MAX] if at or len(pieces) > _PIECES_MAX else pieces)
-                except TimeoutError:
+                    count = self._sock.sendmsg(pieces[at:at + _PIECES_MAX] if at or len(pieces) > _PIECES_MAX else pieces)
+                except BlockingIOError:
+                    self._writable.poll(left(deadline, "send") * 1000)
                     continue
                 begun = True
                 while at < len(pieces) and count >= len(pieces[at]):

@@ -1,6 +1,7 @@
 """Reads frames from a socket; may be left at a deadline and gone on with by another thread."""
 from __future__ import annotations
 
+import select
 import socket
 from typing import Any, Callable, Optional
 
@@ -21,6 +22,8 @@ class Receiver:
     def __init__(self, sock: socket.socket, find: Callable[[frame.Header], Optional[Pending]],
                  done: Callable[[frame.Header, Optional[Pending], list[Any]], None]) -> None:
         self._sock = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._find = find
         self._done = done
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
@@ -101,16 +104,7 @@ class Receiver:
             elif len(views) == 1:
                 count = self._receive(views[0], deadline)
             else:
-                self._sock.settimeout(left(deadline, "payload"))
-                try:
-                    count = self._sock.recvmsg_into(views[:_VIEWS_MAX])[0]
-                except TimeoutError:
-                    left(deadline, "payload")
-                    continue
-                except OSError as error:
-                    raise _lost(error) from None
-                if not count:
-                    raise _lost(None)
+                count = self._scatter(views[:_VIEWS_MAX], deadline)
             self._left -= count
             while count and views:
                 size = len(views[0])
@@ -145,20 +139,42 @@ class Receiver:
             rest = bytes(self._buffer[self._start:self._end])
             self._buffer[:len(rest)] = rest
             self._start, self._end = 0, len(rest)
+        self._wait(deadline)
         self._end += self._receive(self._buffer[self._end:], deadline)
 
     def _receive(self, view: memoryview, deadline: float) -> int:
         while True:
-            self._sock.settimeout(left(deadline, "answer"))
             try:
                 count = self._sock.recv_into(view)
-            except TimeoutError:
+            except BlockingIOError:
+                self._wait(deadline)
                 continue
             except OSError as error:
                 raise _lost(error) from None
             if not count:
                 raise _lost(None)
             return count
+
+    def _scatter(self, views: list[memoryview], deadline: float) -> int:
+        while True:
+            try:
+                count = self._sock.recvmsg_into(views)[0]
+            except BlockingIOError:
+                self._wait(deadline)
+                continue
+            except OSError as error:
+                raise _lost(error) from None
+            if not count:
+                raise _lost(None)
+            return count
+
+    def _wait(self, deadline: float) -> None:
+        """Waits until there are bytes, or the connection ended."""
+        try:
+            while not self._poll.poll(left(deadline, "answer") * 1000):
+                pass
+        except ValueError as error:  # The socket was closed meanwhile.
+            raise Unreachable("connection", f"closed ({error})", "an open connection") from None
 
 
 def _lost(error: Optional[OSError]) -> Unreachable:
