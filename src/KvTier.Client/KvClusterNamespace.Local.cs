@@ -59,8 +59,8 @@ public sealed partial class KvClusterNamespace
     /// <summary>Leases what silos in reach have.</summary>
     /// <returns>The places of the blocks of which a silo in reach says that they are another's; why it failed, otherwise.</returns>
     private async ValueTask<(int[] Moved, KvError? Error)> LeaseSomeAsync(
-        RouteTable table, int[] places, ReadOnlyMemory<BlockId> ids, Memory<BlockLease> leases, ReadOnlyMemory<BlockId> groups, long deadline,
-        CancellationToken cancellationToken)
+        RouteTable table, int[] places, ReadOnlyMemory<BlockId> ids, Memory<BlockLease> leases, ReadOnlyMemory<BlockId> groups,
+        long deadline, CancellationToken cancellationToken)
     {
         var moved = new List<int>();
         foreach (IGrouping<int, int> part in places.GroupBy(i => table.Map.OwnerOf(groups.IsEmpty ? ids.Span[i] : groups.Span[i])))

@@ -12,7 +12,8 @@ public class BenchTests
         "score_mean_fp16", "score_minmax_fp16", "score_device_pocl", "topk_65536", "attend_4096_tokens",
         "recall_end_to_end_p50", "recall_end_to_end_p99",
         "recall_ids_p50", "recall_ids_p99", "best_first_leaves_clustered", "best_first_leaves_synthetic",
-        "cluster_get_1MiB", "cluster_put_1MiB", "cluster_put_replica_1MiB", "cluster_forward_get", "cluster_forward_resp",
+        "cluster_get_1MiB", "cluster_route_get_1MiB", "cluster_put_1MiB", "cluster_route_put_1MiB", "cluster_put_replica_1MiB",
+        "cluster_forward_get", "cluster_forward_resp",
         "cluster_attend_full", "cluster_attend_topk", "cluster_migration_GBps", "cluster_view_change_get", "cluster_view_change_put",
         "cluster_view_change_join", "scale_map_1000_silos", "scale_route_100_silos", "scale_route_1000_silos",
     ];

@@ -13,7 +13,7 @@ internal sealed class ClusterForwardBench : IBenchGroup
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<BenchRow>> RunAsync(BenchContext context, IReadOnlySet<string> names) =>
-        ClusterRows.WithEtcdAsync(Names.Where(names.Contains), "ops/s", Owner, () => MeasureAsync(context, names));
+        ClusterRows.WithEtcdAsync(Names.Where(names.Contains), "us", Owner, () => MeasureAsync(context, names));
 
     private async Task<IReadOnlyList<BenchRow>> MeasureAsync(BenchContext context, IReadOnlySet<string> names)
     {
@@ -38,20 +38,18 @@ internal sealed class ClusterForwardBench : IBenchGroup
         for (int i = 0; i < hot; i++) await routed.PutAsync(BenchBlocks.Key("hot", i), payload);
         await using OwnerClients clients = await OwnerClients.ConnectAsync(silos, routed.Map, context.Cancel);
         int[] owners = [.. ids.Select(clients.OwnerOf)];
-        ValueTask Direct(int worker, long i) => ClusterRows.GetAsync(clients.At(owners[i % hot]).Namespace, ids[i % hot], buffer);
-        async ValueTask Detour(int worker, long i)
+        ValueTask Direct(long i) => ClusterRows.GetAsync(clients.At(owners[i % hot]).Namespace, ids[i % hot], buffer);
+        async ValueTask Detour(long i)
         {
             KvNamespace wrong = clients.At((owners[i % hot] + 1) % clients.Count).Namespace;
             BlockResult said = (await wrong.GetAsync(new GetBlock(ids[i % hot], buffer))).OrFail();
             if (said.Reason != MissReason.Moved)
                 throw new CliException(ExitCodes.Fault, $"bench: a silo that does not own a block said {said.Reason.Name()}");
-            await Direct(worker, i);
+            await Direct(i);
         }
 
-        double[] rates = await context.MedianRatesAsync(
-            time => ClosedLoop.RunAsync(1, time, Detour, ClusterRows.LeastOperations),
-            time => ClosedLoop.RunAsync(1, time, Direct, ClusterRows.LeastOperations));
-        return Row(Names[0], rates, "answered that it is another's, and got there");
+        double[] times = await InTurn.MediansAsync(context, Detour, i => Direct(i + 1));
+        return Row(Names[0], times, "answered that it is another's, and got there");
     }
 
     /// <summary>A RESP GET at a silo that has the owner answer, and passes the answer on.</summary>
@@ -70,16 +68,15 @@ internal sealed class ClusterForwardBench : IBenchGroup
             string[] keys = [.. Enumerable.Range(0, hot).Select(i => $"hot:{i}")];
             int[] owners = [.. Enumerable.Range(0, hot).Select(i => map.OwnerOf(BlockId.Compute(database, BenchBlocks.Key("hot", i))))];
             for (int i = 0; i < hot; i++) sockets[owners[i]].Set(keys[i], payload);
-            void Get(int key, int silo)
+            ValueTask Get(long key, int off)
             {
-                if (sockets[silo].Get(keys[key], buffer) != payload.Length)
+                if (sockets[(owners[key % hot] + off) % sockets.Length].Get(keys[key % hot], buffer) != payload.Length)
                     throw new CliException(ExitCodes.Fault, "bench: a value that was set is not there");
+                return ValueTask.CompletedTask;
             }
 
-            Task<double> RunAsync(TimeSpan time, int off) => ClosedLoop.RunOnThreadsAsync(
-                1, time, (_, i) => Get((int)(i % hot), (owners[i % hot] + off) % sockets.Length), ClusterRows.LeastOperations);
-            double[] rates = await context.MedianRatesAsync(time => RunAsync(time, 1), time => RunAsync(time, 0));
-            return Row(Names[1], rates, "RESP GET, the silo asks the owner");
+            double[] times = await InTurn.MediansAsync(context, i => Get(i, 1), i => Get(i + 1, 0));
+            return Row(Names[1], times, "RESP GET, the silo asks the owner");
         }
         finally
         {
@@ -87,6 +84,6 @@ internal sealed class ClusterForwardBench : IBenchGroup
         }
     }
 
-    private static BenchRow Row(string name, double[] rates, string what) => BenchRow.Rate(
-        name, rates[0], "ops/s", Owner, rates[1], null, $"{what}: {ClusterRows.MoreOf(rates)}");
+    private static BenchRow Row(string name, double[] times, string what) =>
+        ClusterRows.Median(name, times[0], Owner, times[1], null, $"{what}: {ClusterRows.MoreOf(times)}");
 }

@@ -5,12 +5,6 @@ namespace KvTier.Cli;
 /// <summary>What the rows of clusters have in common.</summary>
 internal static class ClusterRows
 {
-    /// <summary>
-    /// Operations of a slice at least, the first slice's included, which is not counted: requests go to three silos by chance, and each
-    /// compiles its way the first time, which takes a hundred times what an operation does.
-    /// </summary>
-    public const int LeastOperations = 64;
-
     /// <summary>The rows of a group, or rows without a figure where there is no etcd.</summary>
     /// <param name="names">The rows asked for.</param>
     /// <param name="unit">Their unit.</param>
@@ -30,7 +24,12 @@ internal static class ClusterRows
     }
 
     /// <summary>How much longer an operation takes than the baseline's.</summary>
-    public static string MoreOf(double[] rates) => $"{1e6 * ((1 / rates[0]) - (1 / rates[1])):0} us more";
+    /// <param name="times">The operation's and the baseline's, in seconds.</param>
+    public static string MoreOf(double[] times) => $"{1e6 * (times[0] - times[1]):0} us more";
+
+    /// <summary>A row of times measured in turn.</summary>
+    public static BenchRow Median(string name, double time, string baselineName, double baseline, double? goal, string? note) =>
+        BenchRow.Cost(name, 1e6 * time, "us", baselineName, 1e6 * baseline, goal, note);
 
     /// <summary>Bytes of a block.</summary>
     public static byte[] Payload(BenchContext context)

@@ -13,11 +13,11 @@ internal sealed class ClusterWireBench : IBenchGroup
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Names { get; } =
-        ["cluster_get_1MiB", "cluster_put_1MiB", "cluster_route_get_1MiB", "cluster_route_put_1MiB", "cluster_put_replica_1MiB"];
+        ["cluster_get_1MiB", "cluster_route_get_1MiB", "cluster_put_1MiB", "cluster_route_put_1MiB", "cluster_put_replica_1MiB"];
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<BenchRow>> RunAsync(BenchContext context, IReadOnlySet<string> names) =>
-        ClusterRows.WithEtcdAsync(Names.Where(names.Contains), "ops/s", OneSilo, () => MeasureAsync(context, names));
+        ClusterRows.WithEtcdAsync(Names.Where(names.Contains), "us", OneSilo, () => MeasureAsync(context, names));
 
     private async Task<IReadOnlyList<BenchRow>> MeasureAsync(BenchContext context, IReadOnlySet<string> names)
     {
@@ -29,10 +29,10 @@ internal sealed class ClusterWireBench : IBenchGroup
         await using ClusterBlocks routed = await ClusterBlocks.ConnectAsync(silos, plain.Namespace.Descriptor, context.Cancel);
         await using OwnerClients owners = await OwnerClients.ConnectAsync(silos, routed.Map, context.Cancel);
         var rows = new List<BenchRow>();
-        if (names.Contains(Names[0]) || names.Contains(Names[2])) rows.AddRange(await GetAsync(context, plain, routed, owners));
-        if (names.Contains(Names[1]) || names.Contains(Names[3])) rows.AddRange(await PutAsync(context, plain, routed, owners));
+        if (names.Contains(Names[0]) || names.Contains(Names[1])) rows.AddRange(await GetAsync(context, plain, routed, owners));
+        if (names.Contains(Names[2]) || names.Contains(Names[3])) rows.AddRange(await PutAsync(context, plain, routed, owners));
         if (names.Contains(Names[4])) rows.Add(await PutReplicaAsync(context, silos, routed));
-        return [.. Names.SelectMany(name => rows.Where(row => row.Name == name && names.Contains(name)))];
+        return [.. rows.Where(row => names.Contains(row.Name))];
     }
 
     private async Task<BenchRow[]> GetAsync(BenchContext context, BenchBlocks plain, ClusterBlocks routed, OwnerClients owners)
@@ -44,11 +44,12 @@ internal sealed class ClusterWireBench : IBenchGroup
         for (int i = 0; i < hot; i++) await routed.PutAsync(BenchBlocks.Key("hot", i), payload);
         BlockId[] ids = plain.Ids("hot", hot);
         KvNamespace[] of = [.. ids.Select(id => owners.At(owners.OwnerOf(id)).Namespace)];
-        double[] rates = await context.MedianRatesAsync(
-            time => RunAsync(time, i => routed.GetAsync(ids[i % hot], buffer)),
-            time => RunAsync(time, i => ClusterRows.GetAsync(plain.Namespace, ids[i % hot], buffer)),
-            time => RunAsync(time, i => ClusterRows.GetAsync(of[i % hot], ids[i % hot], buffer)));
-        return Rows(Names[0], Names[2], rates, null);
+        double[] times = await InTurn.MediansAsync(
+            context,
+            i => routed.GetAsync(ids[i % hot], buffer),
+            i => ClusterRows.GetAsync(plain.Namespace, ids[(i + 1) % hot], buffer),
+            i => ClusterRows.GetAsync(of[(i + 2) % hot], ids[(i + 2) % hot], buffer));
+        return Rows(Names[0], Names[1], times, null);
     }
 
     /// <summary>Every put is of a new block: in a cluster blocks are not replaced. Once memory is full, each put has an old block
@@ -56,18 +57,18 @@ internal sealed class ClusterWireBench : IBenchGroup
     private async Task<BenchRow[]> PutAsync(BenchContext context, BenchBlocks plain, ClusterBlocks routed, OwnerClients owners)
     {
         byte[] payload = ClusterRows.Payload(context);
-        (long ours, long theirs, long direct) = (0, 0, 0);
-        ValueTask PutDirect()
+        ValueTask PutDirect(long i)
         {
-            byte[] key = BenchBlocks.Key("direct", direct++);
+            byte[] key = BenchBlocks.Key("direct", i);
             return owners.At(owners.OwnerOf(plain.Namespace.IdOf(key))).PutAsync(key, payload);
         }
 
-        double[] rates = await context.MedianRatesAsync(
-            time => RunAsync(time, _ => routed.PutAsync(BenchBlocks.Key("new", ours++), payload)),
-            time => RunAsync(time, _ => plain.PutAsync(BenchBlocks.Key("new", theirs++), payload)),
-            time => RunAsync(time, _ => PutDirect()));
-        return Rows(Names[1], Names[3], rates, "new blocks, old ones go");
+        double[] times = await InTurn.MediansAsync(
+            context,
+            i => routed.PutAsync(BenchBlocks.Key("new", i), payload),
+            i => plain.PutAsync(BenchBlocks.Key("new", i), payload),
+            PutDirect);
+        return Rows(Names[2], Names[3], times, "new blocks, old ones go");
     }
 
     private async Task<BenchRow> PutReplicaAsync(BenchContext context, ClusterSilos silos, ClusterBlocks routed)
@@ -77,20 +78,17 @@ internal sealed class ClusterWireBench : IBenchGroup
         await silos.WhenSettledAsync();
         await using ClusterBlocks twice = await ClusterBlocks.ConnectAsync(silos, descriptor, context.Cancel);
         byte[] payload = ClusterRows.Payload(context);
-        (long ours, long theirs) = (0, 0);
-        double[] rates = await context.MedianRatesAsync(
-            time => RunAsync(time, _ => twice.PutAsync(BenchBlocks.Key("two", ours++), payload, AckLevel.Replica)),
-            time => RunAsync(time, _ => routed.PutAsync(BenchBlocks.Key("one", theirs++), payload)));
-        string note = $"two copies, both there when the put is answered: {ClusterRows.MoreOf(rates)}, {rates[1] / rates[0]:0.0} puts";
-        return BenchRow.Rate(Names[4], rates[0], "ops/s", "cluster_put, one copy", rates[1], null, note);
+        double[] times = await InTurn.MediansAsync(
+            context,
+            i => twice.PutAsync(BenchBlocks.Key("two", i), payload, AckLevel.Replica),
+            i => routed.PutAsync(BenchBlocks.Key("one", i), payload));
+        string note = $"two copies, both there when the put is answered: {ClusterRows.MoreOf(times)}";
+        return ClusterRows.Median(Names[4], times[0], "cluster_put, one copy", times[1], null, note);
     }
 
-    private static Task<double> RunAsync(TimeSpan time, Func<long, ValueTask> operation) =>
-        ClosedLoop.RunAsync(1, time, (_, i) => operation(i), ClusterRows.LeastOperations);
-
-    private static BenchRow[] Rows(string name, string routeName, double[] rates, string? note) =>
+    private static BenchRow[] Rows(string name, string routeName, double[] times, string? note) =>
     [
-        BenchRow.Rate(name, rates[0], "ops/s", OneSilo, rates[1], 1, note),
-        BenchRow.Rate(routeName, rates[0], "ops/s", Owners, rates[2], null, note),
+        ClusterRows.Median(name, times[0], OneSilo, times[1], 1, note),
+        ClusterRows.Median(routeName, times[0], Owners, times[2], null, note),
     ];
 }

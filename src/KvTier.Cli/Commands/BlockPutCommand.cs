@@ -43,7 +43,8 @@ internal static class BlockPutCommand
             var statuses = new PutStatus[1];
             PutBlock[] put = [new PutBlock(keyBytes, payload)];
             (await ns.PutAsync(put, statuses, options, cancel)).OrFail().Error.OrFail();
-            var outcome = new { id = ns.IdOf(keyBytes).ToString(), bytes = payload.Length, status = statuses[0].ToString().ToLowerInvariant() };
+            string status = statuses[0].ToString().ToLowerInvariant();
+            var outcome = new { id = ns.IdOf(keyBytes).ToString(), bytes = payload.Length, status };
             if (parsed.GetValue(json)) output.Json(outcome);
             else output.Line($"{outcome.status} {outcome.id} {Units.Bytes(outcome.bytes)}");
             return ExitCodes.Ok;
