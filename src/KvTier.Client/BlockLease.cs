@@ -4,14 +4,11 @@ namespace KvTier.Client;
 
 /// <summary>
 /// The right to read a block in the silo's shared memory until a deadline. Copies of it are the same lease; disposing one ends it,
-/// disposing
-/// again does nothing.
+/// disposing again does nothing.
 /// </summary>
 /// <remarks>After the deadline the silo may reuse the memory. Bytes count only if <see cref="IsValid"/> still holds after the last of them
-/// was
-/// read: <see cref="TryCopyTo"/> and <see cref="TryRead"/> see to that. A lease that is never disposed ends at its deadline or with its
-/// connection;
-/// until then it counts in <see cref="KvTierClient.LeasesHeld"/>, and the mapping stays.</remarks>
+/// was read: <see cref="TryCopyTo"/> and <see cref="TryRead"/> see to that. A lease that is never disposed ends at its deadline or with its
+/// connection; until then it counts in <see cref="KvTierClient.LeasesHeld"/>, and the mapping stays.</remarks>
 public readonly struct BlockLease : IDisposable
 {
     private readonly LocalSession? session;

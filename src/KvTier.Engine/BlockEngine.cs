@@ -146,8 +146,9 @@ public sealed partial class BlockEngine : IAsyncDisposable
         metrics.Dispose();
     }
 
-    /// <summary>Frees everything at once, as when the process dies; for a simulation in which nothing of this engine runs any
-    /// more.</summary>
+    /// <summary>
+    /// Frees everything at once, as when the process dies; for a simulation in which nothing of this engine runs any more.
+    /// </summary>
     internal void Kill()
     {
         lock (state.Gate) state.Dispose();

@@ -1,9 +1,8 @@
 namespace KvTier.Recall;
 
 /// <summary>
-/// The sequences of a silo, as listeners see them. Each sequence takes one message at a time; its state is in the log. Every call ends
-/// by its
-/// deadline at the latest, with <see cref="ErrorCode.DeadlineExceeded"/>.
+/// The sequences of a silo, as listeners see them. Each sequence takes one message at a time; its state is in the log. Every call ends by
+/// its deadline at the latest, with <see cref="ErrorCode.DeadlineExceeded"/>.
 /// </summary>
 public interface ISequences
 {
@@ -15,9 +14,8 @@ public interface ISequences
     /// <param name="name">The sequence.</param>
     /// <param name="blocks">The blocks in order.</param>
     /// <param name="tokens">Tokens in them: all are full but the last one, which has at least one.</param>
-    /// <param name="replaceLast">True when the first of them takes the place of the sequence's last block, which was partly filled; must
-    /// be so
-    /// when it was.</param>
+    /// <param name="replaceLast">True when the first of them takes the place of the sequence's last block, which was partly filled; must be
+    /// so when it was.</param>
     /// <param name="deadline">Time for it.</param>
     /// <param name="expectedTokens">Tokens that the sequence must have before the append, -1 for any. When it has another number, but
     /// ends with exactly these blocks appended to that many tokens, the append has happened already (a retry): it is answered as it was

@@ -6,8 +6,7 @@ namespace KvTier.Recall;
 public sealed record RecallItemAnswer
 {
     /// <summary>Tokens of a unit: the chunk size, or 1 where single tokens are chosen. Unit u is tokens u · UnitTokens and on; the last
-    /// unit
-    /// of a sequence may have fewer.</summary>
+    /// unit of a sequence may have fewer.</summary>
     public required int UnitTokens { get; init; }
 
     /// <summary>Units chosen for each KV head <c>[Hkv]</c>.</summary>
@@ -34,9 +33,8 @@ public sealed record RecallItemAnswer
     /// <summary>First byte of the item's part of the payload.</summary>
     public long PayloadOffset { get; init; }
 
-    /// <summary>Bytes of it. Attend: o fp32 <c>[W, Hq, D]</c>, then lse fp32 <c>[W, Hq]</c>. Gather: the rows in the layout asked for,
-    /// in the
-    /// profile's dtype; with slots only the units of <see cref="Sent"/>.</summary>
+    /// <summary>Bytes of it. Attend: o fp32 <c>[W, Hq, D]</c>, then lse fp32 <c>[W, Hq]</c>. Gather: the rows in the layout asked for, in
+    /// the profile's dtype; with slots only the units of <see cref="Sent"/>.</summary>
     public long PayloadLength { get; init; }
 
     /// <summary>Rows (n) of each KV head in a gather's payload: the most tokens sent of any KV head.</summary>

@@ -189,6 +189,9 @@ public sealed partial class RecallService
             : keep;
     }
 
+    private static SequenceChange ClosingOf(SequenceManifest manifest) =>
+        new(manifest with { IsClosed = true, Segments = [], Tail = [], Tokens = 0 }, manifest, 0, []);
+
     private async ValueTask<Result<SequenceInfo>> CloseCoreAsync(ushort ns, string name, Deadline deadline)
     {
         if (table.Find(ns, name) is not { } grain) return Unknown("sequence", name);
@@ -200,9 +203,7 @@ public sealed partial class RecallService
             SequenceManifest manifest = ManifestOf(grain, state);
             KvError? error = spread is null
                 ? await store.DeleteAsync(manifest, deadline)
-                : await spread.SaveAsync(
-                    grain, new SequenceChange(manifest with { IsClosed = true, Segments = [], Tail = [], Tokens = 0 }, manifest, 0, []),
-                        deadline);
+                : await spread.SaveAsync(grain, ClosingOf(manifest), deadline);
             if (error is not null) return error;
             store.Drop(state.Segments);
             state.Dispose();

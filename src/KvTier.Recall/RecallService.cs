@@ -182,8 +182,8 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
             SequenceState state = NewState(namespaces[ns].Profile, manifest.Digests, manifest.Rotation);
             if (!table.FindOrAdd(ns, manifest.Name, out bool isNew).TryGet(out SequenceGrain? grain, out _) || !isNew) return false;
             state.Restore(
-                [.. blocks.Select((block, i) => new SequenceBlock(block.Id, NextBlockNumber(), block.PayloadCrc, null,
-                    manifest.IsAlone(i)))],
+                [.. blocks.Select((block, i) =>
+                    new SequenceBlock(block.Id, NextBlockNumber(), block.PayloadCrc, null, manifest.IsAlone(i)))],
                 manifest.Tokens, manifest.Segments);
             (grain.Epoch, grain.Version) = (manifest.Epoch, manifest.Version);
             grain.LastVersion = manifest.Version;

@@ -7,9 +7,8 @@ namespace KvTier;
 
 /// <summary>
 /// Finds the silo with the highest <see cref="Rendezvous.Score"/> without a logarithm for each: a bound of <c>-ln(u) / weight</c> from
-/// below costs
-/// a few multiplications for four silos at once, and only those that it can't rule out are scored. The result is exactly that of scoring
-/// all.
+/// below costs a few multiplications for four silos at once, and only those that it can't rule out are scored. The result is exactly that
+/// of scoring all.
 /// </summary>
 internal sealed class RendezvousTable
 {
@@ -136,8 +135,7 @@ internal sealed class RendezvousTable
 
     /// <summary>
     /// A number that is at least <c>1 / score</c> of a silo: the rest of the series of <c>-ln(1 - rest)</c> is at most its next term
-    /// divided
-    /// by <c>1 - rest</c>. Whoever's bound is above it is ruled out.
+    /// divided by <c>1 - rest</c>. Whoever's bound is above it is ruled out.
     /// </summary>
     private double FindLimit(int silo, BlockId group)
     {

@@ -13,9 +13,8 @@ public enum RecallMode : byte
     Attend = 3,
 }
 
-/// <summary>Order of the rows of a gather. The numbers are part of the wire protocol. n is the largest number of tokens that a KV head
-/// of the
-/// item gets; heads with fewer are filled up with zeros.</summary>
+/// <summary>Order of the rows of a gather. The numbers are part of the wire protocol. n is the largest number of tokens that a KV head of
+/// the item gets; heads with fewer are filled up with zeros.</summary>
 public enum GatherLayout : byte
 {
     /// <summary><c>[K,V][Hkv][n][D]</c>.</summary>

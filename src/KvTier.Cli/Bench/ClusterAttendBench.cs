@@ -50,8 +50,8 @@ internal sealed class ClusterAttendBench : IBenchGroup
             var own = new RecallCaller(tensors, selector, ours, RecallMode.Attend);
             var other = new RecallCaller(tensors, selector, theirs, RecallMode.Attend);
             double[] times = await context.MedianRatesAsync(
-                async time => (await own.RunAsync(time, context.Cancel)).P50, async time => (await other.RunAsync(time,
-                    context.Cancel)).P50);
+                async time => (await own.RunAsync(time, context.Cancel)).P50,
+                async time => (await other.RunAsync(time, context.Cancel)).P50);
             double apart = await DifferenceAsync(own, other, context.Cancel);
             string note = $"{tensors.Tokens} tokens on {parts} silos, {(selector == all ? "all" : budget)} attended to; p50; "
                 + $"the answers differ by {apart:0.0e-0}";

@@ -24,8 +24,8 @@ internal sealed class ClusterMoveBench : IBenchGroup
         int blocks = Math.Min(BlockGroups.RunBlocksMax, context.Settings.HotBlocks / 2);
         long groupBytes = (long)blocks * context.Settings.BlockBytes;
         await using ClusterSilos silos = await ClusterSilos.StartAsync(
-            context, 3 * Groups * groupBytes, ClusterSilos.Standard, "--cluster-lease-ms", "15000", "--cluster-copy-bytes-per-second",
-                "1TiB");
+            context, 3 * Groups * groupBytes, ClusterSilos.Standard,
+            "--cluster-lease-ms", "15000", "--cluster-copy-bytes-per-second", "1TiB");
         await using ClusterBlocks routed = await ClusterBlocks.ConnectAsync(
             silos, new NamespaceDescriptor("bench", Profiles.Opaque), context.Cancel);
         byte[] payload = ClusterRows.Payload(context);
@@ -57,8 +57,8 @@ internal sealed class ClusterMoveBench : IBenchGroup
         }
 
         using var probe = new ClusterProbe();
-        double[] rates = await context.MedianRatesAsync(MoveAsync, time => ClosedLoop.RunOnThreadsAsync(1, time, (_,
-            _) => probe.Copy(groupBytes)));
+        double[] rates = await context.MedianRatesAsync(
+            MoveAsync, time => ClosedLoop.RunOnThreadsAsync(1, time, (_, _) => probe.Copy(groupBytes)));
         await CheckAsync(routed, groups, blocks, payload);
         string note = $"groups of {blocks} blocks of {Units.Bytes(context.Settings.BlockBytes)}, one at a time, reserve to switch; "
             + "all bytes compared at the end";
@@ -73,8 +73,8 @@ internal sealed class ClusterMoveBench : IBenchGroup
             for (int i = 0; i < blocks; i++)
             {
                 await routed.GetAsync(routed.Namespace.IdOf(BenchBlocks.Key($"group{g}", i)), buffer, groups[g]);
-                if (!buffer.AsSpan().SequenceEqual(payload)) throw new CliException(ExitCodes.Fault,
-                    "bench: a moved block has other bytes");
+                if (!buffer.AsSpan().SequenceEqual(payload))
+                    throw new CliException(ExitCodes.Fault, "bench: a moved block has other bytes");
             }
         }
     }

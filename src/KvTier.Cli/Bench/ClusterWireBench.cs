@@ -52,8 +52,9 @@ internal sealed class ClusterWireBench : IBenchGroup
         return Rows(Names[0], Names[1], times, null);
     }
 
-    /// <summary>Every put is of a new block: in a cluster blocks are not replaced. Once memory is full, each put has an old block
-    /// go.</summary>
+    /// <summary>
+    /// Every put is of a new block: in a cluster blocks are not replaced. Once memory is full, each put has an old block go.
+    /// </summary>
     private async Task<BenchRow[]> PutAsync(BenchContext context, BenchBlocks plain, ClusterBlocks routed, OwnerClients owners)
     {
         byte[] payload = ClusterRows.Payload(context);

@@ -3,8 +3,7 @@ using KvTier.Kernels;
 namespace KvTier.Cli;
 
 /// <summary>
-/// Attention over all tokens in double precision, once for all selectors and budgets: an independent judge, which shares no arithmetic
-/// with
+/// Attention over all tokens in double precision, once for all selectors and budgets: an independent judge, which shares no arithmetic with
 /// the service but the choice of the n largest.
 /// </summary>
 internal sealed class ExactAttention

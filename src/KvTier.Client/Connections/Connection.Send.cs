@@ -36,8 +36,7 @@ internal sealed partial class Connection
     private static KvError Lost(Exception error) => new(ErrorCode.Unavailable, "connection", error.Message, "an open connection");
 
     /// <summary>Sends a request's frame and leaves the send lock, which the caller has entered. Failures end the connection, which
-    /// completes
-    /// the request.</summary>
+    /// completes the request.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendAsync(Request request)
     {

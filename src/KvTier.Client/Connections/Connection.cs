@@ -9,8 +9,7 @@ namespace KvTier.Client.Connections;
 
 /// <summary>
 /// One connection to a silo that the requests of many callers share. Ends once, for good: by a lost socket, a broken protocol, a deadline
-/// that passes
-/// inside a frame, or disposal.
+/// that passes inside a frame, or disposal.
 /// </summary>
 internal sealed partial class Connection : IAsyncDisposable
 {

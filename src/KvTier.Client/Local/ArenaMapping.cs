@@ -4,8 +4,7 @@ namespace KvTier.Client.Local;
 
 /// <summary>
 /// A silo's arena, mapped once for all connections. Stays mapped while a connection or a grant refers to it, so that a reader never finds
-/// its
-/// memory gone.
+/// its memory gone.
 /// </summary>
 internal sealed class ArenaMapping
 {

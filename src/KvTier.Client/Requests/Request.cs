@@ -6,8 +6,7 @@ namespace KvTier.Client.Requests;
 
 /// <summary>
 /// One request and its answer, used again for later ones. Completed by whoever comes first: the receive loop, the deadline, the caller's
-/// token or
-/// the end of the connection.
+/// token or the end of the connection.
 /// </summary>
 /// <remarks>Lock order: the request, then the connection's table of pending requests.</remarks>
 internal abstract class Request : IValueTaskSource<KvError?>, IDisposable

@@ -2,8 +2,7 @@ namespace KvTier.Recall;
 
 /// <summary>
 /// The digests of one sequence under one <see cref="DigestSpec"/>: all layers, all KV heads. Its sequence's grain is the only one who
-/// changes
-/// it; <see cref="SelectHead"/> may run for several layers and KV heads at once while nobody changes it.
+/// changes it; <see cref="SelectHead"/> may run for several layers and KV heads at once while nobody changes it.
 /// </summary>
 internal abstract class DigestIndex : IDisposable
 {

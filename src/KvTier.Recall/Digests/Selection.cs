@@ -59,9 +59,8 @@ internal sealed class Selection
         units[kvHead].AsSpan(0, chosen.Length).Sort();
     }
 
-    /// <summary>The estimate of what a KV head's queries <c>[W · G]</c> (window outside, group inside) would get from what was not
-    /// chosen; null
-    /// when there is none.</summary>
+    /// <summary>The estimate of what a KV head's queries <c>[W · G]</c> (window outside, group inside) would get from what was not chosen;
+    /// null when there is none.</summary>
     internal AttentionPart? Estimate(int kvHead) => estimates[kvHead];
 
     /// <summary>Sets or removes a KV head's estimate.</summary>

@@ -108,8 +108,11 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         BlockId group = BlockGroups.OfSequence(message.Namespace.Id, name);
         if (message.Reason == ManifestReason.Create) return await OnCreateAsync(ns, message, deadline);
         if (message.Reason == ManifestReason.Change && peers.OwnerOf(group) != from)
-            return new KvError(ErrorCode.Fenced, "sequence", $"owner {from} of epoch {epoch}",
-                $"{peers.OwnerOf(group)} in epoch {peers.Epoch}");
+        {
+            return new KvError(
+                ErrorCode.Fenced, "sequence", $"owner {from} of epoch {epoch}", $"{peers.OwnerOf(group)} in epoch {peers.Epoch}");
+        }
+
         while (true)
         {
             if (!recall.Sequences.FindOrAdd(ns, name, out _).TryGet(out SequenceGrain? grain, out KvError? full)) return full;
@@ -123,8 +126,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
                     bool isSame = heldEpoch == message.Manifest.Epoch && heldVersion == message.Manifest.Version;
                     return isSame || message.Reason == ManifestReason.HandOver
                         ? null
-                        : new KvError(ErrorCode.Fenced, "sequence", $"epoch {message.Manifest.Epoch}",
-                            $"epoch {heldEpoch}, version {heldVersion}");
+                        : new KvError(
+                            ErrorCode.Fenced, "sequence", $"epoch {message.Manifest.Epoch}", $"epoch {heldEpoch}, version {heldVersion}");
                 }
 
                 // A silo that owns the sequence and has taken it over believes nobody else.
@@ -153,9 +156,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         bool holds = holders.Contains(peers.Self);
         if (holders.Count == 0 || (holds && holders[0] != peers.Self)) return true;
         ManifestMessage? message = null;
-        if (await InTurnAsync(grain, () => message = grain.State is null ? null : Whole(grain, ManifestReason.HandOver),
-            deadline) is not null)
-            return false;
+        Action take = () => message = grain.State is null ? null : Whole(grain, ManifestReason.HandOver);
+        if (await InTurnAsync(grain, take, deadline) is not null) return false;
         if (message is null) return true;
         foreach (string silo in holders.Where(silo => silo != peers.Self))
         {
@@ -184,7 +186,7 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
                     Namespace = descriptor,
                     Reason = ManifestReason.HandOver,
                     Manifest = manifest,
-                    Blocks = []
+                    Blocks = [],
                 };
                 foreach (string silo in holders.Where(silo => silo != peers.Self))
                     isTold &= (await caller.CallAsync(silo, PartOps.Put, message.Write(), default, deadline)).IsOk;
@@ -212,8 +214,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         Blocks = [.. grain.State!.Blocks],
     };
 
-    private static KvError EpochChanged(SequenceGrain grain) => new(ErrorCode.Conflict, "epoch", grain.Name,
-        "that in which it was taken over");
+    private static KvError EpochChanged(SequenceGrain grain) =>
+        new(ErrorCode.Conflict, "epoch", grain.Name, "that in which it was taken over");
 
     private async ValueTask<KvError?> TakeOverAsync(SequenceGrain grain, BlockId group, Deadline deadline)
     {
@@ -234,8 +236,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
                 if (error.Code == ErrorCode.NamespaceUnknown) continue;
                 return error.Code == ErrorCode.DeadlineExceeded
                     ? error
-                    : new KvError(ErrorCode.Unavailable, "sequence", $"{others[i]}: {error.Message}",
-                        "an answer of all who may have its manifest");
+                    : new KvError(
+                        ErrorCode.Unavailable, "sequence", $"{others[i]}: {error.Message}", "an answer of all who may have its manifest");
             }
 
             if (reply.Body.IsEmpty) continue;
@@ -293,8 +295,8 @@ internal sealed class ManifestKeeper(RecallService recall, IPartPeers peers, Par
         (long heldEpoch, long heldVersion) = HeldBy(grain);
         // What was stored before there was a cluster has no numbers, and is newer than nothing at all.
         bool isNewer = heldEpoch != epoch ? heldEpoch > epoch : heldVersion > version;
-        if (grain.State is not null) return isNewer || (heldEpoch, heldVersion, epoch, version) == (0, 0, 0, 0) ? Whole(grain,
-            ManifestReason.HandOver) : null;
+        bool isUnnumbered = (heldEpoch, heldVersion, epoch, version) == (0, 0, 0, 0);
+        if (grain.State is not null) return isNewer || isUnnumbered ? Whole(grain, ManifestReason.HandOver) : null;
         if (!isNewer || closed.ManifestOf(grain.Namespace, grain.Name) is not { } manifest) return null;
         return new ManifestMessage
         {

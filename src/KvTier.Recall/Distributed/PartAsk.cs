@@ -50,8 +50,8 @@ internal sealed record PartChoice(int[] Counts, int[] Units, int[][]? Estimated 
     /// <summary>True when the units are those of a part.</summary>
     internal bool Fits(int heads, int units)
     {
-        if (Counts.Length != heads || Array.Exists(Counts,
-            count => count < 0) || Counts.Sum(count => (long)count) != Units.Length) return false;
+        if (Counts.Length != heads || Array.Exists(Counts, count => count < 0)) return false;
+        if (Counts.Sum(count => (long)count) != Units.Length) return false;
         for (int head = 0, at = 0; head < heads; at += Counts[head++])
         {
             for (int i = at; i < at + Counts[head]; i++)

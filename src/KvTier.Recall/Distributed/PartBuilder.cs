@@ -41,8 +41,8 @@ internal sealed class PartBuilder(RecallService recall, PartCaller caller, IPart
             }
 
             if (conflict.Field != "part") return result;
-            foreach ((SequenceGrain grain, PlacedPart part) in parts.Select(each => (each.Item.Grain,
-                each.Item.Places.Parts[each.Part])).Distinct())
+            IEnumerable<(SequenceGrain, PlacedPart)> lacking = parts.Select(each => (each.Item.Grain, each.Item.Places.Parts[each.Part]));
+            foreach ((SequenceGrain grain, PlacedPart part) in lacking.Distinct())
             {
                 Result<PartBuilt> built = await caller.BuildAsync(silo, BuildOf(grain, part), deadline);
                 if (!built.TryGet(out PartBuilt? it, out KvError? error)) return error;

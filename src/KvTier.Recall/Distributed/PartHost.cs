@@ -108,6 +108,6 @@ internal sealed class PartHost(RecallService recall, Func<long> epoch)
 
     private PartMessage Reply(PartMessage request, ReadOnlyMemory<byte> body) => new(request.Op, epoch(), body);
 
-    private static KvError Damaged(PartMessage request) => new(ErrorCode.ProtocolViolation, "peer.body", $"operation {request.Op}",
-        "its record");
+    private static KvError Damaged(PartMessage request) =>
+        new(ErrorCode.ProtocolViolation, "peer.body", $"operation {request.Op}", "its record");
 }

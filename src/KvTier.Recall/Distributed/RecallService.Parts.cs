@@ -166,8 +166,8 @@ public sealed partial class RecallService
         ModelProfile profile = engine.Namespaces[ns].Profile;
         if (CheckName("sequence", build.Name) is { } wrongName) return wrongName;
         if (CheckOpen(profile, build.Digests, build.Rotation) is { } wrong) return wrong;
-        if (build.LastTokens > profile.BlockTokens) return KvError.InvalidArgument("part.lastTokens", build.LastTokens,
-            "tokens of a block");
+        if (build.LastTokens > profile.BlockTokens)
+            return KvError.InvalidArgument("part.lastTokens", build.LastTokens, "tokens of a block");
         SequenceState? begun = null;
         if (build.Keep > 0)
         {
@@ -183,8 +183,8 @@ public sealed partial class RecallService
             {
                 if (grain.IsRetired) continue;
                 grain.LastUse = Interlocked.Increment(ref uses);
-                return await BuildInTurnAsync(grain, begun ?? NewState(profile, build.Digests, build.Rotation, DigestIndex.CreateOfPart),
-                    build, deadline);
+                begun ??= NewState(profile, build.Digests, build.Rotation, DigestIndex.CreateOfPart);
+                return await BuildInTurnAsync(grain, begun, build, deadline);
             }
             finally
             {
@@ -238,15 +238,16 @@ public sealed partial class RecallService
             {
                 int[] absent = AbsentOf(grain.Namespace, build);
                 if (absent.Length > 0) return new PartBuilt(0, [], absent, 0, 0);
-                if (!(await LearnAsync(grain.Namespace, begun, positions, build, deadline)).TryGet(out crcs!,
-                    out KvError? error)) return error;
+                Result<uint[]> learnt = await LearnAsync(grain.Namespace, begun, positions, build, deadline);
+                if (!learnt.TryGet(out crcs!, out KvError? error)) return error;
             }
 
             SequenceBlock[] blocks =
             [
                 .. begun.Blocks.Take(build.Keep),
-                .. build.Learns ? begun.Blocks.Skip(build.Keep) : build.Ids.Select((id, i) => new SequenceBlock(id, NextBlockNumber(),
-                    crcs[i], null)),
+                .. build.Learns
+                    ? begun.Blocks.Skip(build.Keep)
+                    : build.Ids.Select((id, i) => new SequenceBlock(id, NextBlockNumber(), crcs[i], null)),
             ];
             ulong stamp = StampOf(begun, blocks, positions, build.LastTokens);
             if (grain.State?.Stamp != stamp)

@@ -23,8 +23,8 @@ internal sealed class SpreadAppend(RecallService recall, IPartPeers peers, PartC
         var open = new SortedSet<int>(Enumerable.Range(keep, all.Length - keep));
         while (open.Count > 0)
         {
-            if (SequencePlaces.Split(all, peers) is not { } bySilo) return new KvError(ErrorCode.Unavailable, "cluster", "no silo",
-                "an owner");
+            if (SequencePlaces.Split(all, peers) is not { } bySilo)
+                return new KvError(ErrorCode.Unavailable, "cluster", "no silo", "an owner");
             var work = bySilo.Where(each => each.Value.Exists(open.Contains)).OrderBy(each => each.Key == peers.Self).ToList();
             Task<Result<PartBuilt>>[] calls =
                 [.. work.Select(each => AskAsync(grain, state, each.Key, each.Value, keep, all, tokens, deadline).AsTask())];

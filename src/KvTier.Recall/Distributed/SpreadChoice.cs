@@ -46,8 +46,8 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
             return true;
         }
 
-        if (item.Grain.Memory.Reuse.Find(selector, item.Item.Layer, item.Item.Queries.Span,
-            run.Layout.HeadDim) is not { } earlier) return false;
+        ReadOnlySpan<float> queries = item.Item.Queries.Span;
+        if (item.Grain.Memory.Reuse.Find(selector, item.Item.Layer, queries, run.Layout.HeadDim) is not { } earlier) return false;
         item.Choice = earlier;
         item.IsReused = true;
         return true;
@@ -72,12 +72,11 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
         // One more than fit is looked at, and what is always in may be among the best.
         int most = all ? int.MaxValue : (limit / selector.Digest.ChunkTokens) + 4;
         RecallRequest request = run.Request with { Selector = selector with { Estimate = estimates } };
-        var asked = new PartRecall(
-            run.Namespace.Id, request, [.. parts.Select(each => new PartRecallItem(each.Item.Item,
-                each.Item.Places.Parts[each.Part].Stamp, null))],
-            run.Session);
-        var score = new PartScore(asked, most, Keeps: estimates || RankRule.NeedsMass(selector),
-            [.. parts.Select(each => estimates ? each.Item.MapBlocks : 0)]);
+        PartRecallItem[] items =
+            [.. parts.Select(each => new PartRecallItem(each.Item.Item, each.Item.Places.Parts[each.Part].Stamp, null))];
+        var asked = new PartRecall(run.Namespace.Id, request, items, run.Session);
+        int[] mapBlocks = [.. parts.Select(each => estimates ? each.Item.MapBlocks : 0)];
+        var score = new PartScore(asked, most, Keeps: estimates || RankRule.NeedsMass(selector), mapBlocks);
         int[] units = [.. parts.Select(each => each.Item.UnitsOf(each.Part))];
         Result<(HeadReport[] Heads, RecallCost[] Costs)> result = await builder.WithPartsAsync(
             silo, parts, () => caller.ScoreAsync(silo, score, run.Layout.KvHeads, units, deadline), deadline,
@@ -140,8 +139,8 @@ internal sealed record WholeMass(float[] Maxima, float[] Totals)
             for (int i = 0; i < maxima.Length; i++)
             {
                 HeadReport head = report[i / queries];
-                if (head.Maxima.Length == queries && head.Totals[i % queries] > 0) maxima[i] = MathF.Max(maxima[i],
-                    head.Maxima[i % queries]);
+                if (head.Maxima.Length == queries && head.Totals[i % queries] > 0)
+                    maxima[i] = MathF.Max(maxima[i], head.Maxima[i % queries]);
             }
         }
 

@@ -2,8 +2,9 @@ using KvTier.Kernels;
 
 namespace KvTier.Recall;
 
-/// <summary>Chooses, KV head by KV head, from what the parts ranked: the units of all silos in one table, and the code of one
-/// silo.</summary>
+/// <summary>
+/// Chooses, KV head by KV head, from what the parts ranked: the units of all silos in one table, and the code of one silo.
+/// </summary>
 internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
 {
     private readonly Selector selector = request.Selector;
@@ -73,8 +74,9 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
         if (someEstimated) EstimateChunks(item, head);
     }
 
-    /// <summary>A last chunk that is not full may fit where no other does, whatever its rank: it is offered though it was not
-    /// named.</summary>
+    /// <summary>
+    /// A last chunk that is not full may fit where no other does, whatever its rank: it is offered though it was not named.
+    /// </summary>
     private void OfferLast(SpreadItem item, int last)
     {
         if (selector.Budget.Kind is not (BudgetKind.Tokens or BudgetKind.Share)) return;
@@ -173,8 +175,10 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
         int found = TopK.Select(table.Keys, order.Length, order);
         var isEstimated = new HashSet<int>(order[..found].ToArray());
         for (int part = 0; part < maps.Length; part++)
-            item.Estimated![part][head] = [.. Enumerable.Range(0,
-                maps[part].Length).Where(cluster => isEstimated.Contains(maps[part][cluster]))];
+        {
+            int[] map = maps[part];
+            item.Estimated![part][head] = [.. Enumerable.Range(0, map.Length).Where(cluster => isEstimated.Contains(map[cluster]))];
+        }
     }
 
     /// <summary>One ranking of all lines; the larger counts where query heads took turns.</summary>

@@ -57,8 +57,9 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
     /// <summary>Bytes of its part of the payload.</summary>
     internal long PayloadLength { get; set; }
 
-    /// <summary>What the parts answered, in the order of <see cref="SequencePlaces.Parts"/>; null where nothing was asked or
-    /// came.</summary>
+    /// <summary>
+    /// What the parts answered, in the order of <see cref="SequencePlaces.Parts"/>; null where nothing was asked or came.
+    /// </summary>
     internal PartAnswerItem?[] Answers { get; set; } = [];
 
     /// <summary>Why a part gave nothing; none where it did.</summary>
@@ -70,8 +71,9 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
     /// <summary>Number of the item among those that each part's silo scored; -1 when it did not.</summary>
     internal required int[] Scored { get; init; }
 
-    /// <summary>Units (clusters, where there are any) of each part's KV heads that are estimated; null for all that are not
-    /// chosen.</summary>
+    /// <summary>
+    /// Units (clusters, where there are any) of each part's KV heads that are estimated; null for all that are not chosen.
+    /// </summary>
     internal int[][][]? Estimated { get; set; }
 
     /// <summary>First blocks that the maps of its values are learnt from; 0 for none.</summary>

@@ -4,8 +4,8 @@ namespace KvTier.Recall;
 /// One recall over sequences whose blocks lie on several silos, as their coordinator makes it: scores and rows stay where they are, the
 /// choice and the merge are made here. In the turns of its sequences.
 /// </summary>
-internal sealed class SpreadRecall(RecallService recall, PartCaller caller, PartBuilder builder, NamespaceDescriptor ns,
-    RecallRequest request)
+internal sealed class SpreadRecall(
+    RecallService recall, PartCaller caller, PartBuilder builder, NamespaceDescriptor ns, RecallRequest request)
 {
     private readonly BlockLayout layout = new(ns.Profile);
     private readonly List<SpreadItem> items = [];

@@ -219,8 +219,8 @@ public sealed class SpreadSequences : ISequences, ISpread
                         if (IsOfChange(refused) && i < Tries) continue;
 
                         // A silo that has just become the owner may change things as soon as all others know of it.
-                        if (refused.Code != ErrorCode.Fenced || fenced >= FencedMost
-                            || !await limit.PauseAsync(fencedPause)) return refused;
+                        if (refused.Code != ErrorCode.Fenced || fenced >= FencedMost) return refused;
+                        if (!await limit.PauseAsync(fencedPause)) return refused;
                         fenced++;
                         i = 0;
                         continue;

@@ -49,8 +49,9 @@ internal sealed class SequenceState : IDisposable
     /// <summary>Blocks of which digests and checks are built; the others' are built at the next use.</summary>
     internal int Loaded { get; private set; }
 
-    /// <summary>Of a part: the numbers of its blocks in the sequence, ascending; null when it has the first blocks, none left
-    /// out.</summary>
+    /// <summary>
+    /// Of a part: the numbers of its blocks in the sequence, ascending; null when it has the first blocks, none left out.
+    /// </summary>
     internal int[]? Positions { get; set; }
 
     /// <summary>Of a part: what says which blocks it has (<see cref="PartStamp"/>).</summary>

@@ -47,11 +47,11 @@ internal static class ManifestFormat
     {
         byte[] name = Encoding.UTF8.GetBytes(manifest.Name);
         bool isNumbered = manifest.Epoch != 0 || manifest.Version != 0 || manifest.IsClosed;
-        var bytes = new byte[
-            (isNumbered ? NumberBytes + manifest.Alone.Length
-                : 0) + Magic.Length + 1 + NamespaceId.SizeBytes + 2 + name.Length + RotationBytes + 1 + (
-                    manifest.Digests.Count * SpecBytes) + 8 + 4 + 4
-            + (manifest.Segments.Count * BlockId.SizeBytes) + (manifest.Tail.Count * ManifestBlock.SizeBytes)];
+        int numbers = isNumbered ? NumberBytes + manifest.Alone.Length : 0;
+        int named = NamespaceId.SizeBytes + 2 + name.Length;
+        int shape = ShapeBytes(manifest.Digests.Count);
+        int blocks = 8 + 4 + 4 + (manifest.Segments.Count * BlockId.SizeBytes) + (manifest.Tail.Count * ManifestBlock.SizeBytes);
+        var bytes = new byte[Magic.Length + 1 + numbers + named + shape + blocks];
         var writer = new RecordWriter(bytes);
         writer.Bytes(Magic);
         writer.Byte(isNumbered ? NumberedHead : Head);

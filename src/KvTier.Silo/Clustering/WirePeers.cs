@@ -97,12 +97,15 @@ internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger
             request.Payload.IsEmpty ? [] : [request.Payload],
             deadline);
         if (!exchanged.TryGet(out PeerFrame frame, out KvError? error)) return error;
-        if (PeerResponse.TryRead(frame.Body.Span, frame.Payload.Length, connection.Limits,
-            out PeerResponse answer) is { } unreadable) return PeerErrors.Wrong(to, unreadable);
+        KvError? unreadable = PeerResponse.TryRead(frame.Body.Span, frame.Payload.Length, connection.Limits, out PeerResponse answer);
+        if (unreadable is not null) return PeerErrors.Wrong(to, unreadable);
         uint crc = Crc32C.Compute(frame.Payload.Span);
         if (crc != answer.Check)
-            return PeerErrors.Wrong(to, new KvError(ErrorCode.Corrupt, "peer.check", $"{answer.Check:X8}",
-                $"{crc:X8}, that of the bytes received"));
+        {
+            var corrupt = new KvError(ErrorCode.Corrupt, "peer.check", $"{answer.Check:X8}", $"{crc:X8}, that of the bytes received");
+            return PeerErrors.Wrong(to, corrupt);
+        }
+
         return new PeerMessage(request.Op, answer.Epoch, answer.Body.ToArray(), frame.Payload);
     }
 }

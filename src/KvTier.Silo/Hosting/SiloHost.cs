@@ -13,9 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace KvTier.Silo;
 
 /// <summary>
-/// A whole silo in this process: tiers, engine and listeners. The executable runs one; demos and tests start as many as they like, on
-/// ports that
-/// the system chooses.
+/// A whole silo in this process: tiers, engine and listeners. The executable runs one; demos and tests start as many as they like, on ports
+/// that the system chooses.
 /// </summary>
 public sealed partial class SiloHost : IAsyncDisposable
 {
@@ -128,8 +127,8 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { } invalid) return invalid;
-        var host = new SiloHost(SiloName.Resolve(options),
-            loggers ?? Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance, time);
+        loggers ??= Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance;
+        var host = new SiloHost(SiloName.Resolve(options), loggers, time);
         try
         {
             if (await host.RunStartAsync(beforeRecovery, openDevice ?? RecallDevice.Open, cancellation) is not { } error) return host;

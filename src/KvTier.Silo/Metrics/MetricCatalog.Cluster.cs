@@ -48,8 +48,8 @@ internal sealed partial class MetricCatalog
             s => s.ReadThroughAsked);
         yield return NodeCounter("kvtier.cluster.read_through_blocks", "{block}", "Blocks that came so.", s => s.ReadThroughBlocks);
         yield return NodeCounter("kvtier.cluster.read_through", "By", "Bytes of these blocks.", s => s.ReadThroughBytes);
-        yield return new MetricDefinition("kvtier.cluster.migrations", MetricKind.Counter, "{group}", "Moves of groups begun here.",
-            "result",
+        yield return new MetricDefinition(
+            "kvtier.cluster.migrations", MetricKind.Counter, "{group}", "Moves of groups begun here.", "result",
             () => [new("result", "done", Stats.MigrationsDone), new("result", "failed", Stats.MigrationsFailed)]);
         yield return NodeCounter("kvtier.cluster.moved_answers", "{item}", "Blocks and values asked for that another silo owns.",
             s => s.Moved);

@@ -18,10 +18,8 @@ internal readonly record struct LocalReservation(Reservation Reservation, BlockI
 /// </summary>
 /// <remarks>
 /// A read lease that runs out is simply released: the client looks at the clock after it has read and throws the bytes away. A reservation
-/// that
-/// runs out is revoked, but its slot is not given back before the connection ends: a client that was stopped in the middle of a write goes
-/// on
-/// writing when it wakes up, and must not hit another block. Revoked slots count against <see cref="Limits.ReservationsMax"/>.
+/// that runs out is revoked, but its slot is not given back before the connection ends: a client that was stopped in the middle of a write
+/// goes on writing when it wakes up, and must not hit another block. Revoked slots count against <see cref="Limits.ReservationsMax"/>.
 /// </remarks>
 internal sealed class LocalLeases(BlockEngine engine, Limits limits, SiloMetrics metrics)
 {

@@ -20,8 +20,9 @@ internal sealed partial class NativeConnection
     /// <summary>Says whether this silo does something for a client.</summary>
     private Admission Admit(ushort ns, BlockId group, AccessKind kind) => cluster!.Node.Admit(opened[ns]!, group, kind);
 
-    /// <summary>Leases a block that is here. Bytes of a block that never changes are right wherever they are; others only the owner
-    /// serves.</summary>
+    /// <summary>
+    /// Leases a block that is here. Bytes of a block that never changes are right wherever they are; others only the owner serves.
+    /// </summary>
     private MissReason TryLeaseRouted(GetWork work, int index, out BlockLease lease)
     {
         BlockId group = work.Groups[index];

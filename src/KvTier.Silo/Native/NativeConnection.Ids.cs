@@ -57,8 +57,11 @@ internal sealed partial class NativeConnection
         long until = context.Time.GetUtcNow().ToUnixTimeMilliseconds() + request.PinMs;
         ItemStatus[] statuses = ArrayPool<ItemStatus>.Shared.Rent(request.Ids.Count);
         for (int i = 0; i < request.Ids.Count; i++)
-            statuses[i] = StatusOf(request.Namespace, request.Route, i, request.Ids[i], engine.Pin(request.Namespace, request.Ids[i],
-                until));
+        {
+            bool pinned = engine.Pin(request.Namespace, request.Ids[i], until);
+            statuses[i] = StatusOf(request.Namespace, request.Route, i, request.Ids[i], pinned);
+        }
+
         StatusesResponse.Write(output.Buffer, statuses.AsSpan(0, request.Ids.Count), MapEpoch);
         ArrayPool<ItemStatus>.Shared.Return(statuses);
         return null;
@@ -74,9 +77,8 @@ internal sealed partial class NativeConnection
             BlockInfo info = engine.Describe(request.Namespace, request.Ids[i]);
             bool moved = info.Reason != MissReason.None && IsMoved(request.Namespace, request.Route, i, request.Ids[i], info.Reason);
             writer.Add(new DescribeItem(
-                info.Tiers, moved ? MissReason.Moved : info.Reason, info.Length, info.Codec, info.PayloadCrc, info.ExpiryUnixMs,
-                    info.PinnedUntilUnixMs,
-                    info.Durable));
+                info.Tiers, moved ? MissReason.Moved : info.Reason, info.Length, info.Codec, info.PayloadCrc,
+                info.ExpiryUnixMs, info.PinnedUntilUnixMs, info.Durable));
         }
 
         writer.End();

@@ -233,8 +233,8 @@ internal sealed partial class NativeConnection
         }
 
         PutEntry entry = work.Entries[index];
-        ulong granted = local.GrantWrite(new LocalReservation(reservation, entry.Id, entry.Group, entry.Namespace, entry.Codec),
-            work.LeaseDeadlineNs);
+        var slot = new LocalReservation(reservation, entry.Id, entry.Group, entry.Namespace, entry.Codec);
+        ulong granted = local.GrantWrite(slot, work.LeaseDeadlineNs);
         if (granted == 0) work.Refuse(index,
             new KvError(ErrorCode.Busy, "reservations", $"{limits.ReservationsMax + 1}", $"{limits.ReservationsMax}"));
         work.Reserved[index] = granted == 0

@@ -38,8 +38,11 @@ internal sealed partial class NativeConnection
             case Opcode.Prefix:
                 if (PrefixRequest.TryRead(body, limits, out PrefixRequest prefix) is not null || Opened(prefix.Namespace) is null) return 0;
                 if (prefix.Route.Role == RouteRole.Client && MayLackSome(prefix))
-                    call = CallOf(header, receivedAt, prefix.Namespace, prefix.Ids, prefix.Route,
-                        prefix.Flags.HasFlag(PrefixFlags.Touch));
+                {
+                    bool touch = prefix.Flags.HasFlag(PrefixFlags.Touch);
+                    call = CallOf(header, receivedAt, prefix.Namespace, prefix.Ids, prefix.Route, touch);
+                }
+
                 return prefix.Route.Epoch;
             default:
                 if (IdsRequest.TryRead(body, limits, out IdsRequest ids) is not null || Opened(ids.Namespace) is null) return 0;

@@ -11,8 +11,11 @@ internal sealed partial class NativeConnection
     private KvError? CheckRoute(NamespaceDescriptor ns, PutWork work)
     {
         if (work.Route.IsPush && !isPeer)
-            return new KvError(ErrorCode.Unauthorized, "put.role", work.Route.Role.ToString(),
-                "a connection that has shown the token of silos");
+        {
+            return new KvError(
+                ErrorCode.Unauthorized, "put.role", work.Route.Role.ToString(), "a connection that has shown the token of silos");
+        }
+
         if (work.Route.IsPlain) return KvError.InvalidArgument("put.role", work.Route.Role.ToString(), "a role of puts");
         if (cluster is null)
         {

@@ -6,8 +6,7 @@ namespace KvTier.Silo.Native;
 
 /// <summary>
 /// The receiving side of a connection: a fixed buffer for headers, bodies and small blocks, and receives past it, straight into an arena
-/// slot,
-/// for large ones. Used by the connection's receive loop only.
+/// slot, for large ones. Used by the connection's receive loop only.
 /// </summary>
 internal sealed class NativeInput
 {

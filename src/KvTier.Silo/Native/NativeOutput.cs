@@ -7,8 +7,7 @@ namespace KvTier.Silo.Native;
 
 /// <summary>
 /// The sending side of a connection. Responses are encoded into one buffer and sent when it is full, when the receive loop would wait, or
-/// when a
-/// late response ends; large blocks go out straight from the arena. One response at a time, under <see cref="AcquireAsync"/>.
+/// when a late response ends; large blocks go out straight from the arena. One response at a time, under <see cref="AcquireAsync"/>.
 /// </summary>
 internal sealed class NativeOutput : IDisposable
 {

@@ -6,8 +6,9 @@ public static partial class SiloOptionTable
     /// <summary>All options, in the order of the reference page.</summary>
     public static IReadOnlyList<SiloOption> All { get; } =
     [
-        Name("name", "Name of the silo; in a cluster unique, and there by default the machine's.", o => o.Name, (o,
-            v) => o with { Name = v }),
+        Name(
+            "name", "Name of the silo; in a cluster unique, and there by default the machine's.", o => o.Name,
+            (o, v) => o with { Name = v }),
         Switch("tcp", "Listen on TCP for the native protocol.", o => o.Tcp, (o, v) => o with { Tcp = v }),
         Address("address", "Address of the native TCP listener.", o => o.Address, (o, v) => o with { Address = v }),
         Port("port", "Port of the native TCP listener; 0 lets the system choose.", o => o.Port, (o, v) => o with { Port = v }),

@@ -4,9 +4,8 @@ using System.Runtime.InteropServices;
 namespace KvTier.Silo.Resp;
 
 /// <summary>
-/// One system call for several pieces of memory. <see cref="Socket"/> can gather arrays only, and a value lies in an arena, outside the
-/// GC heap;
-/// without this a GET would take three calls and three packets.
+/// One system call for several pieces of memory. <see cref="Socket"/> can gather arrays only, and a value lies in an arena, outside the GC
+/// heap; without this a GET would take three calls and three packets.
 /// </summary>
 internal static partial class NativeSend
 {

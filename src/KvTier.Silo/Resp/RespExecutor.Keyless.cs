@@ -5,8 +5,9 @@ using KvTier.Silo.Resp.Routing;
 
 namespace KvTier.Silo.Resp;
 
-/// <summary>Commands about all keys, in a cluster: every silo is asked. What is about the connection or this silo is answered
-/// here.</summary>
+/// <summary>
+/// Commands about all keys, in a cluster: every silo is asked. What is about the connection or this silo is answered here.
+/// </summary>
 internal sealed partial class RespExecutor
 {
     private ValueTask RunKeylessAsync(RespRouter router, RespCommand command)

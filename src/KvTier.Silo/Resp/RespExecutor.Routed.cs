@@ -12,8 +12,9 @@ internal sealed partial class RespExecutor
     /// <summary>Times that a command is sent on when silos' maps differ.</summary>
     private const int RoutesMax = 4;
 
-    /// <summary>Word of the error by which a silo says that it is not the owner, before the epoch of its map. Clients never see
-    /// it.</summary>
+    /// <summary>
+    /// Word of the error by which a silo says that it is not the owner, before the epoch of its map. Clients never see it.
+    /// </summary>
     private const string MovedWord = "KVMOVED ";
 
     /// <summary>Marks a connection as another silo's, and says which database its next command is about. Answers with the epoch.</summary>
@@ -187,9 +188,10 @@ internal sealed partial class RespExecutor
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             router.Failed();
-            if (output.TryTakeBack(mark)) TryAgain(
-                $"silo {to.Name} did not answer; the command may or may not have been done ({e.Message})");
-            else session.Closing = true;
+            if (output.TryTakeBack(mark))
+                TryAgain($"silo {to.Name} did not answer; the command may or may not have been done ({e.Message})");
+            else
+                session.Closing = true;
         }
         finally
         {

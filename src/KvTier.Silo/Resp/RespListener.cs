@@ -75,8 +75,8 @@ internal sealed partial class RespListener : IAsyncDisposable
         catch (SocketException e)
         {
             listener.Dispose();
-            return KvError.InvalidArgument("resp.port", $"{options.Address}:{options.Port} ({e.SocketErrorCode})",
-                "an address that is free");
+            string said = $"{options.Address}:{options.Port} ({e.SocketErrorCode})";
+            return KvError.InvalidArgument("resp.port", said, "an address that is free");
         }
 
         LocalEndPoint = (IPEndPoint)listener.LocalEndPoint!;

@@ -64,8 +64,8 @@ internal sealed class ClusterSequences : ISequences, IPeerHandler, IAsyncDisposa
         sequences.ForkAsync(ns, name, newName, tokens, deadline);
 
     /// <inheritdoc/>
-    public ValueTask<Result<SequenceInfo>> CloseAsync(ushort ns, string name, TimeSpan deadline) => sequences.CloseAsync(ns, name,
-        deadline);
+    public ValueTask<Result<SequenceInfo>> CloseAsync(ushort ns, string name, TimeSpan deadline) =>
+        sequences.CloseAsync(ns, name, deadline);
 
     /// <inheritdoc/>
     public Result<SequenceInfo> Describe(ushort ns, string name) => sequences.Describe(ns, name);
@@ -78,8 +78,8 @@ internal sealed class ClusterSequences : ISequences, IPeerHandler, IAsyncDisposa
     public IReadOnlyList<SequenceInfo> List(ushort ns, string after, int max) => sequences.List(ns, after, max);
 
     /// <inheritdoc/>
-    public ValueTask<Result<RecallAnswer>> RecallAsync(RecallRequest request, TimeSpan deadline) => sequences.RecallAsync(request,
-        deadline);
+    public ValueTask<Result<RecallAnswer>> RecallAsync(RecallRequest request, TimeSpan deadline) =>
+        sequences.RecallAsync(request, deadline);
 
     /// <inheritdoc/>
     public async ValueTask<Result<PeerMessage>> OnCallAsync(string from, PeerMessage request, TimeSpan deadline)

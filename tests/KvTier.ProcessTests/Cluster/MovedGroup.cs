@@ -2,7 +2,7 @@ using KvTier.Client;
 
 namespace KvTier.ProcessTests.Cluster;
 
-/// <summary>A group that <c>kvtier cluster move</c> moves while it is written and read, and the silos that have to do with it.</summary>
+/// <summary>A group that <c>kvtier cluster move</c> moves while it is written and read, and the silos that take part.</summary>
 internal sealed class MovedGroup
 {
     private static readonly TimeSpan longest = TimeSpan.FromSeconds(60);

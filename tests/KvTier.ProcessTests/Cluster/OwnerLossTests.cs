@@ -1,4 +1,4 @@
-using KvTier.Client;
+using KvTier.Silo;
 
 namespace KvTier.ProcessTests.Cluster;
 
@@ -7,70 +7,71 @@ public sealed class OwnerLossTests
     [Fact]
     public async Task KillMinus9_AnOwnerUnderLoadWithTwoCopies_NothingAcknowledgedIsLostAndClientsAreBackInFiveSeconds()
     {
-        await using TestCluster cluster = await TestCluster.StartAsync(3, replicas: 2);
-        await using KvClusterClient client = await cluster.ConnectAsync();
-        ClusterBlocks blocks = await ClusterBlocks.OpenAsync(client);
-        await using var load = new SteadyLoad(blocks, AckLevel.Replica, writers: 3, readers: 3);
-        await load.PassAsync(500);
-        await cluster.Members[1].Process.KillAsync();
-        await TestCluster.WaitForMemberAsync(cluster.Members[0], cluster.Members[1].Name, isMember: false);
-        await load.PassAsync(1000);
-        await load.StopAsync();
-        Assert.Equal(0, load.Wrong);
-        Assert.Empty(load.Missed);
-        Assert.Empty(load.Failures);
-        Assert.InRange(load.Longest, TimeSpan.Zero, TimeSpan.FromSeconds(5));
-        Assert.Empty(await blocks.MissingAsync(load.Acknowledged));
-        await cluster.WaitUntilSettledAsync();
+        await using LoadedCluster cluster = await LoadedCluster.StartAsync(replicas: 2, writers: 3);
+        await cluster.Load.PassAsync(500);
+        TestMember killed = cluster.Silos.Members[1];
+        await killed.Process.KillAsync();
+        await TestCluster.WaitForMemberAsync(cluster.Silos.Members[0], killed.Name, isMember: false);
+        await cluster.Load.PassAsync(1000);
+        await cluster.AssertNothingWentWrongAsync();
+        Assert.InRange(cluster.Load.Longest, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        await cluster.Silos.WaitUntilSettledAsync();
 
         // It comes back with its data, and takes its groups again.
-        await cluster.Members[1].StartAsync();
-        await cluster.WaitUntilSettledAsync();
-        Assert.Empty(await blocks.MissingAsync(load.Acknowledged));
+        await killed.StartAsync();
+        await cluster.Silos.WaitUntilSettledAsync();
+        Assert.Empty(await cluster.Blocks.MissingAsync(cluster.Load.Acknowledged));
     }
 
     [Fact]
     public async Task Sigterm_EverySiloInTurnUnderLoadWithTwoCopies_NoRequestFails()
     {
-        await using TestCluster cluster = await TestCluster.StartAsync(3, replicas: 2);
-        await using KvClusterClient client = await cluster.ConnectAsync();
-        ClusterBlocks blocks = await ClusterBlocks.OpenAsync(client);
-        await using var load = new SteadyLoad(blocks, AckLevel.Replica, writers: 2, readers: 3);
-        await load.PassAsync(500);
-        foreach (TestMember member in cluster.Members)
+        await using LoadedCluster cluster = await LoadedCluster.StartAsync(replicas: 2);
+        await cluster.Load.PassAsync(500);
+        foreach (TestMember member in cluster.Silos.Members)
         {
             Assert.Equal(0, await member.Process.TerminateAsync());
-            await load.PassAsync(300);
+            await cluster.Load.PassAsync(300);
             await member.StartAsync();
-            await cluster.WaitUntilSettledAsync();
-            await load.PassAsync(300);
+            await cluster.Silos.WaitUntilSettledAsync();
+            await cluster.Load.PassAsync(300);
         }
 
-        await load.StopAsync();
-        Assert.Empty(load.Failures);
-        Assert.Empty(load.Missed);
-        Assert.Equal(0, load.Wrong);
-        Assert.Empty(await blocks.MissingAsync(load.Acknowledged));
+        await cluster.AssertNothingWentWrongAsync();
     }
 
     [Fact]
     public async Task Join_AFourthSiloUnderLoad_TakesItsShareWithoutMisses()
     {
-        await using TestCluster cluster = await TestCluster.StartAsync(3, replicas: 1);
-        await using KvClusterClient client = await cluster.ConnectAsync();
-        ClusterBlocks blocks = await ClusterBlocks.OpenAsync(client);
-        await using var load = new SteadyLoad(blocks, AckLevel.Memory, writers: 2, readers: 3);
-        await load.PassAsync(1500);
-        TestMember fourth = await cluster.AddAsync();
-        await cluster.WaitUntilSettledAsync();
-        await load.PassAsync(500);
-        await load.StopAsync();
-        Assert.Empty(load.Failures);
-        Assert.Empty(load.Missed);
-        Assert.Equal(0, load.Wrong);
-        Assert.Empty(await blocks.MissingAsync(load.Acknowledged));
-        Silo.ClusterStatus status = await TestCluster.StatusAsync(fourth);
+        await using LoadedCluster cluster = await LoadedCluster.StartAsync(replicas: 1);
+        await cluster.Load.PassAsync(1500);
+        TestMember fourth = await cluster.Silos.AddAsync();
+        await cluster.Silos.WaitUntilSettledAsync();
+        await cluster.Load.PassAsync(500);
+        await cluster.AssertNothingWentWrongAsync();
+        ClusterStatus status = await TestCluster.StatusAsync(fourth);
         long total = status.Silos.Sum(silo => silo.Blocks);
         Assert.InRange(status.Silos.Single(silo => silo.Name == fourth.Name).Blocks, total * 0.18, total * 0.32);
+    }
+
+    [Fact]
+    public async Task Sigterm_ADrainedSiloWithOneCopy_NothingIsMissed()
+    {
+        await using LoadedCluster cluster = await LoadedCluster.StartAsync(replicas: 1);
+        await cluster.Load.PassAsync(500);
+        TestMember drained = cluster.Silos.Members[1];
+        KvtierRun drain = await KvtierRun.Async("cluster", "drain", drained.Name, "-e", cluster.Silos.Members[0].Endpoint);
+        Assert.True(drain.ExitCode == 0, drain.Error);
+        ClusterStatusSilo left = (await TestCluster.StatusAsync(cluster.Silos.Members[0])).Silos.Single(silo => silo.Name == drained.Name);
+        Assert.Equal((true, 0, 0L), (left.Draining, left.Share, left.Blocks));
+        Assert.Equal(0, await drained.Process.TerminateAsync());
+        await cluster.Load.PassAsync(300);
+        await cluster.AssertNothingWentWrongAsync();
+
+        // It comes back as a silo that takes its share.
+        await drained.StartAsync();
+        await cluster.Silos.WaitUntilSettledAsync();
+        Assert.All((await TestCluster.StatusAsync(drained)).Silos, silo => Assert.True(!silo.Draining && silo.Share > 0));
+        Assert.Empty(await cluster.Blocks.MissingAsync(cluster.Load.Acknowledged));
     }
 }

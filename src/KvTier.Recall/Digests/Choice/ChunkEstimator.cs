@@ -4,9 +4,8 @@ namespace KvTier.Recall;
 
 /// <summary>
 /// Estimates the attention over the chunks that were not chosen: a chunk of n tokens stands as n · e^score in the denominator and as that
-/// times its values' mean in the numerator, its peaks as the tokens they are. With a value map the mean
-/// is moved to where the chunk's mass lies: along the keys' directions
-/// and, channel by channel, with the query.
+/// times its values' mean in the numerator, its peaks as the tokens they are. With a value map the mean is moved to where the chunk's mass
+/// lies: along the keys' directions and, channel by channel, with the query.
 /// </summary>
 internal readonly ref struct ChunkEstimator(ChunkView view, int head, ScoreTable table, Selection selection)
 {
