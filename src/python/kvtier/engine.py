@@ -5,9 +5,10 @@ import os
 import socket
 from typing import Any, Mapping, Optional, Sequence
 
+from .blocks import SiloBlocks
 from .engine_types import EngineDifference, EngineReport, EventNote, Loadable, NotesTaken
 from .errors import InvalidArgument
-from .ids import Key
+from .ids import Key, block_id
 from .transport import clock
 from .wire import engine as wire
 from .wire.blocks import NO_ROUTE
@@ -34,6 +35,8 @@ class EngineMixin:
 
     client: Any
     profile: Any
+    fingerprint: bytes
+    descriptor: Any
     _blocks: Any
     _cluster: Any
 
@@ -86,26 +89,31 @@ class EngineMixin:
         rows = [wire.note_fields(block_id, note) for block_id, (_, note) in zip(ids, notes)]
         taken = dropped = 0
         publishing = True
-        for blocks, some in self._by_owner(ids, rows, groups):
+        for owner, some in self._by_owner(ids, rows, groups):
             for at in range(0, len(some), _NOTES):
-                body = blocks._call(wire.EVENT_NOTES, [block_tokens, lora_name, some[at:at + _NOTES]], deadline, NO_ROUTE)
+                body = self._engine_call(wire.EVENT_NOTES, [block_tokens, lora_name, some[at:at + _NOTES]], deadline, owner)
                 one = wire.taken_of(body)
                 taken, dropped, publishing = taken + one.taken, dropped + one.dropped, publishing and one.publishing
         return NotesTaken(taken, dropped, publishing)
 
-    def _by_owner(self, ids: Sequence[Any], rows: list[Any], groups: Any) -> list[tuple[Any, list[Any]]]:
+    def _by_owner(self, ids: Sequence[Any], rows: list[Any], groups: Any) -> list[tuple[Optional[bytes], list[Any]]]:
+        """Notes by the silo that owns their blocks, named by a group that it owns; None outside of a cluster."""
         if self._cluster is None:
-            return [(self._blocks, rows)]
-        grouped = self._groups(groups, ids) or ids  # type: ignore[attr-defined]
-        parts: dict[int, tuple[Any, list[Any]]] = {}
-        for group, row in zip(grouped, rows):
-            blocks = self._cluster.owner_blocks(self, group)
-            parts.setdefault(id(blocks), (blocks, []))[1].append(row)
+            return [(None, rows)]
+        owner_of = self._cluster.source.table.map.owner_of
+        parts: dict[int, tuple[Optional[bytes], list[Any]]] = {}
+        for group, row in zip(self._groups(groups, ids) or ids, rows):  # type: ignore[attr-defined]
+            parts.setdefault(owner_of(group), (bytes(group), []))[1].append(row)
         return list(parts.values())
 
-    def _engine_call(self, opcode: int, fields: list[Any], deadline: float) -> list[Any]:
-        blocks = self._blocks if self._cluster is None else self._cluster.any_blocks(self)
-        return blocks._call(opcode, fields, deadline, NO_ROUTE)  # type: ignore[no-any-return]
+    def _engine_call(self, opcode: int, fields: list[Any], deadline: float, group: Optional[bytes] = None) -> list[Any]:
+        """Asks the silo, or in a cluster the owner of a group: the namespace's home, where none is given."""
+        if self._cluster is None:
+            return self._blocks._call(opcode, fields, deadline, NO_ROUTE)  # type: ignore[no-any-return]
+        home = group or block_id(self.fingerprint, b"engines")
+        return self._cluster.at_owner(  # type: ignore[no-any-return]
+            home, "an engine's request", deadline,
+            lambda silo, epoch, until: SiloBlocks(silo, self.descriptor)._call(opcode, fields, until, NO_ROUTE))
 
     def _engine_deadline(self, ms: Optional[int]) -> float:
         return clock.after(self.client.timeout_ms if ms is None else ms)
