@@ -189,6 +189,22 @@ def test_get_that_lmcache_stopped_waiting_for_gives_its_memory_back_once_it_has_
     engine.close()
 
 
+@pytest.mark.deadline(120)
+def test_cluster_engines_at_different_silos_share_chunks_of_all_owners(cluster):
+    tenant = f"t{uuid.uuid4().hex[:12]}"
+    options = {"tenant": tenant, "lookup_timeout_ms": 10000, "read_timeout_ms": 20000, "write_timeout_ms": 20000}
+    writer = Engine({**options, "endpoint": cluster.endpoints[0]})
+    reader = Engine({**options, "endpoint": ",".join(cluster.endpoints[1:])})
+    writer.run(writer.connector.batched_put(KEYS[:9], [writer.memory(index) for index in range(9)]), 60)
+    assert reader.connector.batched_contains(KEYS) == 9
+    memories = reader.run(reader.connector.batched_get_non_blocking("lookup", KEYS), 60)
+    assert len(memories) == 9
+    assert all(take(reader, memory, index) for index, memory in enumerate(memories))
+    assert (writer.pool.held, reader.pool.held) == (0, 0)
+    for each in (writer, reader):
+        each.close()
+
+
 def test_remove_list_and_ping(start):
     engine = start()
     engine.put(KEYS[0], 0)
