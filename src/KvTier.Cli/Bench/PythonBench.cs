@@ -32,9 +32,13 @@ internal sealed class PythonBench : IBenchGroup
     private sealed record TouchNote(string Operation, string Text);
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<BenchRow>> RunAsync(BenchContext context, IReadOnlySet<string> names)
+    public Task<IReadOnlyList<BenchRow>> RunAsync(BenchContext context, IReadOnlySet<string> names) =>
+        PythonSetup.WithPythonAsync(
+            context, PythonSetup.Modules, Names.Where(names.Contains), interpreter => MeasureAsync(context, interpreter, names));
+
+    private static async Task<IReadOnlyList<BenchRow>> MeasureAsync(BenchContext context, string interpreter, IReadOnlySet<string> names)
     {
-        await using PythonSetup setup = await PythonSetup.StartAsync(context);
+        await using PythonSetup setup = await PythonSetup.StartAsync(context, interpreter);
         var rows = new List<BenchRow>();
         foreach (int size in sizes)
         {

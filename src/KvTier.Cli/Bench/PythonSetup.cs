@@ -4,7 +4,9 @@ namespace KvTier.Cli;
 internal sealed class PythonSetup : IAsyncDisposable
 {
     private const string Script = "python_client.py";
-    private const string Modules = "numpy, msgpack, redis";
+
+    /// <summary>What the script imports beside the client.</summary>
+    public const string Modules = "numpy, msgpack, redis";
 
     /// <summary>Bytes that one row keeps in the silo: as many blocks to get as to put.</summary>
     private const int HostMiB = 1024;
@@ -31,10 +33,8 @@ internal sealed class PythonSetup : IAsyncDisposable
     public string Versions => python.Versions;
 
     /// <summary>Starts silo, Redis and Python.</summary>
-    /// <exception cref="CliException">There is no Python that has what the client needs.</exception>
-    public static async Task<PythonSetup> StartAsync(BenchContext context)
+    public static async Task<PythonSetup> StartAsync(BenchContext context, string interpreter)
     {
-        string interpreter = Interpreter(context, Modules);
         string socket = context.Folder.File($"p{Interlocked.Increment(ref count)}");
         string[] arguments =
             ["--port", "0", "--unix-socket", socket, "--http-enabled", "false", "--host-bytes", $"{HostMiB}MiB", "--prefault"];
@@ -54,11 +54,16 @@ internal sealed class PythonSetup : IAsyncDisposable
         }
     }
 
-    /// <summary>A Python that has modules.</summary>
-    /// <exception cref="CliException">There is none.</exception>
-    public static string Interpreter(BenchContext context, string modules) =>
-        context.Settings.Python ?? PythonPeer.Find(modules) ?? throw new CliException(
-            ExitCodes.Refused, $"bench: no Python has {modules} (Debian: python3-numpy, python3-msgpack, python3-redis); see --python");
+    /// <summary>Measures with a Python that has modules, or gives rows without a figure where there is none.</summary>
+    /// <param name="context">The run.</param>
+    /// <param name="modules">Modules that it must have, separated by commas.</param>
+    /// <param name="names">The rows asked for.</param>
+    /// <param name="measure">Measures them with the interpreter.</param>
+    public static async Task<IReadOnlyList<BenchRow>> WithPythonAsync(
+        BenchContext context, string modules, IEnumerable<string> names, Func<string, Task<IReadOnlyList<BenchRow>>> measure) =>
+        (context.Settings.Python ?? PythonPeer.Find(modules)) is { } interpreter
+            ? await measure(interpreter)
+            : [.. names.Select(name => BenchRow.Rate(name, 0, "requests/s", "none", null, null, $"no Python has {modules}; see --python"))];
 
     /// <summary>Where the package <c>kvtier</c> is: in the repository that this program was built in, else where Python finds it.</summary>
     public static Dictionary<string, string> PackagePath()
