@@ -113,6 +113,7 @@ def test_more_subscribers_than_allowed_are_refused_and_counted(new_silo):
         peer.close()
 
 
+GREETING = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32
 GARBAGE = {
     "http": (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "does not speak ZMTP"),
     "zeros": (b"\0" * 200, "does not speak ZMTP"),
@@ -121,12 +122,12 @@ GARBAGE = {
     "zmtp 1.0": (b"\xff" + b"\0" * 7 + b"\x01\x00" + b"\0" * 60, "does not speak ZMTP"),
     "mechanism of binary": (b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"\x01" * 20 + b"\0" * 32, "does not speak ZMTP"),
     "another mechanism": (b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\0" * 32, "mechanism is CURVE"),
-    "unknown flags": (b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32 + b"\xf0\x05hello", "flags"),
-    "a message for READY": (b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32 + b"\x00\x05hello", "READY was due"),
+    "unknown flags": (GREETING + b"\xf0\x05hello", "flags"),
+    "a message for READY": (GREETING + b"\x00\x05hello", "READY was due"),
     "a frame too long": (
-        b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32 + b"\x06" + b"\xff" * 8, "longer than 8192"),
+        GREETING + b"\x06" + b"\xff" * 8, "longer than 8192"),
     "a name cut short": (
-        b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32 + b"\x04\x03\x09RE", "without a name"),
+        GREETING + b"\x04\x03\x09RE", "without a name"),
     "a push socket": (None, "it is a PUSH, wanted is SUB or XSUB"),
 }
 
@@ -194,7 +195,8 @@ def test_a_peer_that_says_nothing_is_ended(new_silo):
 
 
 def test_plain_lets_in_who_shows_user_and_password(new_silo):
-    silo = new_silo({"events-endpoint": ANY, "events-replay-endpoint": ANY, "events-user": "router", "events-password": "secret"}, name="pub")
+    silo = new_silo({"events-endpoint": ANY, "events-replay-endpoint": ANY, "events-user": "router", "events-password": "secret"},
+                    name="pub")
     endpoint = outlets(silo)[0]["endpoint"]
     client, ns = opened(silo)
     with client, Subscriber(endpoint, PLAIN_USERNAME=b"router", PLAIN_PASSWORD=b"secret") as right:

@@ -7,7 +7,8 @@ import zmq
 from kvtier.engine import EventNote
 from silos import until
 from zmq_peers import (
-    BLOCK, CPU, END, STORAGE, TOPIC, ByHand, Subscriber, as_dict, chain, connected, events_of, hash_of, hashes, opened, outlets, replay, store,
+    BLOCK, CPU, END, STORAGE, TOPIC, ByHand, Subscriber, as_dict, chain, connected, events_of, hash_of, hashes, opened, outlets, replay,
+    store,
 )
 
 @pytest.fixture
@@ -145,6 +146,33 @@ def test_ring_keeps_the_newest_batches_only(new_silo):
         kept = replay(outlets(silo)[0]["replay"], 0)
         last = int(silo.metric("kvtier_events_batches_total")) - 1
         assert [number for _, number, _ in kept] == [last - 2, last - 1, last]
+
+
+def test_the_silo_connects_to_subscribers_that_wait_at_a_fixed_place(new_silo):
+    context = zmq.Context()
+    waiting = context.socket(zmq.SUB)
+    waiting.setsockopt(zmq.LINGER, 0)
+    waiting.setsockopt(zmq.SUBSCRIBE, b"kv@")
+    port = waiting.bind_to_random_port("tcp://127.0.0.1")
+    silo = new_silo({"events-endpoint": "tcp://127.0.0.1:0", "events-connect": f"tcp://localhost:{port},tcp://127.0.0.1:1"}, name="pub")
+    client, ns = opened(silo)
+    with client:
+        until(lambda: waiting.poll(10) or outlets(silo)[0]["subscribed"] == 1, 20)
+        store(ns, chain(0, 1))
+        assert waiting.poll(20_000) and waiting.recv_multipart()[0] == TOPIC
+        # It goes away and comes back: the silo finds it again.
+        waiting.close()
+        until(lambda: outlets(silo)[0]["subscribers"] == 0, 20)
+        again = context.socket(zmq.SUB)
+        again.setsockopt(zmq.LINGER, 0)
+        again.setsockopt(zmq.SUBSCRIBE, b"kv@")
+        again.bind(f"tcp://127.0.0.1:{port}")
+        until(lambda: again.poll(10) or outlets(silo)[0]["subscribed"] == 1, 20)
+        store(ns, chain(50, 1))
+        assert again.poll(20_000) and again.recv_multipart()[1] == struct.pack(">q", 1)
+        again.close()
+        until(lambda: "not connected, trying again" in silo.log(), 20)
+    context.term()
 
 
 def test_subscribers_of_zmtp_30_and_31_are_both_served_and_prefixes_honoured(pub):

@@ -32,6 +32,13 @@ internal static partial class EventLog
         "Notes for KV events are dropped, there is no room for more (events.noteBytes): blocks without one are not told to routers")]
     public static partial void NotesDropped(this ILogger logger);
 
+    [LoggerMessage(5309, LogLevel.Warning, "KV events for {Endpoint}: not connected, trying again: {Reason}")]
+    public static partial void ConnectFailed(this ILogger logger, string endpoint, string reason);
+
+    [LoggerMessage(5310, LogLevel.Warning,
+        "KV events at {Endpoint} without events.user: anyone who reaches the port reads token ids, which are prompts")]
+    public static partial void EventsOpenToAll(this ILogger logger, string endpoint);
+
     [LoggerMessage(5308, LogLevel.Error, "Publishing KV events failed, trying again")]
     public static partial void PublishFailed(this ILogger logger, Exception error);
 }

@@ -14,6 +14,7 @@ internal sealed class EventOutlet : IAsyncDisposable
     private readonly KvEventWriter writer;
     private readonly ZmtpListener publisher;
     private readonly ZmtpListener? replay;
+    private readonly ZmtpDialer[] dialers;
     private readonly ZmtpLimits limits;
     private readonly EventCounters counters;
     private readonly ILogger logger;
@@ -25,6 +26,8 @@ internal sealed class EventOutlet : IAsyncDisposable
         EventSettings settings, KvEventForm form, string option, string endpoint, string? replayEndpoint, ZmtpLimits limits,
         EventCounters counters, ILogger logger)
     {
+        // Whoever waits at a fixed place gets the form of the first endpoint.
+        dialers = option != "endpoint" ? [] : [.. settings.Connect.Select(remote => Dial(settings, remote, limits, counters, logger))];
         this.settings = settings;
         this.form = form;
         this.limits = limits;
@@ -39,6 +42,9 @@ internal sealed class EventOutlet : IAsyncDisposable
 
     /// <summary>Where it publishes.</summary>
     public string Address => publisher.Address;
+
+    /// <summary>True when other machines reach it.</summary>
+    public bool IsReachable => publisher.IsReachable || replay is { IsReachable: true };
 
     /// <summary>Where it replays; null for nowhere.</summary>
     public string? ReplayAddress => replay?.Address;
@@ -61,6 +67,7 @@ internal sealed class EventOutlet : IAsyncDisposable
     {
         publisher.Accept(ServeSubscriberAsync);
         replay?.Accept(ServeReplayAsync);
+        foreach (ZmtpDialer dialer in dialers) dialer.Start(ServeSubscriberAsync);
         logger.EventsOn(Address, form.ToString(), ReplayAddress ?? "off", settings.Topic);
     }
 
@@ -87,6 +94,7 @@ internal sealed class EventOutlet : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        foreach (ZmtpDialer dialer in dialers) await dialer.DisposeAsync();
         await publisher.DisposeAsync();
         if (replay is not null) await replay.DisposeAsync();
     }
@@ -116,6 +124,11 @@ internal sealed class EventOutlet : IAsyncDisposable
                 logger.ReplayRefused(ReplayAddress ?? "", peer, reason);
             },
         }.RunAsync(stop);
+
+    private static ZmtpDialer Dial(EventSettings settings, string remote, ZmtpLimits limits, EventCounters counters, ILogger logger) =>
+        ZmqAddress.TryParseRemote(remote, out string host, out int port)
+            ? new ZmtpDialer(host, port, ZmtpRole.Publisher(settings), limits, counters, logger)
+            : throw new ArgumentException(remote, nameof(remote));
 
     private ZmtpListener Listen(string option, string endpoint, ZmtpRole role) =>
         new(option, ZmqAddress.TryParse(endpoint, out EndPoint? where) ? where : throw new ArgumentException(endpoint, nameof(endpoint)),

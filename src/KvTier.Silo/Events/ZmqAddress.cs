@@ -35,6 +35,14 @@ internal static class ZmqAddress
         return endPoint is not null;
     }
 
+    /// <summary>Reads an endpoint to connect to.</summary>
+    public static bool TryParseRemote(string text, out string host, out int port)
+    {
+        host = "";
+        port = 0;
+        return text.StartsWith(Tcp, StringComparison.Ordinal) && HostPort.TryParse(text[Tcp.Length..], out host, out port) && port > 0;
+    }
+
     /// <summary>An endpoint as subscribers on this machine write it.</summary>
     public static string Show(EndPoint endPoint) => endPoint is UnixDomainSocketEndPoint ? $"{Ipc}{endPoint}" : $"{Tcp}{endPoint}";
 }

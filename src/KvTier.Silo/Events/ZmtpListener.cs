@@ -19,7 +19,7 @@ internal sealed class ZmtpListener(
     private const int Backlog = 128;
 
     /// <summary>What the system buffers for a peer that does not read; beyond it the peer's own queue fills.</summary>
-    private const int SendBufferBytes = 512 << 10;
+    public const int SendBufferBytes = 512 << 10;
 
     private static readonly TimeSpan acceptRetry = TimeSpan.FromMilliseconds(100);
 
@@ -33,6 +33,9 @@ internal sealed class ZmtpListener(
 
     /// <summary>Where it listens.</summary>
     public string Address => ZmqAddress.Show(listener?.LocalEndPoint ?? wanted);
+
+    /// <summary>True when other machines reach it.</summary>
+    public bool IsReachable => wanted is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address);
 
     /// <summary>Connections open now.</summary>
     public int Open => Volatile.Read(ref open);

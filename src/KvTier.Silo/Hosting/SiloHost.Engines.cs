@@ -24,16 +24,20 @@ public sealed partial class SiloHost
 
     private KvError? BindEvents(NativeContext context)
     {
-        foreach (string? endpoint in new[] { options.Events.Endpoint, options.Events.ReplayEndpoint })
-        {
-            if (endpoint is not null && ZmqAddress.TryParse(endpoint, out System.Net.EndPoint? where)
-                && where is System.Net.IPEndPoint ip) WarnIfOpen(ip.Address.ToString(), options.Events.Password, "events");
-        }
-
         events = new KvEvents(options, store!.Engine, time, loggers.CreateLogger("KvTier.Silo.Events"));
         context.Events = events;
         catalog.Events = events;
-        return events.Bind();
+        if (events.Bind() is { } error) return error;
+        if (options.Events.User is null) WarnOfOpenEvents(events);
+        return null;
+    }
+
+    private void WarnOfOpenEvents(KvEvents published)
+    {
+        foreach (EventOutlet outlet in published.Outlets)
+        {
+            if (outlet.IsReachable) logger.EventsOpenToAll(outlet.Address);
+        }
     }
 
     private void StartEngines()

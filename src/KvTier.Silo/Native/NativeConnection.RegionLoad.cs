@@ -95,6 +95,7 @@ internal sealed partial class NativeConnection
             return GetStatus.NeverStored;
         }
 
+        long start = context.Time.GetTimestamp();
         ReadOnlySpan<byte> slot = engine.Arena.Slice(lease.Offset, lease.Length).Span;
         if (Crc32C.Compute(slot) != lease.PayloadCrc)
         {
@@ -110,6 +111,7 @@ internal sealed partial class NativeConnection
         }
 
         context.Metrics.Regions.RowLoaded(lease.Length);
+        context.Desk.Bandwidth.Add(Engines.LoadPath.Local, lease.Length, context.Time.GetElapsedTime(start));
         return GetStatusExtensions.HitFrom(lease.Source);
     }
 

@@ -18,6 +18,10 @@ public sealed record EventSettings
     /// <summary>Where they ask for batches they missed; null for nowhere. Default null.</summary>
     public string? ReplayEndpoint { get; init; }
 
+    /// <summary>Subscribers that wait at a fixed place, such as <c>tcp://indexer:5557</c>; the silo connects to each. Default
+    /// none.</summary>
+    public IReadOnlyList<string> Connect { get; init; } = [];
+
     /// <summary>With <see cref="Format"/> <c>both</c>, where those subscribe who want arrays. Default null.</summary>
     public string? ArrayEndpoint { get; init; }
 
@@ -84,6 +88,8 @@ public sealed record EventSettings
             return KvError.InvalidArgument("events.arrayEndpoint", "none", "an endpoint, as events.format is both");
         if (ArrayEndpoint is not null && Format != "both")
             return KvError.InvalidArgument("events.format", Format, "both, as events.arrayEndpoint is given");
+        if (!IsOn && Connect.Count > 0)
+            return KvError.InvalidArgument("events.endpoint", "none", "an endpoint, as events.connect is given");
         if (!IsOn && (ReplayEndpoint ?? ArrayEndpoint ?? ArrayReplayEndpoint) is not null)
             return KvError.InvalidArgument("events.endpoint", "none", "an endpoint, as another events endpoint is given");
         if (ArrayReplayEndpoint is not null && ArrayEndpoint is null)

@@ -12,6 +12,7 @@ public static partial class SiloOptionTable
             e => e.Endpoint, (e, v) => e with { Endpoint = v });
         yield return ZmqEndpoint("events.replayEndpoint", "Where subscribers ask for batches they missed; empty for nowhere.",
             e => e.ReplayEndpoint, (e, v) => e with { ReplayEndpoint = v });
+        yield return ConnectList();
         yield return Event(o => OneOf("events.format", EventSettings.Formats,
             "How events are written: maps in an array, arrays, a map of maps, or maps here and arrays at `events.arrayEndpoint`.",
             o.Get(e => e.Format), o.Set<string>((e, v) => e with { Format = v })));
@@ -81,6 +82,24 @@ public static partial class SiloOptionTable
                 return o with { Engines = o.Engines with { PrefillOf = rates } };
             },
             o => o.Engines.PrefillOf.Values.Any(rate => rate < 0) ? KvError.InvalidArgument(name, "a rate below 0", allowed) : null);
+    }
+
+    private static SiloOption ConnectList()
+    {
+        const string name = "events.connect", allowed = "tcp://HOST:PORT, separated by commas";
+        return new SiloOption(
+            name, "list", allowed, "Subscribers that wait at a fixed place, to which the silo connects besides; empty for none.",
+            o => string.Join(',', o.Events.Connect),
+            (o, text) =>
+            {
+                string[] list = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+                return Array.Find(list, each => !ZmqAddress.TryParseRemote(each, out _, out _)) is { } wrong
+                    ? KvError.InvalidArgument(name, wrong, allowed)
+                    : o with { Events = o.Events with { Connect = list } };
+            },
+            o => o.Events.Connect.FirstOrDefault(each => !ZmqAddress.TryParseRemote(each, out _, out _)) is { } wrong
+                ? KvError.InvalidArgument(name, wrong, allowed)
+                : null);
     }
 
     private static SiloOption ZmqEndpoint(

@@ -46,8 +46,8 @@ class EngineMixin:
 
         :param engine: such as ``vllm``.
         :param fields: ``hash_algorithm``, ``seed`` (:func:`hash_seed`), ``probe_hash`` (hash of the first block of a fixed list of tokens),
-            ``model_digest``, ``dtype``, ``layout``, ``rank``, ``world_size``, ``block_tokens``, and what else must agree; as text. Leave out,
-            or set to ``any``, what need not agree, such as the rank where keys have it. None is left out.
+            ``model_digest``, ``dtype``, ``layout``, ``rank``, ``world_size``, ``block_tokens``, and what else must agree; as text. Leave
+            out, or set to ``any``, what need not agree, such as the rank where keys have it. None is left out.
         :param instance: which engine of its kind, the same after a restart (:func:`instance_name`).
 
         Say it after each connect and every few minutes: the silo keeps it in memory only.

@@ -44,8 +44,8 @@ class Loadable(NamedTuple):
 class EventNote(NamedTuple):
     """What routers are to be told of a block.
 
-    block_hash, parent_hash: the engine's, 1 to 64 bytes; None for the parent of the first block. extra_keys: what else went into the hash, of
-    types that MessagePack knows. group_index: the group of layers, for engines that have several.
+    block_hash, parent_hash: the engine's, 1 to 64 bytes; None for the parent of the first block. extra_keys: what else went into the hash,
+    of types that MessagePack knows. group_index: the group of layers, for engines that have several.
     """
 
     block_hash: bytes
