@@ -115,7 +115,7 @@ def test_gaps_are_filled_by_replay_with_dealer_and_req(pub):
         assert replay(place, 2, delimited=False) == sub.batches[2:]
         arrays = replay(outlets(pub)[1]["replay"], 0)
         assert [as_dict(e) for _, _, b in arrays for e in events_of(b)][0] == {"type": "AllBlocksCleared"}
-        # A REQ takes one batch of each answer, and asks for the next one.
+        # A REQ gets one batch for each request, and asks for the next one.
         context = zmq.Context()
         asking = context.socket(zmq.REQ)
         asking.setsockopt(zmq.LINGER, 0)

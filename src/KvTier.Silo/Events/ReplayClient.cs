@@ -78,10 +78,16 @@ internal sealed class ReplayClient(ZmtpSession session, EventRing ring, bool wit
 
         long start = BinaryPrimitives.ReadInt64BigEndian(rest[0]);
         byte[] prefix = rest.Count > 1 ? rest[1] : [];
-        foreach (PublishedBatch batch in ring.From(start, prefix))
-            await SendAsync(delimited, batch.Topic, batch.Sequence, batch.Payload, stop);
-        await SendAsync(delimited, [], end, [], stop);
         OnReplay?.Invoke();
+        foreach (PublishedBatch batch in ring.From(start, prefix))
+        {
+            await SendAsync(delimited, batch.Topic, batch.Sequence, batch.Payload, stop);
+
+            // A REQ takes one answer; a second one could be taken for that to its next request.
+            if (session.PeerType == "REQ") return;
+        }
+
+        await SendAsync(delimited, [], end, [], stop);
     }
 
     private ValueTask SendAsync(bool delimited, byte[] topic, byte[] sequence, byte[] payload, CancellationToken stop)

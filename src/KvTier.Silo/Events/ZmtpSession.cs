@@ -19,6 +19,9 @@ internal sealed class ZmtpSession(Socket socket, ZmtpRole role)
     /// <summary>Body of the frame that was read last; valid until the next read.</summary>
     public ReadOnlyMemory<byte> Body { get; private set; }
 
+    /// <summary>Socket type of the peer; known after the handshake.</summary>
+    public string PeerType { get; private set; } = "";
+
     /// <summary>Why the last read failed; null when the peer has closed.</summary>
     public string? Violation { get; private set; }
 
@@ -126,6 +129,7 @@ internal sealed class ZmtpSession(Socket socket, ZmtpRole role)
     private string? CheckPeer(byte[] properties)
     {
         if (!ZmtpCommand.TryFind(properties, "Socket-Type", out string type)) return "its properties are malformed";
+        PeerType = type;
         return role.Peers.Contains(type, StringComparer.Ordinal)
             ? null
             : $"it is a {(type.Length == 0 ? "socket of no type" : type)}, wanted is {string.Join(" or ", role.Peers)}";
