@@ -56,6 +56,15 @@ def test_engines_of_other_tensor_parallel_sizes_share_blocks(loop):
         assert other.run(Request("b", tokens(4 * TOKENS + 1))) == 4 * TOKENS
 
 
+def test_blocks_that_would_come_later_than_they_are_computed_are_not_offered(loop):
+    loop_options = {"model": "m/gate"}
+    engine = loop(**loop_options)
+    engine.run(Request("a", tokens(3 * TOKENS + 1)))
+    engine.saved()
+    assert loop(prefill_tokens_per_second=1e12, **loop_options).run(Request("b", tokens(3 * TOKENS + 1))) == 0
+    assert loop(prefill_tokens_per_second=0.01, **loop_options).run(Request("c", tokens(3 * TOKENS + 1))) == 3 * TOKENS
+
+
 def test_at_least_one_token_is_left_to_compute(loop):
     engine = loop(model="m/last")
     engine.run(Request("a", tokens(3 * TOKENS)))

@@ -101,6 +101,40 @@ def test_jobs_above_the_limit_fail_and_the_rest_goes_on(scheduler):
     assert {one.success for one in results} == {True, False}
 
 
+def test_rows_that_would_come_later_than_they_are_computed_are_not_offered(scheduler):
+    engine = scheduler(dtype="gate", prefill_tokens_per_second=1e12)
+    engine.store([1, 2], [0, 1])
+    assert engine.lookup([key(1), key(2)], engine.begin()) == ["MISS", "MISS"]
+    other = scheduler(dtype="gate", prefill_tokens_per_second=1e12, cost_gate=False)
+    assert other.lookup([key(1), key(2)], other.begin()) == ["HIT", "HIT"]
+    slow = scheduler(dtype="gate", prefill_tokens_per_second=0.01)
+    assert slow.lookup([key(1), key(2)], slow.begin()) == ["HIT", "HIT"]
+
+
+@pytest.mark.deadline(120)
+def test_in_a_cluster_blocks_go_where_they_belong(scheduler, cluster):
+    engine = scheduler(cluster.silos[0].unix, transfer="region", primary=PrimaryTier(rows=64))
+    numbers, rows = list(range(30)), list(range(30))
+    until(lambda: engine.store(numbers, rows).success, 60, "all rows stored")
+    other = scheduler(cluster.silos[1].unix, transfer="region", primary=PrimaryTier(rows=64))
+    until(lambda: other.lookup([key(n) for n in numbers], other.begin(f"r{time.monotonic()}")) == ["HIT"] * 30, 60, "all found")
+    until(lambda: other.load(numbers, [row + 32 for row in rows]).success, 60, "all rows loaded")
+    assert all(other.holds(number, number + 32) for number in numbers)
+    assert cluster.silos[1].metric("kvtier_region_rows_total", result="loaded") > 0
+
+
+def test_a_vllm_without_the_interface_is_told(tmp_path):
+    import subprocess
+    import sys
+
+    (tmp_path / "vllm").mkdir()
+    (tmp_path / "vllm" / "__init__.py").write_text("")
+    for module, wanted in (("tier", "SecondaryTierManager"), ("connector", "KVConnectorBase_V1")):
+        done = subprocess.run([sys.executable, "-c", f"import kvtier_vllm.{module}"], capture_output=True, text=True, timeout=50,
+                              env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])})
+        assert done.returncode != 0 and "ImportError: kvtier: this vLLM has no" in done.stderr and wanted in done.stderr, done.stderr
+
+
 def test_events_name_what_was_stored(scheduler):
     engine = scheduler(dtype="events", events=True, enable_kv_events=True)
     engine.store([1, 2], [0, 1])

@@ -66,6 +66,12 @@ def tier_fields(spec: Any, row_bytes: int) -> dict[str, Any]:
     }
 
 
+def row_tokens(spec: Any) -> int:
+    """Tokens of a row, where all groups of layers have as many; else 0."""
+    sizes = {int(get(group, "tokens_per_block", 0)) for group in get(spec, "config.groups", ())}
+    return sizes.pop() * int(get(spec, "config.cache.blocks_per_chunk", 1)) if len(sizes) == 1 else 0
+
+
 def hash_fields(vllm_config: Any) -> dict[str, str]:
     """How this engine makes block hashes: engines that differ in it share nothing, without an error."""
     return {

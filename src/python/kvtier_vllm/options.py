@@ -32,6 +32,8 @@ class TierOptions:
     jobs_max: int = 256
     batch_bytes: int = 64 << 20
     enable_kv_events: bool = False
+    cost_gate: bool = True
+    prefill_tokens_per_second: float = 0.0
 
     def check(self) -> None:
         """Raises InvalidArgument for the first value that can't be."""
@@ -64,6 +66,8 @@ class ConnectorOptions:
     connect_ms: int = 1000
     save_decode: bool = True
     staging_bytes: int = 1 << 30
+    cost_gate: bool = True
+    prefill_tokens_per_second: float = 0.0
 
     def check(self) -> None:
         """Raises InvalidArgument for the first value that can't be."""

@@ -42,6 +42,11 @@ class Plan:
         return self.page_bytes // self.parts
 
     @property
+    def part_bytes(self) -> int:
+        """Bytes of a stored block."""
+        return self.part_page_bytes * len(self.layers)
+
+    @property
     def writes(self) -> bool:
         """True when this rank stores."""
         return self.split is None or self.split.writes

@@ -9,6 +9,7 @@ from kvtier.client import Client
 from kvtier.plugin import LazyClient
 
 from .bases import connector_bases
+from .gate import worth_loading
 from .lookups import Lookups
 from .options import ConnectorOptions
 from .plan import Plan
@@ -166,7 +167,11 @@ class SchedulerSide:
             left = max(1.0, (until - time.monotonic()) * 1000)
             namespace = client.namespace(profile, self._options.tenant, deadline_ms=left)
             left = max(1.0, (until - time.monotonic()) * 1000)
-            count = min(count, namespace.prefix(expanded, touch=True, deadline_ms=left).count // parts)
+            here = namespace.prefix(expanded, touch=True, deadline_ms=left).count // parts
+            tokens = max(1, self._plan.block_tokens // parts)
+            left = (until - time.monotonic()) * 1000
+            here = worth_loading(namespace, expanded[:here * parts], tokens, self._plan.part_bytes, self._options, left) // parts
+            count = min(count, here)
         return [True] * count + [False] * (len(keys) - count)
 
 

@@ -21,7 +21,8 @@ from kvtier.handshake import Handshake
 from kvtier.plugin import LazyClient, Troubles, parse_options
 
 from .bases import tier_bases
-from .identity import common_profile, engine_instance, get, hash_fields, opaque_profile, tier_fields, vllm_version
+from .gate import worth_loading
+from .identity import common_profile, engine_instance, get, hash_fields, opaque_profile, row_tokens, tier_fields, vllm_version
 from .jobs import Done, Job, Jobs
 from .lookups import Lookups
 from .options import TierOptions
@@ -53,6 +54,8 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
         options, self.troubles = self.options, Troubles(_LOG)
         self._rows: Any = rows_of(primary_kv_view)
         self.profile = opaque_profile("tier", _model(offloading_spec), tier_fields(offloading_spec, self._rows.shape[1]))
+        self._row_bytes = int(self._rows.shape[1])
+        self._row_tokens = row_tokens(offloading_spec)
         self._client = LazyClient(options.endpoint, token=options.token, timeout_ms=options.connect_ms, troubles=self.troubles)
         engine = str(get(offloading_spec, "_engine_id", get(offloading_spec, "config.engine_id", "vllm")))
         self._ways, self._link, refusal = open_rows(
@@ -191,7 +194,7 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
         success = count == len(job.keys)
         partial = {"successful_keys": good} if job.is_load and good and not success else {}
         return _make(_Result, job_id=job.number, success=success, transfer_time=done.seconds,
-                     transfer_size=count * self._rows.shape[1], **partial)
+                     transfer_size=count * self._row_bytes, **partial)
 
     def _probe(self, client: Client, keys: Sequence[bytes]) -> Sequence[bool]:
         """Which keys are stored. They come in the order of a prefix, so that is asked first, in one request; it touches the blocks."""
@@ -200,6 +203,11 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
         count = namespace.prefix(keys, touch=True, deadline_ms=self.options.lookup_ms).count
         rest = keys[count + 1:]
         found = [True] * count + [False] * (len(keys) - count)
+        left = (until - time.monotonic()) * 1000
+        if self._row_tokens:
+            count = worth_loading(namespace, keys[:count], self._row_tokens, self._row_bytes, self.options, left)
+            if count < sum(found):
+                return [at < count for at in range(len(keys))]
         left = (until - time.monotonic()) * 1000
         if rest and left >= 1:  # Behind a gap: blocks of another group, or of a window that slides.
             found[count + 1:] = [bool(one) for one in namespace.describe(rest, deadline_ms=left)]
