@@ -11,6 +11,7 @@ reach vLLM's file of rows. Options: :class:`kvtier_vllm.options.TierOptions`.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 import time
 from typing import Any, Collection, Iterable, Optional, Sequence
@@ -143,6 +144,7 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
         self._client.close()
         self._jobs = self._ways = self._rows = None  # type: ignore[assignment]
         self._primary_kv_view = None
+        gc.collect()  # Errors of calls that failed keep their callers' frames, and so rows, until then; vLLM is about to unmap them.
 
     # Figures.
 
