@@ -226,7 +226,8 @@ def test_dotnet_client_and_this_one_see_each_others_blocks(silo, ns, folder):
     (folder / "source").write_bytes(data[::-1])
     kvtier_command("block", "put", "from-dotnet", folder / "source", "-n", name, "-e", f"tcp://{silo.tcp}")
     assert bytes(ns.get(b"from-dotnet")) == data[::-1]
-    said = json.loads(kvtier_command("block", "prefix", "from-python", "from-dotnet", "none", "-n", name, "--json", "-e", f"tcp://{silo.tcp}"))
+    said = json.loads(kvtier_command(
+        "block", "prefix", "from-python", "from-dotnet", "none", "-n", name, "--json", "-e", f"tcp://{silo.tcp}"))
     assert 2 in said.values()
 
 

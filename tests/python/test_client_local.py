@@ -120,7 +120,7 @@ def test_commit_past_the_deadline_is_refused(ns):
 
 def test_copy_that_fails_its_check_is_a_miss(ns, monkeypatch):
     ns.put(b"bad", bytes(50_000))
-    import kvtier.blocks as blocks
+    import kvtier.block_parts as blocks
 
     monkeypatch.setattr(blocks, "crc32c", lambda data: 1)
     assert ns.get(b"bad") == kvtier.Miss("corrupt")

@@ -1,8 +1,9 @@
 """The asyncio client: the same names as coroutines.
 
 Each call runs on a thread of the client's own, at most ``threads`` at once, over the synchronous client: several requests share a
-connection, sockets are waited for without the interpreter's lock, and numpy computes checks without it, so the event loop goes on. Cancelling
-a call ends the wait only: what was sent may be done. Memory that was passed belongs to the call until its deadline, cancelled or not.
+connection, sockets are waited for without the interpreter's lock, and numpy computes checks without it, so the event loop goes on.
+Cancelling a call ends the wait only: what was sent may be done. Memory that was passed belongs to the call until its deadline, cancelled
+or not.
 """
 from __future__ import annotations
 

@@ -1,15 +1,18 @@
 """Operations on blocks with one silo."""
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, Optional, Sequence
 
-from .buffers import copy, new_buffer, read_view, write_view
+from .block_parts import (
+    Answer, PutBlock, PutOptions, checked_results, groups_of, numbers_of, outcome_of, outcomes_of, target_of, wire_check,
+)
+from .buffers import copy, write_view
 from .crc32c import crc32c
 from .errors import InvalidArgument, KvTierError, LeaseExpired, ProtocolError, Unsupported
 from .ids import BlockId
 from .local.leases import Leases
 from .local.reservations import Reservation
-from .results import PUT_STATUSES, Description, GetResult, Hit, Miss, Prefix, PutOutcome, PutStatus, Tier, miss_reason
+from .results import Description, GetResult, Miss, Prefix, PutOutcome, PutStatus, Tier, miss_reason
 from .transport import clock
 from .transport.connection import Connection
 from .transport.silo import Descriptor, Silo
@@ -18,34 +21,6 @@ from .wire import opcodes as op
 from .wire.blocks import Route
 from .wire.checks import block_checks
 from .wire.frame import error_from
-
-
-class PutBlock(NamedTuple):
-    """A block of a put."""
-
-    key: bytes
-    data: memoryview
-    block_id: BlockId
-    group: Optional[bytes] = None
-
-
-class PutOptions(NamedTuple):
-    """How blocks are put."""
-
-    ack: int
-    flags: int
-    ttl_ms: int
-
-
-class Answer:
-    """What a silo said of its cluster with an answer."""
-
-    __slots__ = ("epoch", "copies", "moved")
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.copies = 1
-        self.moved = False
 
 
 class SiloBlocks:
@@ -58,7 +33,7 @@ class SiloBlocks:
 
     def put(self, blocks: Sequence[PutBlock], options: PutOptions, deadline: float, route: Route, answer: Answer) -> list[PutOutcome]:
         """Stores blocks, over shared memory where that is open and they are large."""
-        route = route._replace(groups=_groups(blocks, route))
+        route = route._replace(groups=groups_of(blocks, route))
         total = sum(len(one.data) for one in blocks)
 
         def work(connection: Connection) -> list[PutOutcome]:
@@ -128,7 +103,7 @@ class SiloBlocks:
                 one.close()
         for connection, places, items in sessions.values():
             statuses, error = self._commit(connection, items, ack, checks, deadline, answer)
-            for place, made in zip(places, _outcomes(statuses, error)):
+            for place, made in zip(places, outcomes_of(statuses, error)):
                 outcomes[place] = made
         return outcomes  # type: ignore[return-value]
 
@@ -168,7 +143,7 @@ class SiloBlocks:
         fields = [handle, options.ack, options.flags, options.ttl_ms, clock.left_ms(deadline), items, *route.fields()]
         body = connection.call(op.PUT, fields, deadline, payload=[one.data for one in blocks if len(one.data)], payload_length=total)
         answer.epoch = wire.epoch_of(body, 2)
-        return _outcomes(*wire.put_answer(body, len(blocks)))
+        return outcomes_of(*wire.put_answer(body, len(blocks)))
 
     def _put_local(self, connection: Connection, blocks: Sequence[PutBlock], options: PutOptions, deadline: float, route: Route,
                    answer: Answer) -> list[PutOutcome]:
@@ -187,8 +162,8 @@ class SiloBlocks:
             session.abort([slot[1] for slot in slots if slot[0] == 0])
             raise
         statuses, error = self._commit(connection, items, options.ack, checks, deadline, answer) if items else (b"", None)
-        committed = iter(_outcomes(statuses, error))
-        return [next(committed) if slot[0] == 0 else _outcome(slot[0], refusal if slot[0] == 2 else None) for slot in slots]
+        committed = iter(outcomes_of(statuses, error))
+        return [next(committed) if slot[0] == 0 else outcome_of(slot[0], refusal if slot[0] == 2 else None) for slot in slots]
 
     def _commit(self, connection: Connection, items: list[list[Any]], ack: int, checks: bool, deadline: float,
                 answer: Answer) -> tuple[bytes, Optional[KvTierError]]:
@@ -207,7 +182,7 @@ class SiloBlocks:
         handle = self.silo.handle(connection, self.descriptor, deadline)
         fields = [handle, options.flags, options.ttl_ms, clock.left_ms(deadline), lease_ms or session.lease_ms,
                   [[key, length, 0] for key, length, _ in blocks], *route.fields()]
-        body = connection.call(op.LOCAL_RESERVE, fields, deadline, late=lambda late: session.abort(_numbers(late, 1)))
+        body = connection.call(op.LOCAL_RESERVE, fields, deadline, late=lambda late: session.abort(numbers_of(late, 1)))
         slots = wire.items_of(body, 1, len(blocks), "localReserve")
         error = None if len(body) < 3 or body[2] is None else error_from(body[2])
         answer.epoch = wire.epoch_of(body, 3)
@@ -234,7 +209,7 @@ class SiloBlocks:
 
         def sink(body: list[Any], payload_length: int) -> list[memoryview]:
             items = wire.get_items(body, len(ids), payload_length, ranges)
-            views = [_target(targets, i, item.length) for i, item in enumerate(items)]
+            views = [target_of(targets, i, item.length) for i, item in enumerate(items)]
             taken.update(items=items, views=views)
             return [view for view in views if len(view)]
 
@@ -242,7 +217,7 @@ class SiloBlocks:
         fields = [handle, clock.left_ms(deadline), b"".join(ids), packed, *route.fields()]
         body = connection.call(op.GET, fields, deadline, sink=sink)
         answer.epoch, answer.copies = wire.epoch_of(body, 1), wire.epoch_of(body, 2) or 1
-        return _checked(ids, taken["items"], taken["views"], targets, ranges)
+        return checked_results(ids, taken["items"], taken["views"], targets, ranges)
 
     def _get_local(self, connection: Connection, ids: Sequence[BlockId], targets: Optional[Sequence[memoryview]], deadline: float,
                    route: Route, answer: Answer) -> list[GetResult]:
@@ -251,7 +226,7 @@ class SiloBlocks:
         views: list[memoryview] = []
         try:
             for i, item in enumerate(items):
-                view = _target(targets, i, item.length if wire.is_hit(item.status) else 0)
+                view = target_of(targets, i, item.length if wire.is_hit(item.status) else 0)
                 if len(view):
                     copy(view, arena[item.offset:item.offset + item.length])
                 views.append(view)
@@ -262,82 +237,19 @@ class SiloBlocks:
         if not is_valid:
             return [Miss("deadline") if wire.is_hit(item.status) else Miss(miss_reason(item.status)) for item in items]
         whole = [wire.GetItem(item.status, item.length, item.codec, item.check, item.length) for item in items]
-        return _checked(ids, whole, views, targets, None, self.silo.options.local_checks != "none")
+        return checked_results(ids, whole, views, targets, None, self.silo.options.local_checks != "none")
 
     def _local_get(self, connection: Connection, ids: Sequence[BlockId], lease_ms: int, deadline: float, route: Route,
                    answer: Answer) -> tuple[int, list[wire.LocalItem]]:
         session = _session(connection)
         handle = self.silo.handle(connection, self.descriptor, deadline)
         fields = [handle, clock.left_ms(deadline), lease_ms or session.lease_ms, b"".join(ids), *route.fields()]
-        body = connection.call(op.LOCAL_GET, fields, deadline, late=lambda late: session.release(_numbers(late, 1)))
+        body = connection.call(op.LOCAL_GET, fields, deadline, late=lambda late: session.release(numbers_of(late, 1)))
         answer.epoch, answer.copies = wire.epoch_of(body, 2), wire.epoch_of(body, 3) or 1
         return wire.local_items(body, len(ids), session.arena.size)
-
-
-def wire_check(block_id: BlockId, length: int, crc: int) -> int:
-    """The check of a whole raw block."""
-    return block_checks([(block_id, 0, 0, length, crc)])[0]
-
-
-def put_block(key: bytes, value: Any, block_id: BlockId, group: Optional[bytes], field: str) -> PutBlock:
-    """A block of a put, its bytes as a view."""
-    return PutBlock(key, read_view(value, field), block_id, group)
 
 
 def _session(connection: Connection) -> Any:
     if connection.local is None:
         raise Unsupported("local", "not mapped", "a Unix socket to a silo on this machine that offers its arena to this user")
     return connection.local
-
-
-def _target(targets: Optional[Sequence[memoryview]], index: int, length: int) -> memoryview:
-    if not length:
-        return memoryview(b"")
-    if targets is None or len(targets[index]) < length:
-        return new_buffer(length)
-    return targets[index][:length]
-
-
-def _checked(ids: Sequence[BlockId], items: Sequence[wire.GetItem], views: Sequence[memoryview], targets: Optional[Sequence[memoryview]],
-             ranges: Optional[Sequence[tuple[int, int]]], checks: bool = True) -> list[GetResult]:
-    """Results of what was received: what fails its check is a miss."""
-    results: list[GetResult] = []
-    hits = [i for i, item in enumerate(items) if wire.is_hit(item.status)]
-    expected: dict[int, int] = {}
-    if checks:
-        parts = [(ids[i], items[i].codec, ranges[i][0] if ranges else 0, items[i].length, crc32c(views[i])) for i in hits]
-        expected = dict(zip(hits, block_checks(parts)))
-    for i, item in enumerate(items):
-        if not wire.is_hit(item.status):
-            results.append(Miss(miss_reason(item.status)))
-        elif expected.get(i, item.check) != item.check:
-            results.append(Miss("corrupt"))
-        elif targets is not None and len(targets[i]) < item.length:
-            raise InvalidArgument(f"into[{i}].length", len(targets[i]), f"{item.length} or more")
-        else:
-            results.append(Hit(views[i], wire.tier_of(item.status), item.codec, item.block_length))
-    return results
-
-
-def _groups(blocks: Sequence[PutBlock], route: Route) -> Optional[list[bytes]]:
-    if all(one.group is None for one in blocks):
-        return None
-    return [one.block_id if one.group is None else one.group for one in blocks]
-
-
-def _outcome(status: int, error: Optional[KvTierError]) -> PutOutcome:
-    return PutOutcome(PUT_STATUSES[status] if status < len(PUT_STATUSES) else PutStatus.REFUSED, error)
-
-
-def _outcomes(statuses: bytes, error: Optional[KvTierError]) -> list[PutOutcome]:
-    """An error is that of the refused blocks; where none was refused, it says why the ack could not be given."""
-    refused = 2 in statuses
-    return [_outcome(status, error if status == 2 or (not refused and status in (0, 1)) else None) for status in statuses]
-
-
-def _numbers(body: list[Any], at: int) -> list[int]:
-    """Numbers of what a late answer grants."""
-    try:
-        return [item[1] for item in body[at] if item[1]]
-    except (IndexError, TypeError):
-        return []

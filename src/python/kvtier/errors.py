@@ -36,6 +36,8 @@ class KvTierError(Exception):
     or wire field it is about), ``value`` (what was refused) and ``limit`` (the limit, or what would have been right)."""
 
     default_code = ErrorCode.INTERNAL
+    is_answer = False
+    """True for an error that a silo answered a whole request with."""
 
     def __init__(self, field: str, value: object = "", limit: object = "", code: int | None = None) -> None:
         self.code: int = self.default_code if code is None else code

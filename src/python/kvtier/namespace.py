@@ -4,7 +4,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Callable, Optional, Sequence, TypeVar, Union
 
-from .blocks import Answer, PutBlock, PutOptions, SiloBlocks, put_block
+from .block_parts import Answer, PutOptions, put_block
+from .blocks import SiloBlocks
 from .engine import EngineMixin
 from .errors import InvalidArgument
 from .ids import BlockId, Key, block_groups
@@ -21,7 +22,7 @@ from .wire.blocks import NO_ROUTE, Route
 Buffer = Any
 """Anything with bytes in one piece: bytes, bytearray, memoryview, numpy arrays, torch tensors on the CPU."""
 Groups = Union[None, str, Sequence[bytes]]
-"""Where blocks lie in a cluster: None (each block by itself), ``prefix`` (the keys are a prefix from its first block on), or a group each."""
+"""Where blocks lie in a cluster: None (each by itself), ``prefix`` (the keys are a prefix from its first block on), or a group each."""
 
 T = TypeVar("T")
 _BATCH = 4096

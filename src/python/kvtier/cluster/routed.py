@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Optional, Sequence
 
-from ..blocks import Answer
+from ..block_parts import Answer
 from ..errors import DeadlineExceeded, ErrorCode, KvTierError, Moved
 from ..transport import clock
 from ..wire.blocks import CLIENT, HEDGE, Route
@@ -192,5 +192,6 @@ class RoutedCall:
     def _check_time(self) -> None:
         if clock.now() >= self._deadline:
             raise DeadlineExceeded(
-                "route", f"{len(self.open)} of {len(self._groups)} blocks left, by epoch {self._table.epoch}; the last answer: {self._last}",
+                "route",
+                f"{len(self.open)} of {len(self._groups)} blocks left, by epoch {self._table.epoch}; the last answer: {self._last}",
                 "an owner that answers before the deadline")

@@ -6,7 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional, Sequence, TypeVar
 
-from ..blocks import Answer, PutBlock, PutOptions, SiloBlocks
+from ..block_parts import Answer, PutBlock, PutOptions
+from ..blocks import SiloBlocks
 from ..errors import DeadlineExceeded, ErrorCode, KvTierError, Unsupported
 from ..ids import BlockId
 from ..local.leases import Leases

@@ -241,6 +241,7 @@ class Connection:
             if self._pending.pop(header.request_id, None) is not None and pending is not None:
                 if header.kind == frame.ERROR:
                     pending.error = frame.error_from(body)
+                    pending.error.is_answer = True
                 else:
                     pending.body = body
                 pending.is_done = True

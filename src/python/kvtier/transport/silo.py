@@ -80,9 +80,13 @@ class Silo:
         """
         options, tried = self.options, 0
         while True:
+            connection: Optional[Connection] = None
             try:
-                return work(self.connection(deadline))
+                connection = self.connection(deadline)
+                return work(connection)
             except KvTierError as error:
+                if connection is not None and isinstance(error, ProtocolError) and not error.is_answer:
+                    connection.close(error)  # What it answered can't be relied on.
                 pause = min(options.retry_delay_ms * 2 ** tried, options.retry_delay_max_ms) / 1000 * (0.5 + random.random() / 2)
                 tried += 1
                 if not is_repeatable and error.code == ErrorCode.UNAVAILABLE:
