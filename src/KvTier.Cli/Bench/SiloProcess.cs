@@ -97,8 +97,16 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>True when it has ended.</summary>
     public bool HasExited => process.HasExited;
 
-    /// <summary>Stops its threads, as SIGSTOP does: it keeps its connections and says nothing.</summary>
-    public void Freeze() => Signal(process.Id, Sigstop);
+    /// <summary>
+    /// Stops its threads, as SIGSTOP does, and waits until all have stopped, which on a busy machine is not at once: it keeps its
+    /// connections and says nothing.
+    /// </summary>
+    /// <exception cref="TimeoutException">Some still run after 10 s.</exception>
+    public void Freeze()
+    {
+        Signal(process.Id, Sigstop);
+        if (!SpinWait.SpinUntil(AllStopped, TimeSpan.FromSeconds(10))) throw new TimeoutException($"process {process.Id} did not stop");
+    }
 
     /// <summary>Lets its threads go on.</summary>
     public void Thaw() => Signal(process.Id, Sigcont);
@@ -144,6 +152,13 @@ internal sealed class SiloProcess : IAsyncDisposable
         return File.Exists(host) ? [host]
             : [Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", Path.Combine(AppContext.BaseDirectory, "kvtier.dll")];
     }
+
+    /// <summary>True when the state of every thread, the letter after its name in brackets, is T.</summary>
+    private bool AllStopped() => Directory.GetDirectories($"/proc/{process.Id}/task").All(thread =>
+    {
+        string stat = File.ReadAllText(Path.Combine(thread, "stat"));
+        return stat.AsSpan(stat.LastIndexOf(')') + 2)[0] == 'T';
+    });
 
     [DllImport("libc", EntryPoint = "kill")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]

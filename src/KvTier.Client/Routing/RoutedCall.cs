@@ -158,9 +158,10 @@ internal abstract class RoutedCall<TPart>
     /// <summary>A silo that was asked in the owner's place does not have a block.</summary>
     protected void TryNext(int place)
     {
-        // The owner is asked in any case, even if it has turned out meanwhile that a group is not hot any more.
+        // The owner is asked in any case, even if it has turned out meanwhile that a group is not hot any more. By a map that came while
+        // they were asked, the holders are others: a silo that has left it ended what was on its way.
         tries[place]++;
-        if (tries[place] >= Math.Max(HoldersOf(groups[place]), firsts[place] + 1)) EndLost(place);
+        if (tries[place] >= Math.Max(HoldersOf(groups[place]), firsts[place] + 1) && Client.Table == Table) EndLost(place);
     }
 
     /// <summary>Number of silos that may be asked for a block.</summary>

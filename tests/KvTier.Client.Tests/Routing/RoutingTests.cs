@@ -56,7 +56,7 @@ public sealed class RoutingTests
         Assert.Contains("Moved: silo", put.Error.Value, StringComparison.Ordinal);
         Assert.InRange(watch.Elapsed, TimeSpan.FromMilliseconds(690), TimeSpan.FromSeconds(20));
         Result<GetSummary> get = await cluster.Namespace.GetAsync(
-            new GetBlock[] { new(prompt.Ids[0], new byte[100]) }, new BlockResult[1], TimeSpan.FromMilliseconds(200));
+            new GetBlock[] { new(prompt.Ids[0], new byte[100]) }, new BlockResult[1], TimeSpan.FromSeconds(2));
         Assert.Equal(ErrorCode.DeadlineExceeded, get.Error!.Code);
         Assert.True(cluster.Silos.Sum(silo => silo.Seen.Count) < 200, "it asks again without a pause");
     }
@@ -129,6 +129,25 @@ public sealed class RoutingTests
         Assert.Equal(2, (await cluster.Client.RefreshAsync()).Value.Epoch);
         Assert.Equal(1, (await put).Value.Stored);
         Assert.Single(left.Blocks);
+    }
+
+    [Fact]
+    public async Task Get_OnItsWayToASiloThatLeavesTheMap_IsAskedOfTheNextOwner()
+    {
+        await using DoubleCluster cluster = await DoubleCluster.StartAsync(2, configure: options =>
+        {
+            options.TryTimeout = TimeSpan.FromMinutes(1);
+            options.Silo.RequestTimeout = TimeSpan.FromMinutes(1);
+        });
+        var prompt = new Prompt(cluster.Namespace, "p", 1);
+        DoubleSilo stopped = cluster.HolderOf(prompt.Groups[0], 0), left = cluster.Silos.Single(silo => silo != stopped);
+        DoubleCluster.Give(prompt, left);
+        stopped.Hold();
+        Task<BlockResult[]> get = prompt.GetAsync(cluster.Namespace);
+        while (stopped.Seen.IsEmpty) await Task.Delay(5);
+        foreach (DoubleSilo silo in cluster.Silos) silo.Map = cluster.MapOf(2, [left]);
+        Assert.Equal(2, (await cluster.Client.RefreshAsync()).Value.Epoch);
+        Assert.True((await get)[0].IsHit);
     }
 
     [Fact]
