@@ -5,6 +5,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+_BATCHES_MAX = 10_000
+
 
 @dataclass
 class StorageMetrics:
@@ -25,23 +27,22 @@ class Stats:
 
     def read(self, pages: int, length: int, begin: float) -> None:
         """Counts a batch that was read; ``begin`` on time.perf_counter."""
-        self._add(self._kept.prefetch_pgs, self._kept.prefetch_bandwidth, pages, length, begin)
+        with self._lock:
+            _add(self._kept.prefetch_pgs, self._kept.prefetch_bandwidth, pages, length, begin)
 
     def wrote(self, pages: int, length: int, begin: float) -> None:
         """Counts a batch that was written."""
-        self._add(self._kept.backup_pgs, self._kept.backup_bandwidth, pages, length, begin)
+        with self._lock:
+            _add(self._kept.backup_pgs, self._kept.backup_bandwidth, pages, length, begin)
 
     def taken(self) -> StorageMetrics:
         """What was collected since the last call."""
         with self._lock:
-            kept = self._kept
-            taken = StorageMetrics(kept.prefetch_pgs[:], kept.backup_pgs[:], kept.prefetch_bandwidth[:], kept.backup_bandwidth[:])
-            for each in (kept.prefetch_pgs, kept.backup_pgs, kept.prefetch_bandwidth, kept.backup_bandwidth):
-                each.clear()
+            taken, self._kept = self._kept, StorageMetrics()
         return taken
 
-    def _add(self, counts: list[int], speeds: list[float], pages: int, length: int, begin: float) -> None:
-        with self._lock:
-            if len(counts) < 10000:
-                counts.append(pages)
-                speeds.append(length / (1 << 30) / max(1e-9, time.perf_counter() - begin))
+
+def _add(counts: list[int], speeds: list[float], pages: int, length: int, begin: float) -> None:
+    if len(counts) < _BATCHES_MAX:
+        counts.append(pages)
+        speeds.append(length / (1 << 30) / max(1e-9, time.perf_counter() - begin))
