@@ -148,3 +148,10 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for child in living():
             report.sections.append((f"{child.name} (pid {child.pid})", child.tail()))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What `./dev test` shows of a run in which all went well."""
+    line = getattr(config, "package_line", None)
+    if line:
+        terminalreporter.write_line(line)
