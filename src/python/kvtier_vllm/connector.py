@@ -60,10 +60,10 @@ class KvTierConnector(_Base):  # type: ignore[misc,valid-type]
             self._scheduler = SchedulerSide(self._client, plan, options)
             if policy is not None and policy != "recompute":
                 self.troubles.report("a block that can't be loaded fails its request", f"kv_load_failure_policy is {policy}, not recompute")
-            fields = {**hash_fields(vllm_config), "dtype": plan.profile.dtype, "layout": "opaque" if plan.split is None else "canonical",
-                      "block_tokens": plan.block_tokens, "namespace": plan.rank_profiles[0].name}
-            self._hello = Handshake(self._client, plan.common, options.tenant, "vllm", vllm_version(), lambda: fields,
-                                    instance=engine_instance(vllm_config), logger=_LOG)
+            said = {"dtype": plan.profile.dtype, "layout": "opaque" if plan.split is None else "canonical",
+                    "block_tokens": plan.block_tokens, "namespace": plan.rank_profiles[0].name}
+            self._hello = Handshake(self._client, plan.common, options.tenant, "vllm", vllm_version(),
+                                    lambda: {**hash_fields(vllm_config), **said}, instance=engine_instance(vllm_config), logger=_LOG)
             self._hello.say()
         else:
             self._worker = WorkerSide(self._client, plan, options, kv_cache_config.num_blocks)

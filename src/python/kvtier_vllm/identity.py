@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -72,12 +73,32 @@ def row_tokens(spec: Any) -> int:
     return sizes.pop() * int(get(spec, "config.cache.blocks_per_chunk", 1)) if len(sizes) == 1 else 0
 
 
-def hash_fields(vllm_config: Any) -> dict[str, str]:
-    """How this engine makes block hashes: engines that differ in it share nothing, without an error."""
+def hash_fields(vllm_config: Any) -> dict[str, str | None]:
+    """How this engine makes block hashes: engines that differ in it share nothing, without an error. None for what is not known."""
+    algorithm = get(vllm_config, "cache_config.prefix_caching_hash_algo", get(_current_config(), "cache_config.prefix_caching_hash_algo"))
     return {
-        "hash_algorithm": str(get(vllm_config, "cache_config.prefix_caching_hash_algo", "sha256")),
+        "hash_algorithm": None if algorithm is None else str(algorithm),
         "seed": hash_seed(),
+        "probe_hash": None if algorithm is None else _probe_hash(str(algorithm)),
     }
+
+
+def _current_config() -> Any:
+    """vLLM's configuration while it starts; its newer offloading specs do not have it."""
+    try:
+        return importlib.import_module("vllm.config").get_current_vllm_config()
+    except Exception:  # not installed, another version, or not starting
+        return None
+
+
+def _probe_hash(algorithm: str) -> str | None:
+    """What vLLM's hash makes of the tokens 0 to 15: tells seeds, algorithms and versions of pickle apart. None where it can't be asked."""
+    try:
+        utils = importlib.import_module("vllm.v1.core.kv_cache_utils")
+        function = importlib.import_module("vllm.utils.hashing").get_hash_fn_by_name(algorithm)
+        return bytes(utils.hash_block_tokens(function, None, list(range(16)))).hex()
+    except Exception:  # another version, or a seed that is not set yet
+        return None
 
 
 def engine_instance(config: Any) -> str:

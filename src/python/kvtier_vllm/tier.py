@@ -69,9 +69,11 @@ class KvTierSecondaryTier(_Manager):  # type: ignore[misc,valid-type]
         self._events: Optional[list[Any]] = [] if self._wants_events() else None
         self._counts = dict.fromkeys(_METRICS, 0)
         self._uncollected = 0
-        fields = {**hash_fields(get(offloading_spec, "vllm_config", offloading_spec)), "layout": "rows", "namespace": self.profile.name}
-        self._hello = Handshake(self._client, common_profile(_model(offloading_spec)), options.tenant, "vllm", vllm_version(),
-                                lambda: fields, instance=engine_instance(get(offloading_spec, "config", offloading_spec)), logger=_LOG)
+        said = {"layout": "rows", "namespace": self.profile.name}
+        self._hello = Handshake(
+            self._client, common_profile(_model(offloading_spec)), options.tenant, "vllm", vllm_version(),
+            lambda: {**hash_fields(get(offloading_spec, "vllm_config", offloading_spec)), **said},
+            instance=engine_instance(get(offloading_spec, "config", offloading_spec)), logger=_LOG)
         self._hello.say()
         _LOG.info("kvtier: secondary tier in namespace %s/%s at %s, %s rows of %s bytes, copied by %s", options.tenant,
                   self.profile.name, options.endpoint, *self._rows.shape, "the silo" if self._link else "this process")
