@@ -30,6 +30,10 @@ class Request:
         self.append()
 
     @property
+    def all_token_ids(self) -> list:
+        return self.tokens
+
+    @property
     def num_tokens(self) -> int:
         return len(self.tokens)
 

@@ -11,9 +11,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Any, Callable, Iterable, Optional, Sequence as Ordered, TypeVar, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence as Ordered, TypeVar, Union
 
 from . import client as sync
+from .engine_types import EngineReport, EventNote, Loadable, NotesTaken
 from .ids import BlockId, Key
 from .local.leases import Leases
 from .local.reservations import Reservation, Reservations
@@ -147,6 +148,18 @@ class Namespace(_Runs):
     async def prefetch(self, keys: Ordered[Key], **options: Any) -> list[bool]:
         """Starts reading blocks into host memory."""
         return await self._run(self.sync.prefetch, keys, **options)
+
+    async def hello(self, engine: str, version: str, fields: Mapping[str, object], **options: Any) -> EngineReport:
+        """Says how this engine makes keys and bytes, and hears in what it differs from others of the namespace."""
+        return await self._run(self.sync.hello, engine, version, fields, **options)
+
+    async def loadable(self, keys: Ordered[Key], **options: Any) -> Loadable:
+        """How many blocks of the prefix load sooner than they are computed."""
+        return await self._run(self.sync.loadable, keys, **options)
+
+    async def event_notes(self, notes: Ordered[tuple[Key, EventNote]], **options: Any) -> NotesTaken:
+        """Says what routers are to be told of blocks."""
+        return await self._run(self.sync.event_notes, notes, **options)
 
     async def describe(self, keys: Ordered[Key], **options: Any) -> list[Description]:
         """What is known of blocks."""

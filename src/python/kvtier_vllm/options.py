@@ -49,6 +49,7 @@ class ConnectorOptions:
 
     ``layout``: ``canonical`` stores blocks by ranges of KV heads, so that nodes of other tensor-parallel sizes read them; ``opaque``
     stores each rank's bytes as they are; ``auto`` takes the first where the tensors' axes are known.
+    ``event_notes``: tell the silo hashes and tokens of saved blocks, for routers; nothing is sent where the silo publishes no events.
     ``tp_sizes``: sizes that are to share blocks, such as ``"1,2,4"``.
     """
 
@@ -65,6 +66,7 @@ class ConnectorOptions:
     shutdown_ms: int = 2000
     connect_ms: int = 1000
     save_decode: bool = True
+    event_notes: bool = True
     staging_bytes: int = 1 << 30
     cost_gate: bool = True
     prefill_tokens_per_second: float = 0.0

@@ -11,6 +11,7 @@ from kvtier.plugin import LazyClient
 from .bases import connector_bases
 from .gate import worth_loading
 from .lookups import Lookups
+from .noting import Noting
 from .options import ConnectorOptions
 from .plan import Plan
 
@@ -52,6 +53,7 @@ class SchedulerSide:
         self._plan = plan
         self._options = options
         self.lookups = Lookups(self._probe, client, options, "a look-up")
+        self._noting = Noting(client, plan, options)
         self._tracked: dict[str, _Tracked] = {}
         self._loading: dict[int, bytes] = {}
 
@@ -122,7 +124,8 @@ class SchedulerSide:
         self.lookups.clear()
 
     def close(self) -> None:
-        """Ends the look-ups."""
+        """Ends the look-ups and the notes."""
+        self._noting.close()
         self.lookups.close(1.0)
 
     def _track(self, request: Any) -> _Tracked:
@@ -152,6 +155,7 @@ class SchedulerSide:
         if tracked.saved < last:
             metadata.saves.append(
                 Transfer(request_id, self._keys(request, tracked.saved, last), tracked.blocks[tracked.saved:last]))
+            self._noting.saved(request, metadata.saves[-1].keys, tracked.saved)
             tracked.saved = last
 
     @staticmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 import struct
 from typing import Any, Mapping, Optional, Sequence
 
+import msgpack  # type: ignore
+
 from ..engine_types import EngineDifference, EngineReport, EventNote, Loadable, NotesTaken
 from ..errors import InvalidArgument, ProtocolError
 
@@ -43,8 +45,6 @@ def loadable_of(body: Sequence[Any]) -> Loadable:
 
 def note_fields(block_id: bytes, note: EventNote) -> list[Any]:
     """A note as the wire has it."""
-    import msgpack
-
     if not 0 < len(note.block_hash) <= 64 or (note.parent_hash is not None and not 0 < len(note.parent_hash) <= 64):
         raise InvalidArgument("note.hash.length", len(note.block_hash), "1 to 64")
     extra = None if note.extra_keys is None else msgpack.packb(note.extra_keys, use_bin_type=True)

@@ -1,0 +1,39 @@
+"""What vLLM's connector has the silo tell routers."""
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from vllm_loop import TOKENS, Loop, Request  # noqa: E402
+from zmq_peers import CPU, Subscriber, connected, hashes, outlets  # noqa: E402
+
+TOPIC = "kv@pod-a@meta-llama/Llama-3.1-8B"
+
+
+@pytest.mark.parametrize("case", [dict(), dict(layout="opaque"), dict(size=2)], ids=str)
+def test_saved_blocks_are_told_with_their_hashes_tokens_and_parents(new_silo, case):
+    silo = new_silo({"events-endpoint": "tcp://127.0.0.1:0", "events-topic": TOPIC, "events-hashes": "bytes"}, name="pod-a")
+    with Subscriber(outlets(silo)[0]["endpoint"], TOPIC.encode()) as sub:
+        connected(silo, 1)
+        engine = Loop(silo.unix, **case)
+        try:
+            request = Request("a", list(range(100, 100 + 3 * TOKENS + 2)))
+            engine.run(request)
+            engine.saved()
+            events = sub.until(lambda seen: len(hashes(seen, "BlockStored", CPU)) == 3)
+        finally:
+            engine.close()
+    assert hashes(events, "BlockStored", CPU) == request.block_hashes
+    stored = [event for event in events if event["type"] == "BlockStored"]
+    assert [token for event in stored for token in event["token_ids"]] == request.tokens[:3 * TOKENS]
+    assert stored[0]["parent_block_hash"] is None and all(event["block_size"] == TOKENS for event in stored)
+
+
+def test_nothing_is_sent_where_notes_are_off(new_silo):
+    silo = new_silo({"events-endpoint": "tcp://127.0.0.1:0"}, name="pod-a")
+    engine = Loop(silo.unix, event_notes=False)
+    try:
+        engine.run(Request("a", list(range(3 * TOKENS + 2))))
+        engine.saved()
+    finally:
+        engine.close()
+    assert silo.metric("kvtier_events_notes") == 0 and silo.metric("kvtier_block_puts_total", result="stored") > 0
