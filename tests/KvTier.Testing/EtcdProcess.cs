@@ -80,6 +80,14 @@ public sealed class EtcdProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Ends it as kill -9 does, and starts it again with the same ports and no data.</summary>
+    public async Task LoseDataAsync()
+    {
+        await KillAsync();
+        Directory.Delete(folder["data"], recursive: true);
+        await RestartAsync();
+    }
+
     /// <summary>Ends it in order.</summary>
     public Task StopAsync() => EndAsync(Sigterm);
 

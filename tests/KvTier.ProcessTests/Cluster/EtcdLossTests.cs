@@ -1,0 +1,45 @@
+using KvTier.Client;
+using KvTier.Silo;
+
+namespace KvTier.ProcessTests.Cluster;
+
+/// <summary>An etcd that has lost all that it knew of the cluster.</summary>
+public sealed class EtcdLossTests
+{
+    [Fact]
+    public async Task EtcdWithoutItsData_IsNotFollowed_AndSilosThatAreRestartedHaveTheirBlocks()
+    {
+        await using TestCluster cluster = await TestCluster.StartAsync(3, replicas: 2);
+        long[] numbers = [.. Enumerable.Range(1, 200).Select(i => (long)i)];
+        await using (KvClusterClient client = await cluster.ConnectAsync())
+        {
+            ClusterBlocks blocks = await ClusterBlocks.OpenAsync(client);
+            foreach (long number in numbers) Assert.Null(await blocks.PutAsync(number, AckLevel.Replica));
+            await cluster.Etcd.LoseDataAsync();
+            await TestCluster.WaitAsync(async () =>
+            {
+                ClusterStatus[] seen = await Task.WhenAll(cluster.Members.Select(TestCluster.StatusAsync));
+                bool isRefused = seen.All(status => status.Problem?.Contains("restart all silos", StringComparison.Ordinal) == true);
+                return (isRefused && seen.All(status => !status.MayWrite), string.Join(" | ", seen.Select(status => status.Problem)));
+            });
+
+            // What is there is served; nothing new is taken.
+            Assert.Empty(await blocks.MissingAsync(numbers));
+            await using KvTierClient direct = await cluster.Members[0].ConnectAsync();
+            KvNamespace here = (await direct.OpenNamespaceAsync(new NamespaceDescriptor("test", Profiles.Opaque), TestSilo.Cancel)).Value;
+            foreach (long number in numbers.Select(number => number + 1000))
+            {
+                Result<PutStatus> put = await NumberedBlocks.PutAsync(here, number, AckLevel.Memory);
+                Assert.True(put.Error is { Code: ErrorCode.Fenced } || (put.IsOk && put.Value == PutStatus.Moved), $"{put.Error}");
+            }
+        }
+
+        foreach (TestMember member in cluster.Members) await member.Process.TerminateAsync();
+        foreach (TestMember member in cluster.Members) await member.StartAsync();
+        await cluster.WaitUntilSettledAsync();
+        await using KvClusterClient again = await cluster.ConnectAsync();
+        ClusterBlocks found = await ClusterBlocks.OpenAsync(again);
+        Assert.Empty(await found.MissingAsync(numbers));
+        Assert.Null(await found.PutAsync(5000, AckLevel.Replica));
+    }
+}
