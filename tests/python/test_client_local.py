@@ -1,6 +1,8 @@
 """Leases and reservations in shared memory."""
 import gc
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 import kvtier
 from kvtier.local import grants
-from silos import kvtier_command, until
+from silos import PYTHON_SOURCE, kvtier_command, until
 
 
 @pytest.fixture
@@ -152,3 +154,16 @@ def test_dotnet_client_and_this_one_read_in_place_what_the_other_wrote_in_place(
         slots.commit()
     kvtier_command("block", "get", "python", folder / "got", *local)
     assert (folder / "got").read_bytes() == data[::-1]
+
+
+def test_process_that_ends_with_leases_ends(silo):
+    program = (
+        "import sys, kvtier\n"
+        "ns = kvtier.connect(sys.argv[1], local='require').namespace(tenant='local')\n"
+        "ns.put(b'exit', bytes(100_000), overwrite=True)\n"
+        "array = ns.lease([b'exit'])[0].array()\n"
+        "slots = ns.reserve([(b'exit/2', 100)])\n"
+        "print(len(array))\n")
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON_SOURCE)}
+    done = subprocess.run([sys.executable, "-c", program, silo.unix], capture_output=True, text=True, timeout=50, env=environment)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "100000", "")

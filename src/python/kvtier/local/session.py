@@ -1,6 +1,7 @@
 """The local path of one connection: what the silo has granted and what goes back to it."""
 from __future__ import annotations
 
+import atexit
 import queue
 import struct
 import threading
@@ -89,9 +90,17 @@ class _Flusher:
         self._lock = threading.Lock()
         self._sessions: queue.SimpleQueue[LocalSession] = queue.SimpleQueue()  # May be used in a finalizer.
         self._thread: threading.Thread | None = None
+        self._is_ended = False
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        """The process ends: no thread can be started any more, and the connections end with all that they were granted."""
+        self._is_ended = True
 
     def later(self, session: LocalSession) -> None:
         """Has a session flushed soon."""
+        if self._is_ended:
+            return
         self._sessions.put(session)
         if (self._thread is None or not self._thread.is_alive()) and self._lock.acquire(blocking=False):
             try:
