@@ -15,7 +15,7 @@ public class BenchTests
         "cluster_get_1MiB", "cluster_route_get_1MiB", "cluster_put_1MiB", "cluster_route_put_1MiB", "cluster_put_replica_1MiB",
         "cluster_forward_get", "cluster_forward_resp",
         "cluster_attend_full", "cluster_attend_topk", "cluster_migration_GBps", "cluster_view_change_get", "cluster_view_change_put",
-        "cluster_view_change_join", "scale_map_1000_silos", "scale_route_100_silos", "scale_route_1000_silos",
+        "cluster_view_change_join", "scale_map_1000_silos", "scale_map_1m_moved", "scale_route_100_silos", "scale_route_1000_silos",
         "python_get_1MiB", "python_get_1MiB_dotnet", "python_put_5MiB", "python_get_32x2MiB", "python_put_32x1MiB_dotnet",
         "python_prefix_1000", "python_prefix_1000_dotnet", "python_gather_4pct", "python_gather_4pct_dotnet",
     ];

@@ -8,6 +8,7 @@ internal static class SimCommand
 {
     private const string Usage = """
         usage: ./dev sim [--seed N] [--seeds K] [--steps M] [--silos S] [--plant NAME] [--jobs J] [--verbose] [--no-shrink]
+               ./dev sim --scale N [--seed N]
 
           --seed N      first seed; default 1
           --seeds K     seeds from there on; default 1
@@ -15,6 +16,7 @@ internal static class SimCommand
           --silos S     silos at the start, 2 to 7; default what the seed says, 3 to 5
           --plant NAME  puts a bug in: {0}
           --jobs J      seeds at a time; default the number of processors
+          --scale N     no faults: counts the messages of N silos, 4 to 1000, at rest, while one dies, while one joins
           --verbose     prints the whole trace of every seed
           --no-shrink   prints the trace of a seed that fails as it is
         """;
@@ -30,6 +32,7 @@ internal static class SimCommand
             return 2;
         }
 
+        if (options.Scale > 0) return RunScale(options);
         var clock = Stopwatch.StartNew();
         SimTotals totals = SimBatch.Run(
             options.Seed, options.Seeds, options.Steps, options.Silos, options.Plant, options.Jobs,
@@ -38,6 +41,14 @@ internal static class SimCommand
             + FormattableString.Invariant($"{totals.VirtualTicks / Ticks.Second} s of virtual time, ")
             + FormattableString.Invariant($"{clock.Elapsed.TotalSeconds:0.0} s of real time"));
         return totals.Failed == 0 ? 0 : 1;
+    }
+
+    private static int RunScale(SimOptions options)
+    {
+        var clock = Stopwatch.StartNew();
+        foreach (string line in ScaleTable.Of(options.Scale, ScaleRun.Run(options.Scale, options.Seed))) Console.WriteLine(line);
+        Console.WriteLine(FormattableString.Invariant($"{clock.Elapsed.TotalSeconds:0.0} s of real time"));
+        return 0;
     }
 
     private static void Show(SimOptions options, SimPlan plan, SimResult result)

@@ -13,6 +13,9 @@ internal sealed record SimOptions
 
     internal int Silos { get; private set; }
 
+    /// <summary>Silos whose messages are to be counted; 0 for seeds.</summary>
+    internal int Scale { get; private set; }
+
     internal int Jobs { get; private set; } = Environment.ProcessorCount;
 
     internal Plant Plant { get; private set; }
@@ -63,6 +66,7 @@ internal sealed record SimOptions
             "--seeds" => (1, 1_000_000),
             "--steps" => (0, 100_000),
             "--silos" => (2, 7),
+            "--scale" => (4, 1000),
             "--jobs" => (1, 256),
             _ => (0, -1),
         };
@@ -81,6 +85,9 @@ internal sealed record SimOptions
                 break;
             case "--silos":
                 Silos = value;
+                break;
+            case "--scale":
+                Scale = value;
                 break;
             default:
                 Jobs = value;

@@ -68,7 +68,8 @@ internal sealed record ValuesAnswer(ValueKnown[] Values)
         }
 
         for (int i = 0; i < extra; i++) reader.Skip();
-        if (extra < 0 || !reader.End) return KvError.InvalidArgument("peer.body", "malformed", $"[[state u, ownedAt u, between], …] of {count}");
+        if (extra < 0 || !reader.End)
+            return KvError.InvalidArgument("peer.body", "malformed", $"[[state u, ownedAt u, between], …] of {count}");
         return new ValuesAnswer(values);
     }
 

@@ -38,6 +38,9 @@ internal sealed class EtcdModel
     /// <summary>The newest state.</summary>
     internal ClusterState State => history[^1];
 
+    /// <summary>Counts what silos ask of it, and what it tells them.</summary>
+    internal SimTraffic Traffic { get; } = new();
+
     /// <summary>False while it answers nobody.</summary>
     internal bool IsUp { get; private set; } = true;
 
@@ -59,6 +62,7 @@ internal sealed class EtcdModel
     /// <returns>The number of its lease; or a conflict.</returns>
     internal Result<long> Join(SiloEntry self, TimeSpan ttl)
     {
+        Traffic.Joins++;
         foreach (Lease lease in leases.Values)
         {
             if (lease.Self.Name == self.Name || (self.DataId.Length > 0 && lease.Self.DataId == self.DataId))
@@ -74,11 +78,15 @@ internal sealed class EtcdModel
     }
 
     /// <summary>Renews a lease.</summary>
-    internal KvError? Renew(long token, SiloLoad load)
+    /// <param name="token">Its number.</param>
+    /// <param name="load">The load that is written after it; null for none.</param>
+    internal KvError? Renew(long token, SiloLoad? load)
     {
+        Traffic.Renewals++;
         if (Find(token) is not { } lease) return new KvError(ErrorCode.LeaseExpired, "lease", $"{token}");
         Extend(lease);
-        if (lease.Load == load) return null;
+        if (load is null) return null;
+        Traffic.LoadWrites++;
         lease.Load = load;
         Publish();
         return null;
@@ -93,6 +101,7 @@ internal sealed class EtcdModel
     /// <summary>Makes a change of the map.</summary>
     internal Result<ClusterState> Commit(long token, ClusterChange change)
     {
+        Traffic.Commits++;
         if (Find(token) is null) return new KvError(ErrorCode.Fenced, "lease", $"{token}");
         if (change.Epoch != Map.Epoch) return new KvError(ErrorCode.Conflict, "epoch", $"{change.Epoch}", $"{Map.Epoch}");
         Dictionary<BlockId, string> moved = new(Map.Moved);
@@ -109,6 +118,13 @@ internal sealed class EtcdModel
         string silos = string.Join(' ', Map.Silos.Select(silo => $"{silo.Name}@{silo.JoinedEpoch}{(silo.Draining ? "-" : "")}"));
         trace.Add("etcd", $"epoch {Map.Epoch} members {Map.MembersEpoch}: {silos}; {moved.Count} moved, by lease {token}");
         Publish();
+        return State;
+    }
+
+    /// <summary>Reads the state.</summary>
+    internal ClusterState Read()
+    {
+        Traffic.Reads++;
         return State;
     }
 
@@ -155,6 +171,7 @@ internal sealed class EtcdModel
         history.Add(new ClusterState(++revision, Map, [.. leases.Values.Select(lease => lease.Self)], loads));
         if (history.Count > HistoryMax) history.RemoveAt(0);
         Maps[Map.Epoch] = Map;
+        Traffic.WatchMessages += leases.Count;
         TellWaiting();
     }
 

@@ -9,6 +9,8 @@ namespace KvTier.Simulation;
 internal sealed class SimEngine(EtcdModel etcd, SimNetwork network, SimProcess process, string name, TimeProvider time, Random random)
     : IClusterEngine
 {
+    private readonly EtcdLoads loads = new(time);
+    private ClusterState? known;
     private long token;
 
     /// <inheritdoc/>
@@ -18,18 +20,23 @@ internal sealed class SimEngine(EtcdModel etcd, SimNetwork network, SimProcess p
             model => model.Join(self, ttl).TryGet(out long granted, out KvError? refused) ? (granted, model.State) : refused, deadline);
         if (!joined.TryGet(out (long Token, ClusterState State) mine, out KvError? error)) return error;
         token = mine.Token;
-        return mine.State;
+        loads.Clear();
+        return known = mine.State;
     }
 
     /// <inheritdoc/>
     public async ValueTask<KvError?> RenewAsync(SiloLoad load, TimeSpan deadline)
     {
         long mine = token;
-        return (await CallAsync<bool>(model => model.Renew(mine, load) is { } error ? error : true, deadline)).Error;
+        SiloLoad? told = loads.IsDue(load, known) ? load : null;
+        KvError? failed = (await CallAsync<bool>(model => model.Renew(mine, told) is { } error ? error : true, deadline)).Error;
+        if (failed is null && told is not null) loads.OnPublished(told);
+        return failed;
     }
 
     /// <inheritdoc/>
-    public ValueTask<Result<ClusterState>> ReadAsync(TimeSpan deadline) => CallAsync<ClusterState>(model => model.State, deadline);
+    public async ValueTask<Result<ClusterState>> ReadAsync(TimeSpan deadline) =>
+        Note(await CallAsync<ClusterState>(model => model.Read(), deadline));
 
     /// <inheritdoc/>
     public async ValueTask<Result<ClusterState>> WaitAsync(long revision, TimeSpan deadline)
@@ -42,7 +49,7 @@ internal sealed class SimEngine(EtcdModel etcd, SimNetwork network, SimProcess p
                 if (random.Chance(0.05)) await etcd.Process.DelayAsync(random.NextTicks(0, Ticks.Second));
                 return found;
             }, deadline, mayRepeat: true);
-        return state;
+        return Note(state);
     }
 
     /// <inheritdoc/>
@@ -65,6 +72,12 @@ internal sealed class SimEngine(EtcdModel etcd, SimNetwork network, SimProcess p
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private Result<ClusterState> Note(Result<ClusterState> state)
+    {
+        if (state.IsOk && (known is null || state.Value.Revision > known.Revision)) known = state.Value;
+        return state;
+    }
 
     private async ValueTask<Result<T>> CallAsync<T>(Func<EtcdModel, Result<T>> serve, TimeSpan deadline)
     {

@@ -25,6 +25,9 @@ public enum Plant
 
     /// <summary>A change of a value is acknowledged without asking again whether the group is still the silo's own.</summary>
     NoSecondLook,
+
+    /// <summary>A silo takes blocks that others push whatever the sender's epoch, and whether it is to hold them or not.</summary>
+    PushFenceLeftOut,
 }
 
 /// <summary>How bugs are put in.</summary>
@@ -36,6 +39,7 @@ internal static class Plants
         Plant.FenceLeftOut => new Faults { SkipMayWrite = true },
         Plant.AckBeforeReplica => new Faults { AckBeforeReplica = true },
         Plant.DropUnconfirmed => new Faults { DropUnconfirmed = true },
+        Plant.PushFenceLeftOut => new Faults { SkipPushFence = true },
         _ => Faults.None,
     };
 }

@@ -29,7 +29,7 @@ internal sealed class SiloRun : IPeerHandler
         SimDisk? disk = media is null ? null : new SimDisk(media, Process, world.Scheduler);
         Engine = new BlockEngine(options, Arena, disk, Time);
         Store = new EngineBlockStore(Engine, OpenNamespace, options.Limits, Time);
-        Peers = new SimPeers(world.Network, Process, silo.Name, Time, random);
+        Peers = new SimPeers(world.Network, Process, silo.Name, Time, random, world.Etcd.Traffic);
         var etcd = new SimEngine(world.Etcd, world.Network, Process, silo.Name, Time, random);
         ClusterOptions cluster = world.ClusterOptions;
         Membership = new Cluster.Membership(cluster, silo.Describe(), etcd, Peers, Time, new Random(random.Next()));

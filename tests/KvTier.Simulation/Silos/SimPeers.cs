@@ -4,7 +4,8 @@ namespace KvTier.Simulation;
 
 /// <summary>The way from one run of a silo to the others. Everything that goes over it is copied, and what was lent is overwritten after.
 /// </summary>
-internal sealed class SimPeers(SimNetwork network, SimProcess process, string name, TimeProvider time, Random random) : IPeers
+internal sealed class SimPeers(
+    SimNetwork network, SimProcess process, string name, TimeProvider time, Random random, SimTraffic traffic) : IPeers
 {
     private const byte Poison = 0xDD;
 
@@ -19,6 +20,8 @@ internal sealed class SimPeers(SimNetwork network, SimProcess process, string na
     {
         byte[] body = request.Body.ToArray();
         byte[] payload = request.Payload.ToArray();
+        if (request.Op < PeerOps.Blocks) traffic.MemberCalls++;
+        else traffic.BlockCalls++;
         return await network.CallAsync<SimSilo, PeerMessage>(process, name, time, to.Name, async silo =>
         {
             byte[] theirBody = [.. body];
@@ -37,6 +40,9 @@ internal sealed class SimPeers(SimNetwork network, SimProcess process, string na
     public async ValueTask<Result<PushReply>> PushAsync(SiloEntry to, PushBatch batch, TimeSpan deadline)
     {
         List<StoredBlock> blocks = [.. batch.Blocks.Select(Copy)];
+        traffic.Pushes++;
+        traffic.PushedBlocks += blocks.Count;
+        traffic.PushedBytes += blocks.Sum(block => (long)block.Payload.Length);
         int sent = random.Chance(BreakRate) ? random.Next(blocks.Count) : blocks.Count;
         return await network.CallAsync<SimSilo, PushReply>(process, name, time, to.Name, async silo =>
         {
