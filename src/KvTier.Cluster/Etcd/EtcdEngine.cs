@@ -68,7 +68,7 @@ public sealed class EtcdEngine : IClusterEngine
             "/v3/lease/keepalive", new EtcdLeaseRequest(own.Lease), repeatable: true, deadline);
         if (!renewed.TryGet(out EtcdStreamed<EtcdLeaseAnswer>? answer, out KvError? error)) return error;
         if (answer.Result is not { Ttl: > 0 }) return Expired();
-        if (!loads.IsDue(load, view.State)) return null;
+        if (!loads.IsDue(load, view.State, own.Name)) return null;
         var put = new EtcdPutRequest { Key = keys.Load(own.Name), Value = EtcdJson.WriteValue(load), Lease = own.Lease };
         TimeSpan left = deadline - client.Time.GetElapsedTime(begin);
         error = (await client.CallAsync<EtcdPutRequest, EtcdPutAnswer>("/v3/kv/put", put, repeatable: true, left)).Error;

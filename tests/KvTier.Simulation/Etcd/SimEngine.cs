@@ -28,7 +28,7 @@ internal sealed class SimEngine(EtcdModel etcd, SimNetwork network, SimProcess p
     public async ValueTask<KvError?> RenewAsync(SiloLoad load, TimeSpan deadline)
     {
         long mine = token;
-        SiloLoad? told = loads.IsDue(load, known) ? load : null;
+        SiloLoad? told = loads.IsDue(load, known, name) ? load : null;
         KvError? failed = (await CallAsync<bool>(model => model.Renew(mine, told) is { } error ? error : true, deadline)).Error;
         if (failed is null && told is not null) loads.OnPublished(told);
         return failed;
