@@ -23,6 +23,7 @@ internal abstract class RoutedCall<TPart>
     private bool needsMap;
     private bool waits;
     private bool answered;
+    private int lostBlocks;
     private SiloLink? knows;
     private KvError? last;
 
@@ -57,6 +58,7 @@ internal abstract class RoutedCall<TPart>
         count = blocks;
         used = 0;
         answered = false;
+        lostBlocks = 0;
         last = null;
         if (groups.Length < blocks)
         {
@@ -99,7 +101,7 @@ internal abstract class RoutedCall<TPart>
             if (FatalError() is { } fatal) return fatal;
             EndRound();
             int left = done.AsSpan(0, count).Count(false);
-            if (left == 0) return !answered && last is not null && IsRead ? last : null;
+            if (left == 0) return Ending(longest);
             Client.Metrics.Rerouted(left);
             if (ClientClock.Until(Client.Time, Deadline) <= TimeSpan.Zero) return Overdue(left, longest);
             if (!needsMap && !waits) continue;
@@ -282,6 +284,17 @@ internal abstract class RoutedCall<TPart>
     {
         Lost(place);
         done[place] = true;
+        lostBlocks++;
+    }
+
+    /// <summary>
+    /// Every block has its answer. Where nobody gave one, or silos sent the call on until its time ran out, that is no miss: it failed.
+    /// </summary>
+    private KvError? Ending(TimeSpan longest)
+    {
+        if (!IsRead || lostBlocks < count || last is null) return null;
+        if (!answered) return last;
+        return last.Code == ErrorCode.Moved && ClientClock.Until(Client.Time, Deadline) <= TimeSpan.Zero ? Overdue(count, longest) : null;
     }
 
     private KvError Overdue(int left, TimeSpan longest) => new(
