@@ -42,7 +42,7 @@ internal sealed class SyntheticLog(NamespaceId ns, long blocks) : IBlockLog
                 key);
         }
 
-        return default!;
+        return new RecoverySummary(Clean: true, blocks, CorruptRecords: 0, BytesCut: 0, BytesScanned: 0, TimeSpan.Zero);
     }
 
     /// <inheritdoc/>
