@@ -38,18 +38,18 @@ internal sealed class PythonSetup : IAsyncDisposable
         string socket = context.Folder.File($"p{Interlocked.Increment(ref count)}");
         string[] arguments =
             ["--port", "0", "--unix-socket", socket, "--http-enabled", "false", "--host-bytes", $"{HostMiB}MiB", "--prefault"];
-        SiloProcess silo = await SiloProcess.StartAsync(arguments, context.Cancel);
+        SiloProcess started = await SiloProcess.StartAsync(arguments, context.Cancel);
         try
         {
             RedisProcess? redis = await context.RedisAsync();
-            PythonPeer python = await PythonPeer.StartAsync(
+            PythonPeer peer = await PythonPeer.StartAsync(
                 Script, interpreter, PackagePath(), [$"unix:{socket}", redis?.SocketPath ?? ""], context.Cancel);
-            BenchBlocks blocks = await BenchBlocks.ConnectAsync(silo.Endpoints["unix"], Client.TransportMode.Local, context.Cancel);
-            return new PythonSetup(silo, python, blocks, redis is not null);
+            BenchBlocks blocks = await BenchBlocks.ConnectAsync(started.Endpoints["unix"], Client.TransportMode.Local, context.Cancel);
+            return new PythonSetup(started, peer, blocks, redis is not null);
         }
         catch
         {
-            await silo.DisposeAsync();
+            await started.DisposeAsync();
             throw;
         }
     }

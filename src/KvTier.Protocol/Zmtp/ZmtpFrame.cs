@@ -42,9 +42,9 @@ public readonly record struct ZmtpFrame(ZmtpFlags Flags, int Length, int HeadByt
         frame = default;
         if (source.IsEmpty) return ZmtpStatus.Incomplete;
         var flags = (ZmtpFlags)source[0];
-        if ((flags & ~Known) != 0 || (flags & (ZmtpFlags.Command | ZmtpFlags.More)) == (ZmtpFlags.Command | ZmtpFlags.More))
+        if ((flags & ~Known) != ZmtpFlags.None || (flags & (ZmtpFlags.Command | ZmtpFlags.More)) == (ZmtpFlags.Command | ZmtpFlags.More))
             return ZmtpStatus.Malformed;
-        bool isLong = (flags & ZmtpFlags.Long) != 0;
+        bool isLong = (flags & ZmtpFlags.Long) != ZmtpFlags.None;
         int head = isLong ? HeadBytesMax : 2;
         if (source.Length < head) return ZmtpStatus.Incomplete;
         ulong length = isLong ? BinaryPrimitives.ReadUInt64BigEndian(source[1..]) : source[1];

@@ -39,7 +39,7 @@ internal sealed class EventBatch
     {
         foreach ((TierSet tier, string medium) in media)
         {
-            bool was = (block.Told & tier) != 0, isNow = (now & tier) != 0;
+            bool was = (block.Told & tier) != TierSet.None, isNow = (now & tier) != TierSet.None;
             if (!was && isNow) AddStored(block, medium);
             else if (was && !isNow) AddRemoved(block, medium);
         }

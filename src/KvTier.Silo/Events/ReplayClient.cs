@@ -31,7 +31,7 @@ internal sealed class ReplayClient(ZmtpSession session, EventRing ring, bool wit
         {
             while (await session.ReadAsync(stop) is { } flags)
             {
-                if ((flags & ZmtpFlags.Command) != 0)
+                if ((flags & ZmtpFlags.Command) != ZmtpFlags.None)
                 {
                     await AnswerCommandAsync(stop);
                     continue;
@@ -39,7 +39,7 @@ internal sealed class ReplayClient(ZmtpSession session, EventRing ring, bool wit
 
                 if (parts.Count == PartsMax) return $"a request of more than {PartsMax} frames";
                 parts.Add(session.Body.ToArray());
-                if ((flags & ZmtpFlags.More) != 0) continue;
+                if ((flags & ZmtpFlags.More) != ZmtpFlags.None) continue;
                 await AnswerAsync(parts, stop);
                 parts.Clear();
             }

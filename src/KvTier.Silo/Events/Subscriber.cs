@@ -65,7 +65,7 @@ internal sealed class Subscriber(ZmtpSession session, SendQueue queue, TimeSpan 
     private string? Take(ZmtpFlags flags)
     {
         ReadOnlySpan<byte> body = session.Body.Span;
-        if ((flags & ZmtpFlags.Command) == 0)
+        if ((flags & ZmtpFlags.Command) == ZmtpFlags.None)
         {
             if (body.IsEmpty || body[0] > Subscribe) return null;
             return Change(body[0] != Cancel, body[1..]);

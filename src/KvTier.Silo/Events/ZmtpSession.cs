@@ -118,7 +118,7 @@ internal sealed class ZmtpSession(Socket socket, ZmtpRole role)
     private async ValueTask<(string? Error, byte[] Data)> ReadCommandAsync(string wanted, CancellationToken cancellation)
     {
         if (await ReadAsync(cancellation) is not { } flags) return (Violation ?? "closed within the handshake", []);
-        if ((flags & ZmtpFlags.Command) == 0) return ($"a message came where {wanted} was due", []);
+        if ((flags & ZmtpFlags.Command) == ZmtpFlags.None) return ($"a message came where {wanted} was due", []);
         if (!ZmtpCommand.TryRead(Body.Span, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> data))
             return ("a command without a name", []);
         return name.SequenceEqual(Encoding.ASCII.GetBytes(wanted))

@@ -225,12 +225,12 @@ public sealed class HandOverTests
     [Fact]
     public void Walk_MoreHoldersThanAreDealtWithAtATime_GivesEachWhatItLacks() => TestCluster.Run(1, 3, async cluster =>
     {
-        TestBlock[] blocks = [.. Enumerable.Range(0, 200).Select(number => TestBlock.Of(number))];
-        foreach (TestBlock block in blocks) cluster["a"].Seal(block);
+        TestBlock[] many = [.. Enumerable.Range(0, 200).Select(number => TestBlock.Of(number))];
+        foreach (TestBlock block in many) cluster["a"].Seal(block);
         for (char name = 'b'; name <= 'm'; name++) cluster.Add(name.ToString());
         cluster.Publish();
         await cluster.SettleAsync();
-        Assert.All(blocks, block => Assert.Equal(cluster.AskedFor(block).Order(), cluster.HoldersOf(block).Order()));
+        Assert.All(many, block => Assert.Equal(cluster.AskedFor(block).Order(), cluster.HoldersOf(block).Order()));
     });
 
     [Fact]

@@ -24,10 +24,10 @@ internal sealed class LoadedCluster : IAsyncDisposable
         TestCluster silos = await TestCluster.StartAsync(3, replicas, network);
         try
         {
-            KvClusterClient client = await silos.ConnectAsync();
-            ClusterBlocks blocks = await ClusterBlocks.OpenAsync(client);
+            KvClusterClient connected = await silos.ConnectAsync();
+            ClusterBlocks blocks = await ClusterBlocks.OpenAsync(connected);
             var load = new SteadyLoad(blocks, replicas > 1 ? AckLevel.Replica : AckLevel.Memory, writers, readers);
-            return new LoadedCluster(silos, client, blocks, load);
+            return new LoadedCluster(silos, connected, blocks, load);
         }
         catch
         {
