@@ -30,7 +30,8 @@ internal sealed partial class SimWorld
         {
             dying.Crash();
             RunToRest("without one");
-        }) with { Blocks = held.Count, Bytes = held.Sum(block => (long)block.Length) });
+        }) with
+        { Blocks = held.Count, Bytes = held.Sum(block => (long)block.Length) });
         Scheduler.Run(Scheduler.Now + (RestSeconds * Ticks.Second));
         phases.Add(Count(ScaleRun.Join, () =>
         {

@@ -167,5 +167,6 @@ internal sealed class EngineDesk : IPeerHandler
     private static LoadBlock[] Told(TierSet[] tiers, long blockBytes) =>
         [.. tiers.TakeWhile(tier => tier != TierSet.None).Select(tier => new LoadBlock(PathOf(tier), blockBytes))];
 
-    private static LoadPath PathOf(TierSet tiers) => (tiers & (TierSet.Host | TierSet.Device)) != TierSet.None ? LoadPath.Host : LoadPath.Ssd;
+    private static LoadPath PathOf(TierSet tiers) =>
+        (tiers & (TierSet.Host | TierSet.Device)) != TierSet.None ? LoadPath.Host : LoadPath.Ssd;
 }

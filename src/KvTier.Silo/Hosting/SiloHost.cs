@@ -256,7 +256,8 @@ public sealed partial class SiloHost : IAsyncDisposable
             UptimeSeconds = time.GetElapsedTime(readyAt).TotalSeconds,
             ArenaFallback = store.Engine.Arena.Fallback,
             Endpoints = new StatEndpoints(Endpoints.Native?.ToString(), Endpoints.UnixSocket, Endpoints.Resp?.ToString(),
-                Endpoints.Http?.ToString()) { Events = events?.Outlets[0].Address, EventsReplay = events?.Outlets[0].ReplayAddress },
+                Endpoints.Http?.ToString())
+            { Events = events?.Outlets[0].Address, EventsReplay = events?.Outlets[0].ReplayAddress },
             Options = SiloOptionTable.All.Where(option => !option.Secret).ToDictionary(option => option.Name, option =>
                 option.Show(options)),
             Limits = options.Limits,

@@ -57,7 +57,7 @@ internal static class Planner
             Replicas = replicas[random.Next(replicas.Length)],
             HasDisk = hasDisk,
             OneAtATime = oneAtATime,
-            
+
             // Without an SSD tier, room for everything: what is evicted for want of it is lost by right.
             HostBytes = hasDisk && random.Chance(0.3) ? 2 << 20 : 8 << 20,
             Steps = list,
