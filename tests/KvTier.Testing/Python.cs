@@ -23,7 +23,12 @@ public static class Python
     /// <returns>Its standard output.</returns>
     /// <exception cref="InvalidOperationException">No Python has the module, or the program failed or took more than 60 s.</exception>
     public static string RunWith(string module, string program, params ReadOnlySpan<string> arguments) =>
-        RunOn(found.GetOrAdd(module, Find), program, arguments);
+        RunOn(PathWith(module), program, arguments);
+
+    /// <summary>The Python that <see cref="RunWith"/> takes, for processes that are to be talked with.</summary>
+    /// <param name="module">A module that it must have, or several: <c>numpy, msgpack</c>.</param>
+    /// <exception cref="InvalidOperationException">No Python has it.</exception>
+    public static string PathWith(string module) => found.GetOrAdd(module, Find);
 
     private static string Find(string module)
     {

@@ -54,7 +54,8 @@ internal sealed class TestCluster : IAsyncDisposable
         string address = network?.Address(number) ?? "127.0.0.1";
         string[] arguments =
         [
-            "--name", $"silo-{number}", "--address", address, "--port", "0", "--http-enabled", "false", "--host-bytes", "128MiB",
+            "--name", $"silo-{number}", "--address", address, "--port", "0", "--http-enabled", "false",
+            .. more.Contains("--host-bytes") ? Array.Empty<string>() : ["--host-bytes", "128MiB"],
             "--unix-socket", folder.File($"s{number}"),
             "--data-directory", folder.File($"data-{number}"), "--ssd-bytes", "1GiB", "--drain-seconds", "20",
             "--etcd", Etcd.Endpoint.ToString().TrimEnd('/'), "--cluster-replicas", $"{replicas}", "--log-level", "Information", .. more,
