@@ -116,6 +116,8 @@ public sealed class GoldenFrameTests
         ["localAttach.response"] = b => LocalAttachResponse.Write(b, arena),
         ["localGet.request"] = b => LocalGetRequest.Write(b, 7, 100, 5000, ids),
         ["localGet.response"] = WriteLocalGetResponse,
+        ["localGet.request.check-by-silo"] = b => LocalGetRequest.Write(b, 7, 100, 5000, ids, flags: LocalGetFlags.CheckBySilo),
+        ["localGet.response.checked"] = WriteCheckedLocalGetResponse,
         ["localRelease.notice"] = b => NumbersNotice.Write(b, [1UL << 40, 3]),
         ["localReserve.request"] = WriteReserve,
         ["localReserve.response"] = WriteReserveResponse,
@@ -331,6 +333,13 @@ public sealed class GoldenFrameTests
         LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(buffer, 123_456_789_012_345, 2);
         writer.Add(new LocalGetItem(GetStatus.HostHit, 1UL << 40, 1 << 20, 5, 0, check1));
         writer.Add(LocalGetItem.Miss(MissReason.NeverStored));
+    }
+
+    private static void WriteCheckedLocalGetResponse(FrameBuffer buffer)
+    {
+        LocalGetResponseWriter writer = LocalGetResponseWriter.Begin(buffer, 123_456_789_012_345, 2);
+        writer.Add(new LocalGetItem(GetStatus.HostHit, 1UL << 40, 1 << 20, 5, 0, check1, IsChecked: true));
+        writer.Add(LocalGetItem.Miss(MissReason.Corrupt));
     }
 
     private static void WriteCommitWithoutChecks(FrameBuffer b)

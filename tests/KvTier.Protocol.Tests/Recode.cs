@@ -244,7 +244,8 @@ internal static class Recode
     private static KvError? LocalGet(ReadOnlySpan<byte> body, long payloadLength, FrameBuffer output)
     {
         if (LocalGetRequest.TryRead(body, Limits, out LocalGetRequest request) is { } error) return error;
-        LocalGetRequest.Write(output, request.Namespace, request.DeadlineMs, request.LeaseMs, ToArray(request.Ids), Again(request.Route));
+        LocalGetRequest.Write(output, request.Namespace, request.DeadlineMs, request.LeaseMs, ToArray(request.Ids), Again(request.Route),
+            request.Flags);
         return null;
     }
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -67,6 +68,48 @@ def test_leased_block_is_not_evicted_and_evicted_after_its_release(new_silo):
         until(lambda: ns.put_many([(b"n%d" % i, bytes(1 << 20)) for i in range(8)]) and not ns.get(b"kept"), 10, "evicted")
 
 
+def test_leases_that_were_never_looked_at_go_back_with_their_owner(new_silo):
+    silo = new_silo({"host-bytes": "8MiB", "put-wait-ms": 100})
+    with kvtier.connect(silo.unix, local="require") as client:
+        ns = client.namespace()
+        ns.put_many([(b"a", bytes(1 << 20)), (b"b", bytes(1 << 20))])
+        leases = ns.lease([b"a", b"b", b"none"])
+        assert leases.hits == 2 and len(leases) == 3 and leases.is_valid
+        for i in range(20):
+            ns.put(b"%d" % i, bytes(1 << 20))
+        seen = leases[1].array()
+        del leases
+        gc.collect()
+        until(lambda: ns.put_many([(b"n%d" % i, bytes(1 << 20)) for i in range(8)]) and not ns.get(b"a"), 10, "a is evicted")
+        assert ns.get(b"b") and not seen.any()
+
+
+def test_lease_first_looked_at_after_its_release_has_no_bytes(ns):
+    ns.put(b"late", bytes(50_000))
+    leases = ns.lease([b"late", b"none"])
+    leases.release()
+    assert not leases.is_valid and not leases[0].is_valid and leases[0].block_length == 50_000
+    with pytest.raises(ValueError):
+        bytes(leases[0].data)
+    with pytest.raises(kvtier.LeaseExpired):
+        leases[0].check_valid()
+    assert leases[1] == kvtier.Miss("never_stored") and not leases[-1] and leases[0:2] == list(leases)
+    with pytest.raises(IndexError):
+        leases[2]
+
+
+def test_lease_looked_at_by_many_threads_is_one(ns):
+    ns.put_many([(b"t%d" % i, bytes(50_000)) for i in range(64)])
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(20):
+            leases = ns.lease([b"t%d" % i for i in range(64)])
+            before = len(grants._live)
+            seen = list(threads.map(lambda _: [id(one) for one in leases], range(8)))
+            assert all(one == seen[0] for one in seen) and len(grants._live) == before + 64
+            leases.release()
+            assert len(grants._live) == before
+
+
 def test_lease_past_its_deadline_is_not_valid(ns):
     ns.put(b"short", bytes(50_000))
     leases = ns.lease([b"short"], lease_ms=50)
@@ -120,12 +163,39 @@ def test_commit_past_the_deadline_is_refused(ns):
     assert not ns.get(b"slow")
 
 
-def test_copy_that_fails_its_check_is_a_miss(ns, monkeypatch):
-    ns.put(b"bad", bytes(50_000))
-    import kvtier.block_parts as blocks
+def spoil(ns, key):
+    """Changes a byte of a block where it lies, as a bad memory would."""
+    with ns.lease([key]) as leases:
+        leases[0]
+        session, item = leases._session, leases._items[0]
+        session.arena.writable[item.offset + 1234] ^= 1
 
-    monkeypatch.setattr(blocks, "crc32c", lambda data: 1)
-    assert ns.get(b"bad") == kvtier.Miss("corrupt")
+
+@pytest.mark.parametrize("checks, finder", [("auto", "any"), ("silo", "silo"), ("get", "client"), ("all", "client")])
+def test_copy_of_bytes_that_went_bad_is_a_miss(silo, checks, finder):
+    with kvtier.connect(silo.unix, local="require", local_checks=checks) as client:
+        ns = client.namespace(tenant=f"bad-{checks}")
+        ns.put_many([(b"bad", bytes(50_000)), (b"good", bytes(50_000))])
+        spoil(ns, b"bad")
+        hits = ns.get_many([b"bad", b"good", b"none"])
+        assert hits[0] == kvtier.Miss("corrupt") and bytes(hits[1]) == bytes(50_000) and hits[2] == kvtier.Miss("never_stored")
+        if finder == "silo":  # Now it is a miss for all, and can be put again.
+            with ns.lease([b"bad"]) as leases:
+                assert leases[0] == kvtier.Miss("corrupt")
+            assert ns.put(b"bad", bytes(50_000)) == "stored" and ns.get(b"bad")
+
+
+def test_copy_is_checked_here_where_the_silo_does_not_say_that_it_did(silo, monkeypatch):
+    from kvtier.wire import blocks as wire
+
+    with kvtier.connect(silo.unix, local="require", local_checks="silo") as client:
+        ns = client.namespace(tenant="older")
+        ns.put(b"bad", bytes(50_000))
+        spoil(ns, b"bad")
+        monkeypatch.setattr(wire, "CHECK_BY_SILO", 0)  # What a silo of before makes of the flag.
+        assert ns.get(b"bad") == kvtier.Miss("corrupt")
+        with ns.lease([b"bad"]) as leases:
+            assert leases[0] and not leases[0].verify()
 
 
 def test_killed_silo_makes_leases_void_and_a_new_one_is_mapped(own_silo):

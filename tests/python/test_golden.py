@@ -1,16 +1,20 @@
 """Vectors that both languages read: ids, placement, frames."""
 import json
+import os
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from processes import REPOSITORY
+from silos import PYTHON_SOURCE
 
-from kvtier import BlockId, Profile, block_groups, block_id
+from kvtier import BlockId, Profile, block_groups, block_id, folding
 from kvtier.cluster.map import ClusterMap, SiloEntry, read_map
 from kvtier.cluster.placement import hash_of, score, seed_of
-from kvtier.crc32c import crc32c, crc32c_rows
+from kvtier.crc32c import crc32c, crc32c_rows, short_crc32c
 from kvtier.profile import canonical_text, fingerprint
 from kvtier.wire import frame
 from kvtier.wire.checks import block_check, block_checks
@@ -128,7 +132,11 @@ def slow_crc32c(data: bytes, crc: int = 0) -> int:
     return state ^ 0xFFFFFFFF
 
 
-def test_crc32c_of_every_path_is_that_of_the_definition():
+WAYS = [crc32c, short_crc32c, folding.crc32c]
+
+
+@pytest.mark.parametrize("crc32c", WAYS)
+def test_crc32c_of_every_path_is_that_of_the_definition(crc32c):
     assert crc32c(b"123456789") == 0xE3069283
     source = random.Random(7)
     sizes = [*range(0, 40), 191, 192, 193, 2047, 2048, 2049, 2051, 4096, 9007, 9008, 9009, 9500]
@@ -139,7 +147,8 @@ def test_crc32c_of_every_path_is_that_of_the_definition():
             assert crc32c(part) == slow_crc32c(bytes(part)), (size, start)
 
 
-def test_crc32c_of_long_data_is_that_of_its_parts():
+@pytest.mark.parametrize("crc32c", WAYS)
+def test_crc32c_of_long_data_is_that_of_its_parts(crc32c):
     # The definition is too slow for megabytes; what is short is compared with it above, and a CRC goes on where another ended.
     data = np.random.default_rng(3).integers(0, 256, 1_000_003, dtype=np.uint8)
     for size in (108_431, 108_432, 108_441, 217_000, 1_000_003):
@@ -148,6 +157,20 @@ def test_crc32c_of_long_data_is_that_of_its_parts():
             expected = crc32c(data[start:min(start + 4999, size)], expected)
         assert crc32c(data[:size]) == expected
         assert crc32c(data[5:size], crc32c(data[:5])) == expected
+
+
+def test_crc32c_without_the_package_is_made_by_numpy():
+    code = """
+import sys
+sys.modules["crc32c"] = None
+from kvtier import crc32c, folding
+from kvtier.wire import frame
+assert crc32c.crc32c is folding.crc32c and frame.crc32c is folding.crc32c
+print(crc32c.crc32c(b"123456789"))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                            env={**os.environ, "PYTHONPATH": str(PYTHON_SOURCE)})
+    assert answer.stdout == f"{0xE3069283}\n", answer.stderr
 
 
 def test_block_checks_of_many_are_those_of_each():

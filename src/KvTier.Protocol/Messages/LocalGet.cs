@@ -48,17 +48,23 @@ public readonly ref struct LocalGetRequest
     /// <summary>What the request says to a cluster.</summary>
     public RouteView Route { get; private init; }
 
+    /// <summary>Flags; none where the body does not say.</summary>
+    public LocalGetFlags Flags { get; private init; }
+
     /// <summary>Writes the body.</summary>
     public static void Write(
-        FrameBuffer buffer, ushort ns, int deadlineMs, int leaseMs, ReadOnlySpan<BlockId> ids, Route route = default)
+        FrameBuffer buffer, ushort ns, int deadlineMs, int leaseMs, ReadOnlySpan<BlockId> ids, Route route = default,
+        LocalGetFlags flags = LocalGetFlags.None)
     {
         var writer = new MessagePackWriter(buffer);
-        writer.WriteArrayHeader(Fields + route.FieldCount);
+        bool isFlagged = flags != LocalGetFlags.None;
+        writer.WriteArrayHeader(Fields + route.FieldsBefore(isFlagged ? 1 : 0));
         writer.Write((uint)ns);
         writer.Write(deadlineMs);
         writer.Write(leaseMs);
         writer.WriteIds(buffer, ids);
-        route.Write(buffer, ids.Length);
+        route.Write(buffer, ids.Length, always: isFlagged);
+        if (isFlagged) writer.Write((uint)flags);
     }
 
     /// <summary>Reads and checks a body.</summary>
@@ -73,6 +79,7 @@ public readonly ref struct LocalGetRequest
             LeaseMs = reader.Int("leaseMs", limits.LeaseMsMax),
             Ids = new IdList(reader.Blob("ids", BlockId.SizeBytes, limits.BatchBlocksMax)),
             Route = RouteView.Read(ref reader),
+            Flags = reader.TryOptional(1) ? (LocalGetFlags)reader.Unsigned("flags", (ulong)LocalGetFlags.CheckBySilo) : default,
         };
         RouteView.Check(ref reader, request.Route, request.Ids.Count);
         reader.Finish();
@@ -89,7 +96,9 @@ public readonly ref struct LocalGetRequest
 /// <param name="Length">Bytes of the block.</param>
 /// <param name="Codec">Stored form of the bytes.</param>
 /// <param name="Check"><see cref="BlockCheck"/> of id, codec, offset 0, length and bytes; 0 for a miss.</param>
-public readonly record struct LocalGetItem(GetStatus Status, ulong Lease, long Offset, int Length, byte Codec, uint Check)
+/// <param name="IsChecked">True when the silo has computed the check of the bytes anew for this answer, as it was asked to.</param>
+public readonly record struct LocalGetItem(
+    GetStatus Status, ulong Lease, long Offset, int Length, byte Codec, uint Check, bool IsChecked = false)
 {
     /// <summary>A miss.</summary>
     public static LocalGetItem Miss(MissReason reason) => new(reason.ToGetStatus(), 0, 0, 0, 0, 0);
@@ -131,13 +140,14 @@ public readonly ref struct LocalGetResponseWriter
     /// <summary>Adds the answer for the next id.</summary>
     public void Add(in LocalGetItem item)
     {
-        writer.WriteArrayHeader(ItemFields);
+        writer.WriteArrayHeader(item.IsChecked ? ItemFields + 1 : ItemFields);
         writer.Write((uint)item.Status);
         writer.Write(item.Lease);
         writer.Write(item.Offset);
         writer.Write(item.Length);
         writer.Write((uint)item.Codec);
         writer.Write(item.Check);
+        if (item.IsChecked) writer.Write(1u);
     }
 
     /// <summary>Writes what stands after the items.</summary>
@@ -187,7 +197,8 @@ public ref struct LocalGetResponseReader
             int length = reader.Int("length", limits.BlockBytesMax);
             reader.Unsigned("codec", byte.MaxValue);
             reader.Unsigned("check", uint.MaxValue);
-            reader.EndItem("item", extra);
+            if (extra > 0) reader.Unsigned("checked", 1);
+            reader.EndItem("item", Math.Max(0, extra - 1));
             if (length > arenaBytes - offset) reader.Refuse("length", $"{length}", $"{arenaBytes - offset}, the end of the arena");
         }
 
@@ -211,8 +222,9 @@ public ref struct LocalGetResponseReader
         left--;
         int fields = items.ReadArrayHeader();
         item = new LocalGetItem(
-            (GetStatus)items.ReadByte(), items.ReadUInt64(), items.ReadInt64(), items.ReadInt32(), items.ReadByte(), items.ReadUInt32());
-        for (int i = LocalGetResponseWriter.ItemFields; i < fields; i++) items.Skip();
+            (GetStatus)items.ReadByte(), items.ReadUInt64(), items.ReadInt64(), items.ReadInt32(), items.ReadByte(), items.ReadUInt32(),
+            fields > LocalGetResponseWriter.ItemFields && items.ReadUInt64() == 1);
+        for (int i = LocalGetResponseWriter.ItemFields + 1; i < fields; i++) items.Skip();
         return true;
     }
 }

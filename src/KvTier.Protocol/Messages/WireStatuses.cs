@@ -117,6 +117,17 @@ public enum PutFlags : byte
     Overwrite = 1,
 }
 
+/// <summary>Flags of a local get.</summary>
+[Flags]
+public enum LocalGetFlags : byte
+{
+    /// <summary>The client computes the checks of what it copies, or takes the leases' bytes as they are.</summary>
+    None = 0,
+
+    /// <summary>The silo computes the checks of the bytes before it answers, and says so of each hit.</summary>
+    CheckBySilo = 1,
+}
+
 /// <summary>Flags of a local commit.</summary>
 [Flags]
 public enum CommitFlags : byte

@@ -27,6 +27,9 @@ internal sealed class GetWork
     /// <summary>Longest that local leases last, in ms.</summary>
     public int LeaseMs { get; set; }
 
+    /// <summary>True when local leases are granted for bytes only whose check was computed anew.</summary>
+    public bool IsChecked { get; set; }
+
     /// <summary>Blocks asked for.</summary>
     public int Count { get; private set; }
 
@@ -116,6 +119,7 @@ internal sealed class GetWork
         ArrayPool<LeaseResult>.Shared.Return(results);
         if (groups.Length > 0) ArrayPool<BlockId>.Shared.Return(groups);
         Elsewhere.Clear();
+        IsChecked = false;
         Route = default;
         groups = [];
         ids = [];

@@ -84,6 +84,7 @@ internal sealed partial class NativeConnection
         if (local.ReadCount + request.Ids.Count > limits.LeasesMax)
             return new KvError(ErrorCode.Busy, "leases", $"{local.ReadCount + request.Ids.Count}", $"{limits.LeasesMax}");
         work.Begin(header, receivedAt, request.Namespace, request.DeadlineMs, LeaseMs(request.LeaseMs), request.Ids, default);
+        work.IsChecked = request.Flags.HasFlag(LocalGetFlags.CheckBySilo);
         if (cluster is not null) work.BeginRouted(request.Route);
         return null;
     }
@@ -93,6 +94,7 @@ internal sealed partial class NativeConnection
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask SendLocalGetAsync(GetWork work)
     {
+        if (work.IsChecked) CheckLeased(work);
         await output.AcquireAsync();
         try
         {
@@ -107,6 +109,20 @@ internal sealed partial class NativeConnection
 
         Done(work.Header, work.ReceivedAt);
         getPool.Return(work);
+    }
+
+    /// <summary>Computes the checks of what is to be leased; what fails is put away and is a miss.</summary>
+    private void CheckLeased(GetWork work)
+    {
+        for (int i = 0; i < work.Count; i++)
+        {
+            BlockLease block = work.Results[i].Lease;
+            if (!work.IsHit(i) || block.Length == 0) continue;
+            if (Crc32C.Compute(engine.Arena.Slice(block.Offset, block.Length).Span) == block.PayloadCrc) continue;
+            engine.Quarantine(work.Namespace, work.Ids[i], block.PayloadCrc);
+            engine.Release(block);
+            work.Results[i] = new LeaseResult(MissReason.Corrupt, default);
+        }
     }
 
     private void WriteLocalGet(GetWork work)
@@ -127,7 +143,8 @@ internal sealed partial class NativeConnection
 
             BlockLease block = work.Results[i].Lease;
             uint check = BlockCheck.Compute(work.Ids[i], block.Codec, 0, block.Length, block.PayloadCrc);
-            writer.Add(new LocalGetItem(GetStatusExtensions.HitFrom(block.Source), lease, block.Offset, block.Length, block.Codec, check));
+            writer.Add(new LocalGetItem(
+                GetStatusExtensions.HitFrom(block.Source), lease, block.Offset, block.Length, block.Codec, check, work.IsChecked));
         }
 
         writer.End();

@@ -7,12 +7,13 @@ from .block_parts import (
     Answer, PutBlock, PutOptions, checked_results, groups_of, numbers_of, outcome_of, outcomes_of, target_of, wire_check,
 )
 from .buffers import copy, write_view
+from .crc32c import IS_FAST as CRC_IS_FAST
 from .crc32c import crc32c
 from .errors import InvalidArgument, KvTierError, LeaseExpired, ProtocolError, Unsupported
 from .ids import BlockId
 from .local.leases import Leases
 from .local.reservations import Reservation
-from .results import Description, GetResult, Miss, Prefix, PutOutcome, PutStatus, Tier, miss_reason
+from .results import Description, GetResult, Miss, Prefix, PutOutcome, PutStatus, miss_reason
 from .transport import clock
 from .transport.connection import Connection
 from .transport.silo import Descriptor, Silo
@@ -114,7 +115,7 @@ class SiloBlocks:
             raise ProtocolError("prefix.count", body[:1], f"0 to {len(ids)}, and as many tiers")
         answer.epoch = wire.epoch_of(body, 2)
         answer.moved = len(body) > 3 and bool(body[3])
-        return Prefix(body[0], tuple(Tier(tier) for tier in body[1]))
+        return Prefix(body[0], tuple(map(wire.tiers_of, body[1])))
 
     def change(self, opcode: int, ids: Sequence[BlockId], ms: Optional[int], deadline: float, route: Route, answer: Answer) -> bytes:
         """Deletes, pins, unpins, touches or prefetches: a status for each (1 done, 0 not here, 2 moved)."""
@@ -221,7 +222,9 @@ class SiloBlocks:
 
     def _get_local(self, connection: Connection, ids: Sequence[BlockId], targets: Optional[Sequence[memoryview]], deadline: float,
                    route: Route, answer: Answer) -> list[GetResult]:
-        deadline_ns, items = self._local_get(connection, ids, 0, deadline, route, answer)
+        wanted = self.silo.options.local_checks
+        by_silo = wanted == "silo" or (wanted == "auto" and not CRC_IS_FAST)
+        deadline_ns, items = self._local_get(connection, ids, 0, deadline, route, answer, by_silo)
         session, arena = connection.local, connection.local.arena.readable
         views: list[memoryview] = []
         try:
@@ -237,13 +240,15 @@ class SiloBlocks:
         if not is_valid:
             return [Miss("deadline") if wire.is_hit(item.status) else Miss(miss_reason(item.status)) for item in items]
         whole = [wire.GetItem(item.status, item.length, item.codec, item.check, item.length) for item in items]
-        return checked_results(ids, whole, views, targets, None, self.silo.options.local_checks != "none")
+        is_checked = by_silo and all([item.checked for item in items if item.lease])  # One of before this flag doesn't say so.
+        return checked_results(ids, whole, views, targets, None, not is_checked and wanted != "none")
 
     def _local_get(self, connection: Connection, ids: Sequence[BlockId], lease_ms: int, deadline: float, route: Route,
-                   answer: Answer) -> tuple[int, list[wire.LocalItem]]:
+                   answer: Answer, by_silo: bool = False) -> tuple[int, list[wire.LocalItem]]:
         session = _session(connection)
         handle = self.silo.handle(connection, self.descriptor, deadline)
-        fields = [handle, clock.left_ms(deadline), lease_ms or session.lease_ms, b"".join(ids), *route.fields()]
+        fields = [handle, clock.left_ms(deadline), lease_ms or session.lease_ms, b"".join(ids),
+                  *([*route.all_fields(), wire.CHECK_BY_SILO] if by_silo else route.fields())]
         body = connection.call(op.LOCAL_GET, fields, deadline, late=lambda late: session.release(numbers_of(late, 1)))
         answer.epoch, answer.copies = wire.epoch_of(body, 2), wire.epoch_of(body, 3) or 1
         return wire.local_items(body, len(ids), session.arena.size)

@@ -18,7 +18,7 @@ from .transport.silo import Descriptor, Silo, SiloOptions
 from .wire import opcodes as op
 
 _LOCAL = ("auto", "never", "require")
-_CHECKS = ("get", "all", "none")
+_CHECKS = ("auto", "get", "all", "silo", "none")
 
 
 def connect(endpoint: Union[str, Iterable[str]], *, token: Optional[str] = None, timeout_ms: int = 5000, local: str = "auto",
@@ -32,7 +32,8 @@ def connect(endpoint: Union[str, Iterable[str]], *, token: Optional[str] = None,
     :param cluster: ``auto`` routes by the cluster's map where the silo is in one, ``never`` talks to this silo only, ``require`` refuses a
         silo that is in none.
     :param options: fields of :class:`kvtier.transport.silo.SiloOptions`, such as ``connections=2``, ``lease_ms=10000``,
-        ``local_checks="get"`` (copies from shared memory are checked; ``all``: what is written to it too; ``none``).
+        ``local_checks="auto"`` (who checks copies out of shared memory: ``get`` the client, ``all`` the client and what it writes too,
+        ``silo`` the silo, ``none`` nobody; ``auto`` the quicker one).
     :raises KvTierError: the silo can't be reached, or refuses.
     """
     endpoints = [endpoint] if isinstance(endpoint, str) else list(endpoint)
@@ -40,7 +41,7 @@ def connect(endpoint: Union[str, Iterable[str]], *, token: Optional[str] = None,
         raise InvalidArgument("endpoint", "none", "at least one")
     _one_of("local", local, _LOCAL)
     _one_of("cluster", cluster, _LOCAL)
-    _one_of("local_checks", options.get("local_checks", "get"), _CHECKS)
+    _one_of("local_checks", options.get("local_checks", "auto"), _CHECKS)
     clock.after(timeout_ms)
     try:
         chosen = SiloOptions(token=token, local=local, connect_timeout_ms=timeout_ms, **options)

@@ -69,7 +69,8 @@ class Namespace(RecallMixin, EngineMixin):
         if is_put and any(type(key) is BlockId for key in keys):
             raise InvalidArgument("key", "a BlockId", "the key itself (bytes): a silo computes the id of what it stores")
         return [
-            made(BlockId, sha256(start + key).digest()[:16]) if type(key) is bytes and 0 < len(key) <= most else self.id_of(key)
+            made(BlockId, sha256(start + key).digest()[:16]) if type(key) is bytes and 0 < len(key) <= most
+            else key if type(key) is BlockId else self.id_of(key)
             for key in keys
         ]
 
@@ -143,6 +144,8 @@ class Namespace(RecallMixin, EngineMixin):
         grouped = self._groups(groups, ids)
         if self._cluster is not None:
             return self._cluster.lease(self, ids, grouped, lease_ms, deadline)  # type: ignore[no-any-return]
+        if 0 < len(ids) <= _BATCH:
+            return self._blocks.lease(ids, lease_ms, deadline, _route(grouped, 0, len(ids)), Answer())
         return Leases(_in_batches(
             ids, lambda part, at: list(self._blocks.lease(part, lease_ms, deadline, _route(grouped, at, at + len(part)), Answer()))))
 

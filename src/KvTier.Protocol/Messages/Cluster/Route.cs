@@ -36,12 +36,17 @@ public readonly ref struct Route(long Epoch, RouteRole Role, ReadOnlySpan<BlockI
     /// <summary>Elements that it adds to a body.</summary>
     internal int FieldCount => epoch == 0 && role == RouteRole.Client && groups.IsEmpty ? 0 : Fields;
 
+    /// <summary>Elements of a body from these on.</summary>
+    /// <param name="after">How many follow these, which then stand there even when they say nothing.</param>
+    internal int FieldsBefore(int after) => after == 0 ? FieldCount : Fields + after;
+
     /// <summary>Writes the elements.</summary>
     /// <param name="buffer">Where to.</param>
     /// <param name="count">Blocks of the request; there are as many groups, or none.</param>
-    internal void Write(FrameBuffer buffer, int count)
+    /// <param name="always">True when something follows it, so that it stands there even when it says nothing.</param>
+    internal void Write(FrameBuffer buffer, int count, bool always = false)
     {
-        if (FieldCount == 0) return;
+        if (FieldCount == 0 && !always) return;
         if (!groups.IsEmpty) ArgumentOutOfRangeException.ThrowIfNotEqual(groups.Length, count, nameof(Groups));
         var writer = new MessagePackWriter(buffer);
         writer.Write(epoch);

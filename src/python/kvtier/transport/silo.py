@@ -35,7 +35,7 @@ class SiloOptions:
     retry_delay_max_ms: float = 500.0
     lease_ms: int = 10_000
     local_bytes_min: int = 16 * 1024
-    local_checks: str = "get"
+    local_checks: str = "auto"
     client_name: str = "kvtier-python"
 
 

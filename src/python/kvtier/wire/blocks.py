@@ -12,6 +12,7 @@ ACKS = {"memory": 0, "ssd": 1, "replica": 2}
 OVERWRITE = 1
 TOUCH = 1
 CHECKS_BY_SILO = 1
+CHECK_BY_SILO = 1
 CLIENT, HEDGE = 0, 4
 
 
@@ -26,11 +27,17 @@ class Route(NamedTuple):
         """What stands at the end of the body."""
         if not self.epoch and not self.role and self.groups is None:
             return []
+        return self.all_fields()
+
+    def all_fields(self) -> list[Any]:
+        """What stands there when something follows it."""
         return [self.epoch, self.role, None if self.groups is None else b"".join(self.groups)]
 
 
 NO_ROUTE = Route()
+_HITS = (0, 128)
 _RANGE = struct.Struct("<II")
+_TIERS = [Tier(number) for number in range(8)]
 
 
 def ack_number(ack: str) -> int:
@@ -59,16 +66,23 @@ class LocalItem(NamedTuple):
     length: int
     codec: int
     check: int
+    checked: int = 0
+    """1 when the silo has computed the check of the bytes anew, as it was asked to."""
 
 
 def is_hit(status: int) -> bool:
     """True for the statuses of hits."""
-    return status in (0, 128)
+    return status in _HITS
 
 
 def tier_of(status: int) -> str:
     """Where a hit came from."""
     return "ssd" if status == 128 else "host"
+
+
+def tiers_of(number: int) -> Tier:
+    """The tiers that hold a block; making one of its number anew takes longer than all else that is done for a block of a prefix."""
+    return _TIERS[number] if number < len(_TIERS) else Tier(number)
 
 
 def items_of(body: list[Any], at: int, count: int, what: str) -> list[Any]:
@@ -101,9 +115,10 @@ def get_items(body: list[Any], count: int, payload_length: int, ranges: Optional
 def local_items(body: list[Any], count: int, arena_bytes: int) -> tuple[int, list[LocalItem]]:
     """Reads and checks the answer to a local get: when the leases end (ns) and the items."""
     try:
-        items = [LocalItem(*item[:6]) for item in items_of(body, 1, count, "localGet")]
-        for i, item in enumerate(items):
-            if is_hit(item.status) and not 0 <= item.offset <= item.offset + item.length <= arena_bytes:
+        items = [LocalItem(*item[:7]) for item in items_of(body, 1, count, "localGet")]
+        for i, (status, _, offset, length, _, _, _) in enumerate(items):
+            if status in _HITS and not 0 <= offset <= offset + length <= arena_bytes:
+                item = items[i]
                 raise ProtocolError(f"localGet.items[{i}].offset", f"{item.offset} + {item.length}", f"within {arena_bytes} bytes")
         return int(body[0]), items
     except TypeError as error:
