@@ -10,7 +10,7 @@ namespace KvTier.Storage;
 /// The SSD tier: an append-only log of blocks on FasterLog, read past it straight into arena slots, recovered by indexes and headers.
 /// What it promises is in CONTRACT.md, what is on the disk in docs/reference/disk-format.md.
 /// </summary>
-public sealed class BlockLog : IBlockLog
+public sealed partial class BlockLog : IBlockLog
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(1);
 
@@ -32,7 +32,6 @@ public sealed class BlockLog : IBlockLog
     private long begin;
     private long tail;
     private uint epoch;
-    private bool disposed;
 
     private BlockLog(LogOptions options, TimeProvider time, ISegmentStore store, LogGeometry geometry, SegmentTable segments)
     {
@@ -189,35 +188,6 @@ public sealed class BlockLog : IBlockLog
         Interlocked.Exchange(ref begin, next);
         committer!.BeginAddress = next;
         log!.UnsafeShiftBeginAddress(next);
-    }
-
-    /// <summary>Commits what was appended, writes the indexes and closes the files: the next start reads nothing else.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        if (disposed) return;
-        bool clean = log is not null && await CommitAsync().ConfigureAwait(false) is null;
-        await CloseAsync(clean).ConfigureAwait(false);
-    }
-
-    /// <summary>Lets go of the files as they are, as a kill would: the next start has to find its way by itself.</summary>
-    internal ValueTask AbandonAsync() => CloseAsync(clean: false);
-
-    private async ValueTask CloseAsync(bool clean)
-    {
-        if (disposed) return;
-        disposed = true;
-        if (log is not null)
-        {
-            if (ticker is not null) await ticker.DisposeAsync().ConfigureAwait(false);
-            log.Dispose();
-            device!.Dispose();
-            committer!.Stop(clean);
-        }
-
-        readers.Dispose();
-        segments.Dispose();
-        indexes.Dispose();
-        commitFile.Dispose();
     }
 
     /// <summary>Gives a piece to FasterLog.</summary>

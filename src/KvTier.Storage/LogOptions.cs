@@ -40,6 +40,12 @@ public sealed record LogOptions
     /// <summary>Longest that an append or commit waits for the device before it is reported as failed. Default 30 s, 1 s to 1 h.</summary>
     public TimeSpan IoTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// Longest that closing the log waits for the device, the last commit included; then it gives up and leaves files and memory as they
+    /// are. Default 10 s, 100 ms to 1 h.
+    /// </summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Checks every field but the room for the largest block, which depends on the files that are there.</summary>
     /// <returns>Null when all are valid, else the first error.</returns>
     public KvError? Validate()
@@ -56,8 +62,10 @@ public sealed record LogOptions
         if (ReadDepth is < 1 or > 64) return KvError.InvalidArgument("log.readDepth", ReadDepth, "1 to 64");
         if (ReadQueueMax is < 1 or > 65_536) return KvError.InvalidArgument("log.readQueueMax", ReadQueueMax, "1 to 65536");
         if (WriteDepth is < 1 or > 8) return KvError.InvalidArgument("log.writeDepth", WriteDepth, "1 to 8");
-        return IoTimeout < TimeSpan.FromSeconds(1) || IoTimeout > TimeSpan.FromHours(1)
-            ? KvError.InvalidArgument("log.ioTimeout", IoTimeout, "1 s to 1 h")
+        if (IoTimeout < TimeSpan.FromSeconds(1) || IoTimeout > TimeSpan.FromHours(1))
+            return KvError.InvalidArgument("log.ioTimeout", IoTimeout, "1 s to 1 h");
+        return CloseTimeout < TimeSpan.FromMilliseconds(100) || CloseTimeout > TimeSpan.FromHours(1)
+            ? KvError.InvalidArgument("log.closeTimeout", CloseTimeout, "100 ms to 1 h")
             : null;
     }
 

@@ -27,6 +27,10 @@ internal static partial class SiloLog
     [LoggerMessage(5005, LogLevel.Information, "Stopped")]
     public static partial void Stopped(this ILogger logger);
 
+    [LoggerMessage(5060, LogLevel.Error,
+        "The SSD hangs: stopping waited {SsdCloseMs} ms for its log or 30 s for a read or write, and left files and memory as they are")]
+    public static partial void StoreAbandoned(this ILogger logger, int ssdCloseMs);
+
     [LoggerMessage(5006, LogLevel.Warning,
         "Listening on {Address} for {Listener} without a token: anyone who reaches the port reads and writes every block")]
     public static partial void OpenToAll(this ILogger logger, string address, string listener);

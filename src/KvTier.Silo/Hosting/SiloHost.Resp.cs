@@ -33,6 +33,7 @@ public sealed partial class SiloHost
         ConnectionsMax = options.Limits.ConnectionsMax,
         KeyBytesMax = options.Limits.KeyBytesMax,
         ValueBytesMax = options.Limits.BlockBytesMax,
+        HeldBytesMax = options.Resp.HeldBytes,
         StallMs = options.StallTimeoutMs,
         ReadMs = options.RequestDeadlineMs,
         RoomMs = options.PutWaitMs,

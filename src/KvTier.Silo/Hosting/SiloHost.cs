@@ -236,6 +236,12 @@ public sealed partial class SiloHost : IAsyncDisposable
         if (cluster is not null) await cluster.DisposeAsync();
         if (connections is not null) await connections.DisposeAsync();
         if (store is not null) await store.DisposeAsync();
+        if (store is { IsAbandoned: true })
+        {
+            metrics.StoreAbandoned();
+            logger.StoreAbandoned(options.SsdCloseMs);
+        }
+
         SetState(SiloState.Stopped);
         if (http is not null) await http.DisposeAsync();
         meter.Dispose();

@@ -16,14 +16,14 @@ internal sealed class SiloStore : IAsyncDisposable
 
     private readonly SiloOptions options;
     private readonly DataDirectory? directory;
-    private readonly IBlockLog? log;
+    private readonly BlockLog? log;
     private readonly Arena arena;
     private readonly NamespaceDescriptor[] known;
     private readonly TimeProvider time;
     private RecallDeviceAdapter? adapter;
     private RecallService? recall;
 
-    private SiloStore(SiloOptions options, DataDirectory? directory, IBlockLog? log, Arena arena, NamespaceDescriptor[] known,
+    private SiloStore(SiloOptions options, DataDirectory? directory, BlockLog? log, Arena arena, NamespaceDescriptor[] known,
         TimeProvider time)
     {
         this.options = options;
@@ -53,6 +53,9 @@ internal sealed class SiloStore : IAsyncDisposable
 
     /// <summary>Registers namespaces, in the data directory too.</summary>
     public NamespaceRegistry Namespaces { get; }
+
+    /// <summary>True when closing did not wait any longer for an SSD that hangs; log, memory and folder are then as they were.</summary>
+    public bool IsAbandoned => Engine.IsAbandoned || log is { IsAbandoned: true };
 
     /// <summary>What recovery found; null without a data directory.</summary>
     public RecoverySummary? Recovery { get; private set; }
@@ -142,8 +145,9 @@ internal sealed class SiloStore : IAsyncDisposable
         if (adapter is not null) await adapter.StopAsync();
         Device?.Dispose();
         await Engine.DisposeAsync();
-        if (Engine.IsAbandoned) return;
+        if (IsAbandoned) return;
         if (log is not null) await log.DisposeAsync();
+        if (IsAbandoned) return;
         arena.Dispose();
         directory?.Dispose();
     }
@@ -180,5 +184,6 @@ internal sealed class SiloStore : IAsyncDisposable
         CapBytes = options.SsdBytes,
         BlockBytesMax = options.Limits.BlockBytesMax,
         ReadDepth = Math.Min(options.SsdReads, 64),
+        CloseTimeout = TimeSpan.FromMilliseconds(options.SsdCloseMs),
     };
 }

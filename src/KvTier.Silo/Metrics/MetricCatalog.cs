@@ -99,6 +99,8 @@ internal sealed partial class MetricCatalog
         yield return Counter("kvtier.log.doubtful_value", "{value}",
             "Values that can change, dropped at start as a damaged record may have replaced them.",
             "", s => [new("", "", s.DoubtfulValues)]);
+        yield return Own("kvtier.log.abandoned", "{log}", "Logs that stopping left open, as the SSD held them past `ssdCloseMs`.", () =>
+            metrics.StoresAbandoned);
         yield return EngineGauge("kvtier.slot.leased", "{slot}", "Slots leased for reading now.", "", s => [new("", "", s.LeasedSlots)]);
         yield return EngineGauge("kvtier.slot.scratch", "{slot}", "Slots that hold answers instead of blocks now.", "", s =>
             [new("", "", s.ScratchSlots)]);

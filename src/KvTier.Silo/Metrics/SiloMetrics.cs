@@ -32,6 +32,7 @@ internal sealed class SiloMetrics
     private long leasesExpired;
     private long reservationsRevoked;
     private long stalled;
+    private long storesAbandoned;
 
     /// <summary>Makes the counters.</summary>
     public SiloMetrics()
@@ -60,6 +61,9 @@ internal sealed class SiloMetrics
     /// <summary>Reservations of local clients that ran out.</summary>
     public long ReservationsRevoked => Interlocked.Read(ref reservationsRevoked);
 
+    /// <summary>Times that stopping gave up on an SSD that hangs.</summary>
+    public long StoresAbandoned => Interlocked.Read(ref storesAbandoned);
+
     /// <summary>What is counted of traffic with a cluster; stays 0 outside of one.</summary>
     public Clustering.ClusterCounters Cluster { get; } = new();
 
@@ -71,6 +75,9 @@ internal sealed class SiloMetrics
 
     /// <summary>Commands of RESP2 clients.</summary>
     public long RespCommands => Resp?.Invoke().Commands ?? 0;
+
+    /// <summary>Stopping gave up on an SSD that hangs.</summary>
+    public void StoreAbandoned() => Interlocked.Increment(ref storesAbandoned);
 
     /// <summary>A connection was accepted.</summary>
     /// <param name="listener">Index into <see cref="Listeners"/>.</param>

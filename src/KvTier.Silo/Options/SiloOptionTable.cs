@@ -24,6 +24,9 @@ public static partial class SiloOptionTable
             o with { Resp = o.Resp with { Port = v } }),
         Secret("resp.password", "Password that AUTH asks for; empty for none.", o => o.Resp.Password, (o, v) =>
             o with { Resp = o.Resp with { Password = v } }),
+        Bytes("resp.heldBytes", 0, 1L << 44,
+            "Most host memory that MGETs lease ahead of sending it, over all connections; 0 for a quarter of `hostBytes`.",
+            o => o.Resp.HeldBytes, (o, v) => o with { Resp = o.Resp with { HeldBytes = v } }),
         Switch("http.enabled", "Listen for HTTP: health and metrics.", o => o.Http.Enabled, (o, v) =>
             o with { Http = o.Http with { Enabled = v } }),
         Address("http.address", "Address of the HTTP listener.", o => o.Http.Address, (o, v) =>
@@ -45,6 +48,8 @@ public static partial class SiloOptionTable
             o => o.GhostBlocks, (o, v) => o with { GhostBlocks = (int)v }),
         Number("putWaitMs", 0, 300_000, "Longest a put waits for a slot.", o => o.PutWaitMs, (o, v) => o with { PutWaitMs = (int)v }),
         Number("ssdReads", 1, 1024, "SSD reads at one time.", o => o.SsdReads, (o, v) => o with { SsdReads = (int)v }),
+        Number("ssdCloseMs", 100, 600_000, "Longest that stopping waits for the SSD to take the end of the log; then it is left as it is.",
+            o => o.SsdCloseMs, (o, v) => o with { SsdCloseMs = (int)v }),
         Bytes("writeBatchBytes", 1L << 20, 1L << 30, "Most bytes of one write-behind batch.", o => o.WriteBatchBytes, (o, v) =>
             o with { WriteBatchBytes = v }),
         .. RecallOptionList(),

@@ -70,6 +70,9 @@ public sealed record SiloOptions
     /// <summary>SSD reads at one time. Default 16.</summary>
     public int SsdReads { get; init; } = 16;
 
+    /// <summary>Longest that stopping waits for the SSD to take the end of the log, in ms. Default 10,000.</summary>
+    public int SsdCloseMs { get; init; } = 10_000;
+
     /// <summary>Bytes that one write-behind batch takes at most. Default 64 MiB.</summary>
     public long WriteBatchBytes { get; init; } = 64L << 20;
 
@@ -167,6 +170,11 @@ public sealed record RespOptions
 
     /// <summary>Password for AUTH; null for none. Default null.</summary>
     public string? Password { get; init; }
+
+    /// <summary>
+    /// Most bytes of host memory that MGETs lease ahead of sending them, over all connections; 0 for a quarter of it. Default 0.
+    /// </summary>
+    public long HeldBytes { get; init; }
 }
 
 /// <summary>The HTTP listener's options.</summary>

@@ -85,8 +85,8 @@ internal sealed class CommitWorker : ILogCommitManager
         }
     }
 
-    /// <summary>Stops the thread; with the last record when the log is closed in order.</summary>
-    public void Stop(bool clean)
+    /// <summary>Stops the thread, when the device lets it.</summary>
+    public void Stop()
     {
         lock (gate)
         {
@@ -95,7 +95,12 @@ internal sealed class CommitWorker : ILogCommitManager
         }
 
         thread.Join();
-        if (!clean || fault.Error is not null) return;
+    }
+
+    /// <summary>Writes the last indexes and the last record of a log that was closed in order; after <see cref="Stop"/>.</summary>
+    public void WriteClean()
+    {
+        if (fault.Error is not null) return;
         indexes.Write(Durable, all: true);
         WriteRecord(Durable, clean: true);
         file.Sync();
