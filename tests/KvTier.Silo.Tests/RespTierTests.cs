@@ -112,6 +112,37 @@ public sealed class RespTierTests : SiloTest
         }
     }
 
+    [Fact]
+    public async Task MGet_OfClientsThatDoNotRead_LeavesHostMemoryToOthers()
+    {
+        const int count = 16;
+        string[] keys = [.. Enumerable.Range(0, count).Select(i => $"k{i}")];
+        string[] values = [.. Enumerable.Range(0, count).Select(i => $"{i}.".PadRight(200_000, (char)('a' + i)))];
+        SiloHost host = await StartAsync(Options with { RequestDeadlineMs = 2000 });
+        int port = host.Endpoints.Resp!.Port;
+        using var client = new RespClient(port);
+        for (int i = 0; i < count; i++) Assert.Equal("+OK\r\n", client.Call("SET", keys[i], values[i]));
+
+        // Replies of some hundred MB: they stay unread, far beyond what sockets buffer.
+        byte[] unread = RespClient.Encode(
+            [.. Enumerable.Repeat(keys, 50).SelectMany(each => each).Prepend("MGET").Select(System.Text.Encoding.ASCII.GetBytes)]);
+        var stuck = new List<RespClient>();
+        try
+        {
+            for (int i = 0; i < 2; i++)
+            {
+                stuck.Add(new RespClient(port));
+                stuck[i].Send(unread);
+                await UntilAsync(() => host.Engine.Stats.LeasedSlots > i, "the MGET to hold something");
+                for (int key = 0; key < count; key++) Assert.True(client.Call("GET", keys[key]) == Bulk(values[key]), keys[key]);
+            }
+        }
+        finally
+        {
+            foreach (RespClient one in stuck) one.Dispose();
+        }
+    }
+
     private static void AssertAll(RespClient client, string[] keys)
     {
         for (int i = 0; i < keys.Length; i++) Assert.True(client.Call("GET", keys[i]) == Bulk(Value(1, i)), keys[i]);

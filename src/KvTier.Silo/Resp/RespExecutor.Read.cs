@@ -101,45 +101,4 @@ internal sealed partial class RespExecutor
         if (empty || first > last || length == 0) return ReplyAsync(lease, 0, 0);
         return ReplyAsync(lease, (int)first, (int)(last - first + 1));
     }
-
-    /// <summary>
-    /// Leases every value in host memory at one moment, so that the answer shows no MSET half done; then sends one after the other.
-    /// </summary>
-    private async ValueTask MGetAsync()
-    {
-        int count = Count - 1;
-        LeaseResult[] leases = ArrayPool<LeaseResult>.Shared.Rent(count);
-        int next = 0;
-        try
-        {
-            lock (server.Gate)
-            {
-                for (int i = 0; i < count; i++)
-                {
-                    MissReason reason = Engine.TryLease(Namespace, Id(i + 1), out BlockLease lease);
-                    leases[i] = new LeaseResult(reason, lease);
-                }
-            }
-
-            output.ArrayHead(count);
-            while (next < count)
-            {
-                LeaseResult result = leases[next];
-                if (result.Reason == MissReason.Deadline) result = await Engine.LeaseAsync(Namespace, Id(next + 1), ReadDeadline);
-                next++;
-                if (result.Reason == MissReason.None) await ReplyAsync(result.Lease, 0, result.Lease.Length);
-                else Miss(result.Reason);
-                if (output.IsFull) await output.FlushAsync();
-            }
-        }
-        finally
-        {
-            for (; next < count; next++)
-            {
-                if (leases[next].Reason == MissReason.None) Engine.Release(leases[next].Lease);
-            }
-
-            ArrayPool<LeaseResult>.Shared.Return(leases);
-        }
-    }
 }

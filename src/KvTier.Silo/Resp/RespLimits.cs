@@ -29,6 +29,11 @@ internal sealed record RespLimits
     /// <summary>Most bytes of one command in the connection's buffer, values that go to the arena not counted. Default 64 MiB.</summary>
     public int QueryBytesMax { get; init; } = 64 << 20;
 
+    /// <summary>
+    /// Most bytes of host memory that MGETs lease ahead of sending them, over all connections. Default 0: a quarter of host memory.
+    /// </summary>
+    public long HeldBytesMax { get; init; }
+
     /// <summary>Bytes that the system is asked to buffer for a connection in each direction, so that a value of a MiB leaves or arrives
     /// without a pause. Default 4 MiB; 0 leaves it to the system.</summary>
     public int SocketBufferBytes { get; init; } = 4 << 20;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using KvTier.Engine;
+using KvTier.Silo.Native;
 using KvTier.Silo.Resp.Routing;
 
 namespace KvTier.Silo.Resp;
@@ -21,6 +22,7 @@ internal sealed class RespServer
         Engine = engine;
         Time = time;
         Started = time.GetTimestamp();
+        Held = new ByteBudget(limits.HeldBytesMax > 0 ? limits.HeldBytesMax : engine.Arena.CapacityBytes / 4);
         Password = string.IsNullOrEmpty(options.Password) ? null : Encoding.UTF8.GetBytes(options.Password);
     }
 
@@ -34,6 +36,9 @@ internal sealed class RespServer
 
     /// <summary>The password; null when none is asked for.</summary>
     public byte[]? Password { get; }
+
+    /// <summary>Host memory that the leases of MGETs hold, over all connections.</summary>
+    public ByteBudget Held { get; }
 
     /// <summary>Monotonic time of the start.</summary>
     public long Started { get; }
