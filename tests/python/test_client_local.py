@@ -140,6 +140,47 @@ def test_reserved_slots_are_found_after_the_commit(ns, checks):
         assert all(lease.verify() for lease in leases)
 
 
+def test_batch_larger_than_the_arena_is_stored_part_by_part(new_silo):
+    silo = new_silo({"host-bytes": "8MiB", "put-wait-ms": 5000})
+    with kvtier.connect(silo.unix, local="require") as client:
+        ns = client.namespace()
+        values = [bytes([i]) * (1 << 20) for i in range(40)]
+        outcomes = ns.put_many([(b"%d" % i, value) for i, value in enumerate(values)])
+        assert [one.status for one in outcomes] == ["stored"] * 40, [one.error for one in outcomes if one.error]
+        hits = ns.get_many([b"%d" % i for i in range(40)])
+        assert bytes(hits[-1]) == values[-1]
+        assert all(bytes(hit) == value if hit else hit.reason == "evicted" for hit, value in zip(hits, values))
+
+
+def test_batch_of_parts_keeps_the_order_of_its_outcomes(ns):
+    ns.put_many([(b"o%d" % i, b"there") for i in range(0, 30, 3)])
+    outcomes = ns.put_many([(b"o%d" % i, bytes([i]) * (1 << 20)) for i in range(30)])
+    assert [one.status for one in outcomes] == ["present", "stored", "stored"] * 10
+    assert all(bytes(ns.get(b"o%d" % i))[:1] == (b"t" if i % 3 == 0 else bytes([i])) for i in range(30))
+
+
+def test_put_whose_copy_fails_gives_all_slots_back(new_silo, monkeypatch):
+    from kvtier.local import put
+
+    silo = new_silo({"host-bytes": "8MiB", "put-wait-ms": 5000})
+    with kvtier.connect(silo.unix, local="require") as client:
+        ns = client.namespace()
+        copied = []
+
+        def fails(target, source):
+            if len(copied) == 3:
+                raise MemoryError("no room")
+            copied.append(len(source))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(put, "copy", fails)
+            for _ in range(10):  # Were slots kept, the arena would be full of them.
+                copied.clear()
+                with pytest.raises(MemoryError):
+                    ns.put_many([(b"f%d" % i, bytes(1 << 20)) for i in range(8)], overwrite=True)
+        assert all(ns.put_many([(b"g%d" % i, bytes(1 << 20)) for i in range(8)]))
+
+
 def test_reservation_that_is_left_without_a_commit_stores_nothing(ns):
     with ns.reserve([(b"left", 1000)]) as slots:
         slots[0].data[:] = bytes(1000)

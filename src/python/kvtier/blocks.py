@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 from .block_parts import (
-    Answer, PutBlock, PutOptions, checked_results, groups_of, numbers_of, outcome_of, outcomes_of, target_of, wire_check,
+    Answer, PutBlock, PutOptions, checked_results, groups_of, numbers_of, outcomes_of, target_of, wire_check,
 )
 from .buffers import copy, write_view
 from .crc32c import IS_FAST as CRC_IS_FAST
@@ -12,6 +12,7 @@ from .crc32c import crc32c
 from .errors import InvalidArgument, KvTierError, LeaseExpired, ProtocolError, Unsupported
 from .ids import BlockId
 from .local.leases import Leases
+from .local.put import Commit, LocalPut, Reserve
 from .local.reservations import Reservation
 from .results import Description, GetResult, Miss, Prefix, PutOutcome, PutStatus, miss_reason
 from .transport import clock
@@ -21,7 +22,6 @@ from .wire import blocks as wire
 from .wire import opcodes as op
 from .wire.blocks import Route
 from .wire.checks import block_checks
-from .wire.frame import error_from
 
 
 class SiloBlocks:
@@ -148,54 +148,20 @@ class SiloBlocks:
 
     def _put_local(self, connection: Connection, blocks: Sequence[PutBlock], options: PutOptions, deadline: float, route: Route,
                    answer: Answer) -> list[PutOutcome]:
-        sizes = [(one.key, len(one.data), one.block_id) for one in blocks]
-        checks = self.silo.options.local_checks == "all"
-        _, slots, refusal = self._reserve_slots(connection, sizes, options, 0, deadline, route, answer)
-        session, arena = connection.local, connection.local.arena.writable
-        items: list[list[Any]] = []
-        try:
-            for one, (status, number, offset, _) in zip(blocks, slots):
-                if status == 0:
-                    length = len(one.data)
-                    copy(arena[offset:offset + length], one.data)
-                    items.append([number, wire_check(one.block_id, length, crc32c(one.data)) if checks else 0])
-        except BaseException:
-            session.abort([slot[1] for slot in slots if slot[0] == 0])
-            raise
-        statuses, error = self._commit(connection, items, options.ack, checks, deadline, answer) if items else (b"", None)
-        committed = iter(outcomes_of(statuses, error))
-        return [next(committed) if slot[0] == 0 else outcome_of(slot[0], refusal if slot[0] == 2 else None) for slot in slots]
+        handle = self.silo.handle(connection, self.descriptor, deadline)
+        return LocalPut(connection, handle, options, deadline, self.silo.options.local_checks == "all", answer).run(blocks, route)
 
     def _commit(self, connection: Connection, items: list[list[Any]], ack: int, checks: bool, deadline: float,
                 answer: Answer) -> tuple[bytes, Optional[KvTierError]]:
-        flags: list[int] = [] if checks else [wire.CHECKS_BY_SILO]
-        try:
-            body = connection.call(op.LOCAL_COMMIT, [ack, clock.left_ms(deadline), items, *flags], deadline)
-        except KvTierError:
-            connection.local.abort([item[0] for item in items])
-            raise
-        answer.epoch = max(answer.epoch, wire.epoch_of(body, 2))
-        return wire.put_answer(body, len(items))
-
-    def _reserve_slots(self, connection: Connection, blocks: Sequence[tuple[bytes, int, BlockId]], options: PutOptions, lease_ms: int,
-                       deadline: float, route: Route, answer: Answer) -> tuple[int, list[Any], Optional[KvTierError]]:
-        session = _session(connection)
-        handle = self.silo.handle(connection, self.descriptor, deadline)
-        fields = [handle, options.flags, options.ttl_ms, clock.left_ms(deadline), lease_ms or session.lease_ms,
-                  [[key, length, 0] for key, length, _ in blocks], *route.fields()]
-        body = connection.call(op.LOCAL_RESERVE, fields, deadline, late=lambda late: session.abort(numbers_of(late, 1)))
-        slots = wire.items_of(body, 1, len(blocks), "localReserve")
-        error = None if len(body) < 3 or body[2] is None else error_from(body[2])
-        answer.epoch = wire.epoch_of(body, 3)
-        for i, (slot, block) in enumerate(zip(slots, blocks)):
-            if slot[0] == 0 and not (block[1] <= slot[3] and 0 <= slot[2] <= slot[2] + block[1] <= session.arena.size):
-                raise ProtocolError(f"localReserve.items[{i}]", slot, f"{block[1]} bytes within the arena")
-        return int(body[0]), [slot[:4] for slot in slots], error
+        commit = Commit(connection, items, ack, checks, deadline)
+        return commit.finish(deadline, answer)
 
     def _reserve(self, connection: Connection, blocks: Sequence[tuple[bytes, int, BlockId]], options: PutOptions, lease_ms: int,
                  deadline: float, route: Route, answer: Answer) -> list[Reservation]:
         session = _session(connection)
-        deadline_ns, slots, error = self._reserve_slots(connection, blocks, options, lease_ms, deadline, route, answer)
+        handle = self.silo.handle(connection, self.descriptor, deadline)
+        reserve = Reserve(connection, handle, blocks, options, lease_ms or session.lease_ms, deadline, route)
+        deadline_ns, slots, error = reserve.finish(deadline, answer)
         names = ("reserved", "present", "refused", "moved")
         return [
             Reservation.granted(session, block[2], block[1], slot[1], slot[2], deadline_ns) if slot[0] == 0

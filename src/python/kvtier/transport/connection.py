@@ -67,6 +67,12 @@ class Connection:
         :param late: takes the answer when it comes after the deadline.
         :raises KvTierError: the silo's error, or the connection's, or DeadlineExceeded.
         """
+        return self.finish(self.begin(opcode, fields, deadline, payload=payload, payload_length=payload_length, sink=sink, late=late),
+                           deadline)
+
+    def begin(self, opcode: int, fields: list[Any], deadline: float, *, payload: Sequence[Any] = (), payload_length: int = 0,
+              sink: Optional[Sink] = None, late: Optional[Late] = None) -> Pending:
+        """Sends a request. Its answer must be waited for with :meth:`finish`, or given up."""
         body = frame.pack_body(fields)
         most = self.limits.get("frameBodyBytesMax", frame.BODY_BYTES_MAX)
         if len(body) > most:
@@ -85,14 +91,23 @@ class Connection:
             with self._lock:
                 self._pending.pop(number, None)
             raise
+        pending.number = number
+        return pending
+
+    def finish(self, pending: Pending, deadline: float) -> list[Any]:
+        """Waits for the answer to a request that was sent."""
         try:
             self._await(pending, deadline)
         except BaseException as error:
-            self._abandon(number, pending, isinstance(error, DeadlineExceeded))
+            self._abandon(pending.number, pending, isinstance(error, DeadlineExceeded))
             raise
         if pending.error is not None:
             raise pending.error
         return pending.body
+
+    def give_up(self, pending: Pending) -> None:
+        """Waits no longer for an answer; ``late`` takes it if it comes."""
+        self._abandon(pending.number, pending, False)
 
     def notify(self, opcode: int, fields: list[Any], deadline: float) -> None:
         """Sends a notice, which is not answered."""

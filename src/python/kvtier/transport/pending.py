@@ -16,7 +16,7 @@ Late = Callable[[list[Any]], None]
 class Pending:
     """One request on its way. ``body`` or ``error`` is set when it is done."""
 
-    __slots__ = ("opcode", "sink", "late", "body", "error", "is_done", "is_waiting", "signal")
+    __slots__ = ("opcode", "sink", "late", "body", "error", "is_done", "is_waiting", "signal", "number")
 
     def __init__(self, opcode: int, sink: Optional[Sink], late: Optional[Late]) -> None:
         self.opcode = opcode
@@ -27,6 +27,7 @@ class Pending:
         self.is_done = False
         self.is_waiting = False
         self.signal: Optional[threading.Lock] = None
+        self.number = 0
 
     def prepare_wait(self) -> threading.Lock:
         """The lock that the waiter takes; who has news for it releases it."""
