@@ -76,7 +76,7 @@ public sealed partial class RecallService
         space.Begin();
         device.DropGone();
         for (int i = 0; i < run.ItemCount; i++) run[i].BeginChoice(run.Request, run.Scale, deviceDigests, ask?.Choices?[i]);
-        pool.Run(new SelectWork(run, deviceDigests), run.ItemCount * run.KvHeads);
+        if (run.HasToChoose) pool.Run(new SelectWork(run, deviceDigests), run.ItemCount * run.KvHeads);
         for (int i = 0; i < run.ItemCount; i++) run[i].Remember(run.Request.Selector);
         foreach (SequenceGrain grain in run.Grains) grain.Memory.Picks.Begin(grain.State!.Blocks.Count);
         if (run.Request.Mode == RecallMode.Ids)

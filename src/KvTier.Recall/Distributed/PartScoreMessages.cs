@@ -5,15 +5,23 @@ namespace KvTier.Recall;
 /// <param name="Most">Units of each KV head to rank at most; of no meaning for clusters, which are all ranked.</param>
 /// <param name="Keeps">True when the scores are kept for the session: to be ranked, or for an estimate.</param>
 /// <param name="MapBlocks">For each item: blocks that the maps of its values must be learnt from; 0 when none are needed.</param>
-internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps, int[] MapBlocks)
+/// <param name="ByHeads">True when the units are ranked for each query head by the masses of the part. A silo of before reads it as
+/// <paramref name="Keeps"/>, and is asked to rank afterwards.</param>
+internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps, int[] MapBlocks, bool ByHeads = false)
 {
+    private const byte KeepsBit = 1;
+    private const byte ByHeadsBit = 2;
+
+    /// <summary>Units to rank at most, by the selector's digest.</summary>
+    internal int MostOf(Selector selector) => selector.Digest.Kind is DigestKind.Centroids or DigestKind.Vq ? int.MaxValue : Most;
+
     /// <summary>Writes it.</summary>
     internal (ReadOnlyMemory<byte> Body, byte[] Payload) Write()
     {
         (ReadOnlyMemory<byte> body, byte[] payload) = Recall.Write();
         var writer = new MessageWriter();
         writer.Int(Most);
-        writer.Flag(Keeps);
+        writer.Byte((byte)((Keeps ? KeepsBit : 0) | (ByHeads ? ByHeadsBit : 0)));
         writer.Numbers<int>(MapBlocks);
         writer.Raw(body.Span);
         return (writer.Written, payload);
@@ -24,10 +32,10 @@ internal sealed record PartScore(PartRecall Recall, int Most, bool Keeps, int[] 
     internal static PartScore? Read(ReadOnlySpan<byte> body, ReadOnlySpan<byte> payload)
     {
         var reader = new MessageReader(body);
-        (int most, bool keeps) = (reader.Int(), reader.Flag());
+        (int most, byte how) = (reader.Int(), reader.Byte());
         int[] mapBlocks = reader.Numbers<int>();
         return most > 0 && PartRecall.Read(reader.Rest(), payload) is { } recall && recall.Items.Count == mapBlocks.Length
-            ? new PartScore(recall, most, keeps, mapBlocks)
+            ? new PartScore(recall, most, (how & KeepsBit) != 0, mapBlocks, (how & ByHeadsBit) != 0)
             : null;
     }
 }

@@ -17,27 +17,28 @@ internal sealed class HeadReport
     /// <summary>How bad they are.</summary>
     internal float[] Badness { get; init; } = [];
 
-    /// <summary>The largest logit of each query; empty when the units are ranked already.</summary>
+    /// <summary>The largest logit of each query; empty when ranks need no mass.</summary>
     internal float[] Maxima { get; init; } = [];
 
     /// <summary>The sum of masses of each query, by that logit.</summary>
     internal float[] Totals { get; init; } = [];
 
-    /// <summary>The units by rank, a list for the KV head or, when its query heads take turns, for each of them.</summary>
+    /// <summary>The units by rank, a list for the KV head or, when its query heads take turns or rank by the masses of the part, for each of
+    /// them; empty when they are to be ranked yet.</summary>
     internal RankedUnits[] Ranks { get; init; } = [];
 
     /// <summary>Whose tokens clusters are.</summary>
     internal IReadOnlyList<ClusterSegment> Segments { get; init; } = [];
 
     /// <summary>Reports what was scored.</summary>
-    internal static HeadReport Of(HeadScores scores, ScoreTable table, bool ranked, RankedUnits[] ranks) => new()
+    internal static HeadReport Of(HeadScores scores, ScoreTable table, bool withMass, RankedUnits[] ranks) => new()
     {
         Always = [.. scores.Always],
         NotEstimated = [.. scores.NotEstimated],
         Outliers = [.. scores.Outliers],
         Badness = [.. scores.Badness],
-        Maxima = ranked ? [] : table.Maxima.ToArray(),
-        Totals = ranked ? [] : table.Totals.ToArray(),
+        Maxima = withMass ? table.Maxima.ToArray() : [],
+        Totals = withMass ? table.Totals.ToArray() : [],
         Ranks = ranks,
         Segments = [.. scores.Segments.Select(segment => MembersOf(segment, scores.Head))],
     };
@@ -157,6 +158,21 @@ internal sealed record RankedUnits(int[] Units, float[] Keys)
         for (int g = 0; g < ranks.Length; g++)
         {
             GroupKeys.WriteHead(table, g, selector.Softmax, table.Keys);
+            GroupKeys.Exclude(table, table.Keys);
+            ranks[g] = Best(table, most);
+        }
+
+        return ranks;
+    }
+
+    /// <summary>Ranks the units for each query head by their masses, of one query each.</summary>
+    internal static RankedUnits[] ByHeads(ScoreTable table, int most)
+    {
+        var ranks = new RankedUnits[table.Group];
+        for (int g = 0; g < ranks.Length; g++)
+        {
+            if (table.Totals[g] > 0) table.Line(table.Masses, g).CopyTo(table.Keys);
+            else table.Keys.Clear();
             GroupKeys.Exclude(table, table.Keys);
             ranks[g] = Best(table, most);
         }

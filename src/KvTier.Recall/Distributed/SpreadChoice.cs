@@ -3,10 +3,13 @@ namespace KvTier.Recall;
 /// <summary>
 /// Chooses the units of a recall over several silos. Every silo scores its parts and says how much mass there is (largest logit and sum,
 /// for each query); with the mass of the whole it ranks them, and the best of all silos are chosen here, by the code that chooses on one.
-/// Where ranks are raw scores, one message does both.
+/// Where ranks are raw scores, or shares of one query head each, one message does both.
 /// </summary>
 internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuilder builder)
 {
+    /// <summary>Bytes of ranks for each query head in a silo's answer at most; where there were more, a second message costs less.</summary>
+    private const int RanksBytesMax = 512 << 10;
+
     private readonly Selector selector = run.Request.Selector;
     private readonly SpreadMaps maps = new(caller, builder, run.Namespace.Id);
     private readonly Dictionary<string, List<(SpreadItem Item, int Part)>> scored = new(StringComparer.Ordinal);
@@ -24,7 +27,7 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
         }
 
         await ScoreAsync(open, estimates, deadline.Share(0.5));
-        if (RankRule.NeedsMass(selector)) await RankAsync(open, deadline.Share(0.4));
+        if (RankRule.NeedsMass(selector)) await RankAsync(open, deadline);
         var heads = new SpreadHeads(run.Request, run.Layout);
         foreach (SpreadItem item in open)
         {
@@ -76,7 +79,10 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
             [.. parts.Select(each => new PartRecallItem(each.Item.Item, each.Item.Places.Parts[each.Part].Stamp, null))];
         var asked = new PartRecall(run.Namespace.Id, request, items, run.Session);
         int[] mapBlocks = [.. parts.Select(each => estimates ? each.Item.MapBlocks : 0)];
-        var score = new PartScore(asked, most, Keeps: estimates || RankRule.NeedsMass(selector), mapBlocks);
+        long ranksBytes = (long)parts.Count * run.Request.QueryHeads * Math.Min(most, parts.Max(each => each.Item.Units)) * 8;
+        bool byHeads = !estimates && RankRule.ByHeads(selector, run.Request.Window) && ranksBytes <= RanksBytesMax;
+        bool keeps = estimates || (RankRule.NeedsMass(selector) && !byHeads);
+        var score = new PartScore(asked, most, keeps, mapBlocks, byHeads);
         int[] units = [.. parts.Select(each => each.Item.UnitsOf(each.Part))];
         Result<(HeadReport[] Heads, RecallCost[] Costs)> result = await builder.WithPartsAsync(
             silo, parts, () => caller.ScoreAsync(silo, score, run.Layout.KvHeads, units, deadline), deadline,
@@ -94,13 +100,23 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
         return null;
     }
 
-    /// <summary>Has all silos rank by shares of the whole mass.</summary>
+    /// <summary>Brings ranks to shares of the whole mass; silos that have not ranked yet are asked to.</summary>
     private ValueTask RankAsync(List<SpreadItem> open, Deadline deadline)
     {
         var masses = open.ToDictionary(item => item, item => WholeMass.Of(item, run.Layout.KvHeads));
-        return run.ForEachSiloAsync(
-            scored.Values.SelectMany(parts => parts), (silo, parts) => RankAtAsync(silo, parts, masses, deadline),
-            (item, part, error) => item.Lose(part, SpreadRecall.ReasonOf(error)));
+        var unranked = new List<(SpreadItem Item, int Part)>();
+        foreach ((SpreadItem item, int part) in scored.Values.SelectMany(parts => parts))
+        {
+            HeadReport[] reports = item.Reports[part]!;
+            if (Array.TrueForAll(reports, report => report.Ranks.Length == 0)) unranked.Add((item, part));
+            else for (int head = 0; head < reports.Length; head++) reports[head] = masses[item].Share(reports[head], head);
+        }
+
+        return unranked.Count == 0
+            ? default
+            : run.ForEachSiloAsync(
+                unranked, (silo, parts) => RankAtAsync(silo, parts, masses, deadline.Share(0.4)),
+                (item, part, error) => item.Lose(part, SpreadRecall.ReasonOf(error)));
     }
 
     private async ValueTask<KvError?> RankAtAsync(
@@ -118,42 +134,5 @@ internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuil
         }
 
         return null;
-    }
-}
-
-/// <summary>The mass of a whole sequence, by KV head and query: <c>[Hkv · queries]</c>.</summary>
-/// <param name="Maxima">The largest logit of each query.</param>
-/// <param name="Totals">The sum of masses by that logit.</param>
-internal sealed record WholeMass(float[] Maxima, float[] Totals)
-{
-    /// <summary>Adds up what the parts said.</summary>
-    internal static WholeMass Of(SpreadItem item, int heads)
-    {
-        HeadReport[][] reports = [.. item.Reports.Where(report => report is not null).Select(report => report!)];
-        int queries = reports.Length == 0 ? 0 : reports[0][0].Maxima.Length;
-        var maxima = new float[heads * queries];
-        var totals = new float[heads * queries];
-        maxima.AsSpan().Fill(float.NegativeInfinity);
-        foreach (HeadReport[] report in reports)
-        {
-            for (int i = 0; i < maxima.Length; i++)
-            {
-                HeadReport head = report[i / queries];
-                if (head.Maxima.Length == queries && head.Totals[i % queries] > 0)
-                    maxima[i] = MathF.Max(maxima[i], head.Maxima[i % queries]);
-            }
-        }
-
-        foreach (HeadReport[] report in reports)
-        {
-            for (int i = 0; i < maxima.Length; i++)
-            {
-                HeadReport head = report[i / queries];
-                if (head.Maxima.Length == queries && head.Totals[i % queries] > 0)
-                    totals[i] += head.Totals[i % queries] * MathF.Exp(head.Maxima[i % queries] - maxima[i]);
-            }
-        }
-
-        return new WholeMass(maxima, totals);
     }
 }

@@ -188,14 +188,20 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
         for (int line = 1; line < Lines; line++) RowMath.Max(table.Keys, table.Line(table.Logits, line));
     }
 
+    /// <summary>Takes the ranks of a part in. Where it ranked for each query head and they don't take turns, the largest counts: that of a
+    /// chunk which is among the part's best is in the list of the head that it comes from.</summary>
     private void TakeRanks(HeadReport report, Func<int, int> toSequence, int units)
     {
-        for (int line = 0; line < Math.Min(Lines, report.Ranks.Length); line++)
+        for (int list = 0; list < report.Ranks.Length; list++)
         {
-            Span<float> keys = table.Line(table.Logits, line);
-            (int[] ranked, float[] by) = report.Ranks[line];
+            Span<float> keys = table.Line(table.Logits, Math.Min(list, Lines - 1));
+            (int[] ranked, float[] by) = report.Ranks[list];
             for (int i = 0; i < ranked.Length; i++)
-                if ((uint)ranked[i] < (uint)units) keys[toSequence(ranked[i])] = by[i];
+            {
+                if ((uint)ranked[i] >= (uint)units) continue;
+                ref float key = ref keys[toSequence(ranked[i])];
+                key = float.IsNaN(key) ? by[i] : MathF.Max(key, by[i]);
+            }
         }
     }
 

@@ -155,11 +155,15 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
         var units = new List<int>();
         for (int head = 0; head < counts.Length; head++)
         {
+            // Both ascend, so that one walk finds them all.
+            int block = 0;
             foreach (int unit in Choice.Units(head))
             {
-                int inPart = part.ToPart(unit, UnitsPerBlock);
-                if (inPart < 0 || (leaveOutHeld && IsHeld(head, unit))) continue;
-                units.Add(inPart);
+                int position = unit / UnitsPerBlock;
+                while (block < part.Positions.Length && part.Positions[block] < position) block++;
+                if (block == part.Positions.Length) break;
+                if (part.Positions[block] != position || (leaveOutHeld && IsHeld(head, unit))) continue;
+                units.Add((block * UnitsPerBlock) + (unit % UnitsPerBlock));
                 counts[head]++;
             }
         }

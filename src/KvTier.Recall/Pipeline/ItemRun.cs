@@ -38,6 +38,9 @@ internal sealed class ItemRun
     /// <summary>Scores of each KV head for the estimate beside a given choice; empty for none.</summary>
     internal ArraySegment<ScoreTable> Scores { get; set; } = ArraySegment<ScoreTable>.Empty;
 
+    /// <summary>True when units are to be scored or estimated: no earlier choice serves, and none is given that needs no estimate.</summary>
+    internal bool HasToChoose => !IsReused && (!IsGiven || Scores.Count > 0);
+
     /// <summary>Units of its sequence.</summary>
     internal int UnitCount => (int)((State.Tokens + Digest.UnitTokens - 1) / Digest.UnitTokens);
 

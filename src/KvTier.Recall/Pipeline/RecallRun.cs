@@ -62,6 +62,17 @@ internal sealed class RecallRun
     /// <summary>An item.</summary>
     internal ItemRun this[int index] => items[index];
 
+    /// <summary>False when every choice was made before, with nothing to estimate: then nobody need be woken for it.</summary>
+    internal bool HasToChoose
+    {
+        get
+        {
+            for (int i = 0; i < ItemCount; i++)
+                if (items[i].HasToChoose) return true;
+            return false;
+        }
+    }
+
     /// <summary>Memory for granules that are read for this run alone.</summary>
     internal Memory<byte> Borrow(int bytes)
     {

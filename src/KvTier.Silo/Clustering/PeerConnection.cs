@@ -54,9 +54,11 @@ internal sealed class PeerConnection(Socket socket, SiloEntry to, TimeProvider t
     /// <param name="writeBody">Writes the body.</param>
     /// <param name="payload">The payload in pieces; their memory stays until this completes.</param>
     /// <param name="deadline">Time for it.</param>
+    /// <param name="isWork">True when the other silo works for its answer. Then the caller, who may have others to ask and work of its own,
+    /// has its thread back once the request is sent; else the thread looks for the answer before it waits.</param>
     /// <returns>The answer; the other silo's error; or why there is none, and then the connection is broken.</returns>
     public async ValueTask<Result<PeerFrame>> ExchangeAsync(
-        Opcode opcode, Action<FrameBuffer> writeBody, IReadOnlyList<ReadOnlyMemory<byte>> payload, TimeSpan deadline)
+        Opcode opcode, Action<FrameBuffer> writeBody, IReadOnlyList<ReadOnlyMemory<byte>> payload, TimeSpan deadline, bool isWork = false)
     {
         ulong id = ++lastId;
         outbox.Clear();
@@ -71,7 +73,9 @@ internal sealed class PeerConnection(Socket socket, SiloEntry to, TimeProvider t
         try
         {
             await SendAsync(payload);
-            Result<PeerFrame> answer = await ReceiveAsync(opcode, id);
+            int received = isWork ? await socket.ReceiveAsync(head, SocketFlags.None) : await EagerSocket.ReceiveAsync(socket, head);
+            if (received == 0) throw new SocketException((int)SocketError.ConnectionReset);
+            Result<PeerFrame> answer = await ReceiveAsync(opcode, id, received);
             IsBroken &= !answer.IsOk;
             return answer;
         }
@@ -134,9 +138,9 @@ internal sealed class PeerConnection(Socket socket, SiloEntry to, TimeProvider t
             bytes = bytes[await EagerSocket.SendAsync(socket, bytes[..Math.Min(bytes.Length, SendBytesMax)])..];
     }
 
-    private async ValueTask<Result<PeerFrame>> ReceiveAsync(Opcode opcode, ulong id)
+    private async ValueTask<Result<PeerFrame>> ReceiveAsync(Opcode opcode, ulong id, int received)
     {
-        await ReceiveAllAsync(head);
+        await ReceiveAllAsync(head.AsMemory(received));
         FrameStatus status = FrameHeader.TryParse(head, Limits, out FrameHeader header);
         if (status != FrameStatus.Ok) return PeerErrors.Wrong(to, FrameHeader.ErrorOf(status, head, Limits));
         var body = new byte[header.BodyLength];

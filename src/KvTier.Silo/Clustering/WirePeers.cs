@@ -95,7 +95,8 @@ internal sealed class WirePeers(PeerDial dial, ClusterCounters counters, ILogger
                 buffer, request.Op, request.Epoch, dial.Sender, request.Body.Span, Math.Max(1, (int)deadline.TotalMilliseconds),
                 Crc32C.Compute(request.Payload.Span)),
             request.Payload.IsEmpty ? [] : [request.Payload],
-            deadline);
+            deadline,
+            isWork: request.Op is >= PeerOps.Sequences and < PeerOps.Engines);
         if (!exchanged.TryGet(out PeerFrame frame, out KvError? error)) return error;
         KvError? unreadable = PeerResponse.TryRead(frame.Body.Span, frame.Payload.Length, connection.Limits, out PeerResponse answer);
         if (unreadable is not null) return PeerErrors.Wrong(to, unreadable);

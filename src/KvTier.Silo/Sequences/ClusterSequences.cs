@@ -88,8 +88,7 @@ internal sealed class ClusterSequences : ISequences, IPeerHandler, IAsyncDisposa
         await node.CatchUpAsync(request.Epoch);
         if (!SequenceFrames.Unwrap(request).TryGet(out PartMessage? message, out KvError? error)) return error;
 
-        // A part may work on this thread for long before it waits for something.
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        // The connection has given this thread for it: a part may work on it for long before it waits for something.
         Result<PartMessage> result = await sequences.OnCallAsync(from, message, deadline);
         return result.TryGet(out PartMessage? answer, out error) ? SequenceFrames.Wrap(answer) : error;
     }

@@ -19,6 +19,9 @@ internal sealed class DirectPeers(PartCluster cluster, string self) : IPartPeers
     /// <summary>Operations that were sent, with the silo.</summary>
     internal List<(string Silo, ushort Op)> Sent { get; } = [];
 
+    /// <summary>Makes other messages of those that are sent; null for none.</summary>
+    internal Func<PartMessage, PartMessage>? Changed { get; set; }
+
     public string Self => self;
 
     public long Epoch => Map.Epoch;
@@ -45,6 +48,6 @@ internal sealed class DirectPeers(PartCluster cluster, string self) : IPartPeers
         if (Hang.Contains(silo)) await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
         if (Away.Contains(silo) || Map.IndexOf(silo) < 0) return new KvError(ErrorCode.Unavailable, "peer", silo);
         await Task.Yield();
-        return await cluster.Silo(silo).Sequences.OnCallAsync(self, request, deadline);
+        return await cluster.Silo(silo).Sequences.OnCallAsync(self, Changed?.Invoke(request) ?? request, deadline);
     }
 }
