@@ -32,6 +32,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly CallGate calls = new();
     private ISpread? spread;
     private long blockNumbers;
+    private long restoredEpoch;
 
     /// <summary>Makes the service.</summary>
     /// <param name="options">Limits and budgets.</param>
@@ -146,6 +147,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         int restored = 0;
         foreach ((SequenceManifest manifest, List<ManifestBlock> blocks) in found)
         {
+            restoredEpoch = Math.Max(restoredEpoch, manifest.Epoch);
             if (manifest.IsClosed) spread?.NoteClosed(manifest);
             else if (Restore(manifest, blocks)) restored++;
             else lost++;
@@ -154,6 +156,9 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         counters.Lost(lost);
         return (restored, lost);
     }
+
+    /// <summary>The highest epoch of a cluster's map in a manifest that <see cref="RestoreAsync"/> found; 0 for none.</summary>
+    public long RestoredEpoch => restoredEpoch;
 
     /// <summary>Refuses new calls, waits for those under way, and frees everything. When they take longer than
     /// <see cref="StopTimeout"/>, native memory is left as it is, as they use it.</summary>

@@ -16,6 +16,8 @@ public sealed class DataDirectory : IDisposable
     private const string FormatName = "FORMAT";
     private const string FormatPrefix = "kvtier-data ";
     private const string IdentityName = "identity";
+    private const string ClusterName = "cluster";
+    private const long EpochsEnd = 1L << 62;
     private const int SmallFileBytesMax = 4096;
 
     /// <summary>Bytes of the folder's identity.</summary>
@@ -85,6 +87,49 @@ public sealed class DataDirectory : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return new KvError(ErrorCode.IoError, identityPath, "can't be used", exception.Message);
+        }
+    }
+
+    /// <summary>Reads what <see cref="WriteCluster"/> wrote last.</summary>
+    /// <returns>The epoch of the cluster's map, 0 when none was written, and its silos; <see cref="ErrorCode.Corrupt"/> when the file
+    /// holds something else.</returns>
+    public Result<(long Epoch, int Silos)> ReadCluster()
+    {
+        string clusterPath = System.IO.Path.Combine(Path, ClusterName);
+        try
+        {
+            if (!File.Exists(clusterPath)) return (0L, 0);
+            string text = ReadSmall(clusterPath).Trim();
+            string[] parts = text.Split(' ');
+            bool isRight = parts is ["epoch", _, "silos", _]
+                & long.TryParse(parts.ElementAtOrDefault(1), NumberStyles.None, CultureInfo.InvariantCulture, out long epoch)
+                & int.TryParse(parts.ElementAtOrDefault(3), NumberStyles.None, CultureInfo.InvariantCulture, out int silos);
+            return isRight && epoch < EpochsEnd
+                ? (epoch, silos)
+                : new KvError(ErrorCode.Corrupt, clusterPath, text, "epoch NUMBER silos NUMBER");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new KvError(ErrorCode.IoError, clusterPath, "can't be used", exception.Message);
+        }
+    }
+
+    /// <summary>Notes the newest map of the cluster that the silo is in: an etcd that has lost its data is to go on above it.</summary>
+    /// <param name="epoch">Its epoch.</param>
+    /// <param name="silos">Its silos.</param>
+    /// <returns>Null, or why it could not be written; then what was written before stands.</returns>
+    public KvError? WriteCluster(long epoch, int silos)
+    {
+        string clusterPath = System.IO.Path.Combine(Path, ClusterName);
+        string text = string.Create(CultureInfo.InvariantCulture, $"epoch {epoch} silos {silos}\n");
+        try
+        {
+            AtomicFile.Write(clusterPath, Encoding.ASCII.GetBytes(text));
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new KvError(ErrorCode.IoError, clusterPath, "can't be written", exception.Message);
         }
     }
 

@@ -35,6 +35,34 @@ public sealed class DataDirectoryTests : IDisposable
     }
 
     [Fact]
+    public void WriteCluster_AgainAndAgain_KeepsTheLast()
+    {
+        using (DataDirectory folder = DataDirectory.Open(path).Value)
+        {
+            Assert.Equal((0L, 0), folder.ReadCluster().Value);
+            Assert.Null(folder.WriteCluster(57, 3));
+            Assert.Null(folder.WriteCluster(1L << 40, 1000));
+        }
+
+        using DataDirectory again = DataDirectory.Open(path).Value;
+        Assert.Equal((1L << 40, 1000), again.ReadCluster().Value);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("epoch 5")]
+    [InlineData("epoch -5 silos 3")]
+    [InlineData("epoch 9223372036854775807 silos 3")]
+    [InlineData("epoch 5 silos 3 more")]
+    public void ReadCluster_OfSomethingElse_IsRefused(string text)
+    {
+        using DataDirectory folder = DataDirectory.Open(path).Value;
+        File.WriteAllText(Path.Combine(path, "cluster"), text);
+        KvError error = folder.ReadCluster().Error!;
+        Assert.Equal((ErrorCode.Corrupt, text), (error.Code, error.Value));
+    }
+
+    [Fact]
     public void ReadIdentity_OfSomethingElse_IsRefusedAndLeftAlone()
     {
         File.WriteAllText(Path.Combine(path, "identity"), "mine");

@@ -9,9 +9,18 @@ public sealed record ClusterState(
     long Revision, ClusterMap Map, IReadOnlyList<SiloEntry> Alive, IReadOnlyDictionary<string, SiloLoad> Loads);
 
 /// <summary>A change of the map; what is null stays.</summary>
-/// <param name="Epoch">The epoch that its author saw; the change makes the next one.</param>
+/// <param name="Epoch">The epoch that its author saw; the change makes the next one, or <see cref="AtLeast"/>.</param>
 public sealed record ClusterChange(long Epoch)
 {
+    /// <summary>
+    /// Lowest epoch that the change may make; above the next one when its author knows of higher epochs than the engine, which has lost its
+    /// data. Default 0.
+    /// </summary>
+    public long AtLeast { get; init; }
+
+    /// <summary>The epoch that the change makes.</summary>
+    public long Makes => Math.Max(Epoch + 1, AtLeast);
+
     /// <summary>The members from now on. Those that joined newly have <see cref="SiloEntry.JoinedEpoch"/> of the next epoch.</summary>
     public IReadOnlyList<SiloEntry>? Silos { get; init; }
 

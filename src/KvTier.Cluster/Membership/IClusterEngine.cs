@@ -34,7 +34,7 @@ public interface IClusterEngine : IAsyncDisposable
     ValueTask<Result<ClusterState>> WaitAsync(long revision, TimeSpan deadline);
 
     /// <summary>Makes one change as a whole, if the epoch is still the one that its author saw.</summary>
-    /// <returns>The state with the next epoch; <see cref="ErrorCode.Conflict"/> when the epoch was another one,
+    /// <returns>The state with the epoch that the change makes; <see cref="ErrorCode.Conflict"/> when the epoch was another one,
     /// <see cref="ErrorCode.Fenced"/>
     /// when the author's lease has run out.</returns>
     ValueTask<Result<ClusterState>> CommitAsync(ClusterChange change, TimeSpan deadline);

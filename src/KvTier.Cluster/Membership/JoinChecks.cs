@@ -30,6 +30,11 @@ internal static class JoinChecks
     public static KvError EngineWentBack(long found, long known) =>
         new(ErrorCode.Unavailable, "cluster.epoch", $"{found}", $"{known} or later; if the engine has lost its data, restart all silos");
 
+    /// <summary>The engine knows less than an earlier start of the silo did: it was set up anew.</summary>
+    public static KvError EngineForgot(long found, long known) => new(
+        ErrorCode.Unavailable, "cluster.epoch", $"{found}",
+        $"{known}, which this silo knew before, or later; as the engine has lost its data, it waits until others have stopped");
+
     /// <summary>Members that did not answer: alive ones will, others are removed by the members that are alive.</summary>
     public static KvError Silent(ClusterState state, IReadOnlyList<SiloEntry> silent)
     {

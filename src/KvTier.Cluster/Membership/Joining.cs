@@ -10,6 +10,8 @@ internal sealed class Joining(MembershipContext context)
     private readonly Dictionary<string, long> met = new(StringComparer.Ordinal);
     private long registeredAt;
     private TimeSpan? takenSince;
+    private TimeSpan? wentBackAt;
+    private TimeSpan outwaited;
 
     /// <summary>Tries until the silo is a member.</summary>
     /// <param name="deadline">Time for it.</param>
@@ -17,11 +19,12 @@ internal sealed class Joining(MembershipContext context)
     public async ValueTask<KvError?> RunAsync(TimeSpan deadline)
     {
         TimeSpan end = context.Clock.Now + deadline;
+        outwaited = TimeSpan.Zero;
         Backoff backoff = context.NewBackoff(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(500));
         KvError last = new(ErrorCode.DeadlineExceeded, "cluster.join", $"{deadline.TotalMilliseconds:0} ms", "more time");
         while (!context.Stop.IsCancellationRequested && !context.IsLeaving)
         {
-            TimeSpan left = end - context.Clock.Now;
+            TimeSpan left = end + outwaited - context.Clock.Now;
             if (left <= TimeSpan.Zero) return last;
             if (await TryAsync(left) is not { } error) return null;
             if (!MembershipContext.IsPassing(error) || IsTaken(error)) return error;
@@ -66,11 +69,12 @@ internal sealed class Joining(MembershipContext context)
         if (!found.TryGet(out ClusterState? read, out KvError? error)) return error;
         if (JoinChecks.Check(context.Options, context.Self, read) is { } refusal) return refusal;
         context.Keeper.TakeOver(read);
-        ClusterState state = context.Keeper.State;
-        if (read.Map.Epoch < state.Map.Epoch) return JoinChecks.EngineWentBack(read.Map.Epoch, state.Map.Epoch);
-        if (FindJoined(state.Map) is > 0 and var epoch) return Accept(epoch);
-        if (state.Map.IndexOf(context.Self.Name) < 0 && await MeetAsync(state) is { } stranger) return stranger;
-        ClusterChange change = MapChanges.Join(state.Map, context.Self);
+        long newest = context.Keeper.State.Map.Epoch;
+        if (read.Map.Epoch < newest) return JoinChecks.EngineWentBack(read.Map.Epoch, newest);
+        if (FindJoined(read.Map) is > 0 and var epoch) return Accept(epoch);
+        if (read.Map.Epoch < context.Before.Epoch && await OutwaitAsync(read.Map.Epoch) is { } early) return early;
+        if (read.Map.IndexOf(context.Self.Name) < 0 && await MeetAsync(read) is { } stranger) return stranger;
+        ClusterChange change = MapChanges.Join(read.Map, context.Self, context.Before.Epoch);
         Result<ClusterState> joined = await context.Engine.CommitAsync(change, context.CallTime(left));
         if (!joined.TryGet(out ClusterState? next, out error))
         {
@@ -78,7 +82,7 @@ internal sealed class Joining(MembershipContext context)
             return error;
         }
 
-        Accept(change.Epoch + 1);
+        Accept(change.Makes);
         context.Keeper.TakeOver(next);
         return null;
     }
@@ -89,7 +93,8 @@ internal sealed class Joining(MembershipContext context)
         Result<ClusterState> registered = await context.Engine.JoinAsync(context.Self, context.Options.LeaseTtl, deadline);
         if (!registered.TryGet(out ClusterState? state, out _)) return registered;
         met.Clear();
-        registeredAt = state.Map.Epoch;
+        // An engine that has lost its data may give a number again that this silo knows an older map by.
+        registeredAt = Math.Max(state.Map.Epoch, context.Keeper.State.Map.Epoch);
         context.Authority.Renewed(sent);
         context.IsRegistered = true;
         return registered;
@@ -102,6 +107,26 @@ internal sealed class Joining(MembershipContext context)
     {
         int index = map.IndexOf(context.Self.Name);
         return index >= 0 && map.Silos[index].JoinedEpoch > registeredAt ? map.Silos[index].JoinedEpoch : 0;
+    }
+
+    /// <summary>
+    /// Lets the time pass for which silos of the cluster that the engine has forgotten may still go on by their leases and by words that
+    /// they gave each other. It is not taken from the time to join.
+    /// </summary>
+    /// <returns>Null when it has passed; else, at its end, that the silo is to look again.</returns>
+    private async ValueTask<KvError?> OutwaitAsync(long found)
+    {
+        TimeSpan lease = context.Options.LeaseTtl;
+        TimeSpan words = Confirmations.LifeOf(lease, context.Before.Silos);
+        wentBackAt ??= context.Clock.Now;
+        TimeSpan rest = wentBackAt.Value + (words > lease ? words : lease) - context.Clock.Now;
+        if (rest <= TimeSpan.Zero) return null;
+        KvError forgot = JoinChecks.EngineForgot(found, context.Before.Epoch);
+        context.Problem = forgot;
+        await context.Clock.DelayAsync(rest, context.Stop);
+        outwaited += rest;
+        context.Problem = null;
+        return forgot;
     }
 
     private KvError? Accept(long epoch)

@@ -28,10 +28,17 @@ internal static class MapChanges
     }
 
     /// <summary>The change by which a silo joins.</summary>
-    public static ClusterChange Join(ClusterMap map, SiloEntry self) => new(map.Epoch)
+    /// <param name="map">The map.</param>
+    /// <param name="self">The silo.</param>
+    /// <param name="known">The highest epoch that the silo knows of; the change makes a higher one.</param>
+    public static ClusterChange Join(ClusterMap map, SiloEntry self, long known)
     {
-        Silos = [.. map.Silos.Where(silo => silo.Name != self.Name), self with { JoinedEpoch = map.Epoch + 1 }],
-    };
+        var change = new ClusterChange(map.Epoch) { AtLeast = known + 1 };
+        return change with
+        {
+            Silos = [.. map.Silos.Where(silo => silo.Name != self.Name), self with { JoinedEpoch = change.Makes }],
+        };
+    }
 
     /// <summary>The change by which silos are no members any more.</summary>
     public static ClusterChange Remove(ClusterMap map, IReadOnlyCollection<string> names) => new(map.Epoch)

@@ -6,12 +6,14 @@ public static class MapCommit
     /// <summary>Makes the next map.</summary>
     /// <param name="map">The map that the change's author saw.</param>
     /// <param name="change">The change.</param>
-    /// <returns>The map with the next epoch; <see cref="ErrorCode.Conflict"/> when the map is of another epoch than the change.</returns>
+    /// <returns>
+    /// The map with the epoch that the change makes; <see cref="ErrorCode.Conflict"/> when the map is of another epoch than the change.
+    /// </returns>
     public static Result<ClusterMap> Apply(ClusterMap map, ClusterChange change)
     {
         if (map.Epoch != change.Epoch) return OtherEpoch(change.Epoch, map.Epoch);
         if (Validate(change) is { } error) return error;
-        long epoch = map.Epoch + 1;
+        long epoch = change.Makes;
         bool ofMembers = change.Silos is not null || change.Settings is not null;
         return new ClusterMap(
             map.Cluster, epoch, ofMembers ? epoch : map.MembersEpoch, change.Silos ?? map.Silos, change.Settings ?? map.Settings,

@@ -60,6 +60,16 @@ public sealed class Membership : IMembership, IPeerHandler, IAsyncDisposable
         set => renewing.LoadOf = value;
     }
 
+    /// <summary>
+    /// What earlier starts of the silo knew. Epochs go on above it, so that they mean one map each, also after the engine has lost its
+    /// data. Default: nothing. Set before the start.
+    /// </summary>
+    public ClusterTrace Before
+    {
+        get => context.Before;
+        set => context.Before = value;
+    }
+
     /// <summary>Why the silo is no member, or that the engine can't be reached; null while all is well.</summary>
     public KvError? Problem => context.Problem;
 

@@ -34,6 +34,9 @@ internal sealed class MembershipContext
     /// <summary>What the silo says of itself, with no epoch of joining.</summary>
     public SiloEntry Self { get; }
 
+    /// <summary>What earlier starts of the silo knew of the cluster; set before the start.</summary>
+    public ClusterTrace Before { get; set; }
+
     public IClusterEngine Engine { get; }
 
     public IPeers Peers { get; }

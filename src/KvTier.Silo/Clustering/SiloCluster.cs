@@ -15,6 +15,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
     private readonly IClusterEngine engine;
     private readonly WirePeers peers;
     private readonly EngineBlockStore store;
+    private readonly MapNotes notes;
     private readonly TimeProvider time;
     private readonly ILogger logger;
 
@@ -34,6 +35,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
         {
             LoadOf = new LoadMeter(silo.Engine, metrics, time).Read,
         };
+        notes = new MapNotes(silo.Directory, logger);
         Node = new ClusterNode(how, Membership, peers, store, time, new Random(random.Next())) { OnMove = new MoveLog(logger).Tell };
         Admin = new ClusterAdmin(Membership, Node, new Rebalancer(Membership, Node, peers, time), time);
         Counters = metrics.Cluster;
@@ -77,9 +79,12 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
     }
 
     /// <summary>Joins the cluster and starts the work in the background. The silo answers other silos already.</summary>
+    /// <param name="restoredEpoch">The highest epoch in what the silo has restored.</param>
     /// <returns>Null when the silo is a member, else why it can't be one.</returns>
-    public async Task<KvError?> JoinAsync()
+    public async Task<KvError?> JoinAsync(long restoredEpoch)
     {
+        if (!notes.Read().TryGet(out ClusterTrace before, out KvError? unread)) return unread;
+        Membership.Before = before.Raise(restoredEpoch);
         var deadline = TimeSpan.FromMilliseconds(options.Cluster.JoinDeadlineMs);
         logger.Joining(options.Cluster.Name, string.Join(", ", options.Cluster.Etcd));
         if (await Membership.StartAsync(deadline) is { } error) return JoinErrors.Explain(error, options);
@@ -123,6 +128,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
         await Membership.DisposeAsync();
         peers.Dispose();
         await engine.DisposeAsync();
+        await notes.WhenWrittenAsync();
     }
 
     private static EtcdOptions EtcdOptionsOf(SiloClusterSettings cluster) => new()
@@ -156,6 +162,7 @@ internal sealed class SiloCluster : IPeerHandler, IAsyncDisposable
     private void OnMap(ClusterMap before, ClusterMap after)
     {
         peers.Keep(after);
+        notes.Note(after);
         logger.MapChanged(after.Epoch, after.Silos.Count, after.Moved.Count);
         if (before.IndexOf(options.Name) >= 0 && after.IndexOf(options.Name) < 0) logger.NoMember(after.Epoch);
     }

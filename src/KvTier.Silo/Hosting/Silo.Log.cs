@@ -94,6 +94,9 @@ internal static partial class SiloLog
     [LoggerMessage(5027, LogLevel.Information, "Move of group {Group} from {Silo}: {Stage}")]
     public static partial void MovingHere(this ILogger logger, BlockId group, string silo, string stage);
 
+    [LoggerMessage(5028, LogLevel.Warning, "Epoch {Epoch} could not be noted in the data directory: {Reason}")]
+    public static partial void EpochNotNoted(this ILogger logger, long epoch, string reason);
+
     [LoggerMessage(5050, LogLevel.Debug, "Connection {Number} from {Peer}")]
     public static partial void ConnectionOpened(this ILogger logger, int number, string peer);
 

@@ -40,7 +40,7 @@ public sealed partial class SiloHost
     private async ValueTask<KvError?> JoinAsync()
     {
         SetState(SiloState.Joining);
-        KvError? error = await cluster!.JoinAsync();
+        KvError? error = await cluster!.JoinAsync(store!.Recall.RestoredEpoch);
         if (error is null) sequences!.Start();
         return error;
     }

@@ -30,6 +30,15 @@ internal sealed class ModelEngine(TimeProvider time)
         foreach (Lease lease in leases.Values) lease.Until = Now + lease.Ttl;
     }
 
+    /// <summary>It loses all that it knew, as an etcd that is set up anew.</summary>
+    public void Forget()
+    {
+        leases.Clear();
+        map = new("test", 0, 0, [], new ClusterSettings(), new Dictionary<BlockId, string>());
+        revision = 0;
+        Touch();
+    }
+
     public ClusterState Read()
     {
         Expire();
@@ -78,7 +87,7 @@ internal sealed class ModelEngine(TimeProvider time)
             else moved[group] = silo;
         }
 
-        long epoch = map.Epoch + 1;
+        long epoch = change.Makes;
         long membersEpoch = change.Silos is null ? map.MembersEpoch : epoch;
         map = new ClusterMap("test", epoch, membersEpoch, change.Silos ?? map.Silos, change.Settings ?? map.Settings, moved);
         History.Add(map);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using KvTier.Cluster;
 using KvTier.Engine;
 using KvTier.Recall;
 using KvTier.Testing;
@@ -116,7 +117,46 @@ public sealed class SequenceTests : ClusterTest
             .Select(info => info.Name).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public async Task AppendAsync_SilosStartedAgainAfterEtcdLostItsData_GoesOnWithTheSequence()
+    {
+        SiloHost[] silos = await StartClusterAsync(3, replicas: 2, change: WithLog);
+        for (ulong i = 0; i < 10; i++)
+        {
+            var change = new ClusterChange(silos[0].Cluster!.Map.Epoch) { Moved = new Dictionary<BlockId, string?> { [new(1, i)] = "a" } };
+            Assert.Null((await silos[0].Cluster!.Membership.CommitAsync(change, guard)).Error);
+        }
+
+        await SettledAsync(silos);
+        BlockId[] ids = Put(silos, 80, replicas: 2);
+        SiloHost owner = OwnerOf(silos, "s"), ownerOfWhole = OwnerOf(silos, "whole");
+        Assert.Null((await owner.Sequences.OpenAsync(Open(owner, "s"), guard)).Error);
+        Assert.Null((await AppendAsync(owner, "s", ids.AsMemory(0, 40))).Error);
+        Assert.Null((await ownerOfWhole.Sequences.OpenAsync(Open(ownerOfWhole, "whole"), guard)).Error);
+        Assert.Null((await AppendAsync(ownerOfWhole, "whole", ids)).Error);
+        using RecallAnswer before = (await ownerOfWhole.Sequences.RecallAsync(Attend(ownerOfWhole, "whole"), guard)).Value;
+        byte[] expected = before.Payload.ToArray();
+        long known = silos.Max(silo => silo.Cluster!.Map.Epoch);
+
+        await Task.WhenAll(silos.Select(silo => silo.DisposeAsync().AsTask()));
+        await Etcd.LoseDataAsync();
+        SiloHost[] again = await StartClusterAsync(3, replicas: 2, change: WithLog);
+        SiloHost next = OwnerOf(again, "s");
+        Assert.Equal(40L * BlockTokens, (await next.Sequences.DescribeAsync(HandleOf(next), "s", guard)).Value.Tokens);
+        Assert.Null((await AppendAsync(next, "s", ids.AsMemory(40))).Error);
+        using RecallAnswer after = (await next.Sequences.RecallAsync(Attend(next, "s"), guard)).Value;
+        Assert.Empty(after.Items[0].Missing);
+        AssertClose(expected, after.Payload.Span, 1e-5);
+        Assert.All(again, silo => Assert.True(silo.Cluster!.Map.Epoch > known, $"epoch {silo.Cluster.Map.Epoch} after {known}"));
+    }
+
+    private static ValueTask<Result<SequenceInfo>> AppendAsync(SiloHost owner, string name, ReadOnlyMemory<BlockId> ids) =>
+        owner.Sequences.AppendAsync(HandleOf(owner), name, ids, ids.Length * BlockTokens, replaceLast: false, guard);
+
     private static SiloOptions WithRoom(SiloOptions options) => options with { HostBytes = 64 << 20 };
+
+    private SiloOptions WithLog(SiloOptions options) =>
+        WithRoom(options) with { DataDirectory = Folder(options.Name), SsdBytes = 256 << 20, Namespaces = [space] };
 
     private static SequenceOpen Open(SiloHost host, string name) =>
         new() { Namespace = HandleOf(host), Name = name, Digests = [Selectors.Moments.Digest] };

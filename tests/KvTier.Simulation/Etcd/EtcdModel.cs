@@ -113,7 +113,7 @@ internal sealed class EtcdModel
 
         bool isOfMembers = change.Silos is not null || change.Settings is not null;
         Map = new ClusterMap(
-            cluster, Map.Epoch + 1, isOfMembers ? Map.Epoch + 1 : Map.MembersEpoch, change.Silos ?? Map.Silos,
+            cluster, change.Makes, isOfMembers ? change.Makes : Map.MembersEpoch, change.Silos ?? Map.Silos,
             change.Settings ?? Map.Settings, moved);
         string silos = string.Join(' ', Map.Silos.Select(silo => $"{silo.Name}@{silo.JoinedEpoch}{(silo.Draining ? "-" : "")}"));
         trace.Add("etcd", $"epoch {Map.Epoch} members {Map.MembersEpoch}: {silos}; {moved.Count} moved, by lease {token}");
