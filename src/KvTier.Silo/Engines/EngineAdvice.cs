@@ -1,6 +1,6 @@
 namespace KvTier.Silo.Engines;
 
-/// <summary>What to set when engines of a namespace differ.</summary>
+/// <summary>What to set when engines of a namespace differ: in the words of the engine that said hello.</summary>
 internal static class EngineAdvice
 {
     /// <summary>Field: how hashes of blocks are computed.</summary>
@@ -15,28 +15,36 @@ internal static class EngineAdvice
     /// <summary>Value of <see cref="Seed"/> when there is none.</summary>
     public const string Unset = "unset";
 
-    /// <summary>What to set when a field differs.</summary>
-    /// <param name="field">The field.</param>
-    /// <param name="mine">What one engine said.</param>
-    /// <param name="theirs">What the other said.</param>
-    /// <param name="rootsAgree">True when hash algorithm and seed agree.</param>
-    public static string Of(string field, string mine, string theirs, bool rootsAgree) => field switch
+    /// <summary>What to set.</summary>
+    /// <param name="difference">In what the engine differs from another one.</param>
+    public static string Of(in EngineQuestion difference)
     {
-        HashAlgorithm => "start every engine with --prefix-caching-hash-algo sha256_cbor: keys of different algorithms never meet",
-        Seed when mine == Unset || theirs == Unset =>
-            "set PYTHONHASHSEED=0 in the environment of every engine: without it the first hash is random in each process",
-        Seed => "set PYTHONHASHSEED to one value, such as 0, in the environment of every engine",
-        ProbeHash when rootsAgree =>
-            "the same tokens give other hashes: use --prefix-caching-hash-algo sha256_cbor (sha256 depends on the version of Python) and "
-            + "engines of one version",
-        ProbeHash =>
-            "follows from the hash algorithm or the seed: set --prefix-caching-hash-algo sha256_cbor and PYTHONHASHSEED=0 everywhere",
-        "model_digest" => "serve the same weights in the same revision, or give each model a namespace of its own",
-        "dtype" => "set one --kv-cache-dtype (and --dtype), or give each a namespace of its own",
-        "layout" => "set one layout of the KV cache (VLLM_KV_CACHE_LAYOUT, --hicache-mem-layout), or give each a namespace of its own",
-        "rank" => "give each rank keys or a namespace of its own: ranks hold different bytes under the same hash",
-        "world_size" => "set one --tensor-parallel-size, or store blocks by KV head so that sizes do not matter",
-        "block_tokens" => "set one --block-size for every engine",
-        _ => $"set {field} alike for every engine, or give each a namespace of its own",
-    };
+        if (difference.IsOfTwoKinds && difference.Field is HashAlgorithm or ProbeHash)
+            return $"{difference.Engine} and {difference.Other} make different keys: give each a namespace of its own";
+        string? known = difference.Engine.ToLowerInvariant() switch
+        {
+            "vllm" => VllmAdvice.Of(difference),
+            "sglang" => SglangAdvice.Of(difference),
+            "lmcache" => LmcacheAdvice.Of(difference),
+            _ => null,
+        };
+        return known ?? PlainAdvice.Of(difference);
+    }
+}
+
+/// <summary>A difference for which advice is asked.</summary>
+/// <param name="Engine">Kind of the engine that asks, such as <c>vllm</c>.</param>
+/// <param name="Other">Kind of the one that it differs from.</param>
+/// <param name="Field">In what.</param>
+/// <param name="Mine">What the engine said.</param>
+/// <param name="Theirs">What the other said.</param>
+/// <param name="RootsAgree">True when hash algorithm and seed agree.</param>
+internal readonly record struct EngineQuestion(
+    string Engine, string Other, string Field, string Mine, string Theirs, bool RootsAgree)
+{
+    /// <summary>True when one of the two has no seed.</summary>
+    public bool IsSeedUnset => Mine == EngineAdvice.Unset || Theirs == EngineAdvice.Unset;
+
+    /// <summary>True for engines that are not of one kind.</summary>
+    public bool IsOfTwoKinds => !string.Equals(Engine, Other, StringComparison.OrdinalIgnoreCase);
 }

@@ -30,7 +30,9 @@ internal static class EngineCompare
             .Take(DifferencesMax)
             .Select(each => new EngineDifference(
                 each.Key.Field, mine.Fields[each.Key.Field], each.Key.Theirs, WhoseOf(mine, each.Value.First, each.Value.Count),
-                EngineAdvice.Of(each.Key.Field, mine.Fields[each.Key.Field], each.Key.Theirs, each.Value.RootsAgree)))
+                EngineAdvice.Of(new EngineQuestion(
+                    mine.Engine, each.Value.First.Engine, each.Key.Field, mine.Fields[each.Key.Field], each.Key.Theirs,
+                    each.Value.RootsAgree))))
             .ToList();
         bool unset = mine.Fields.GetValueOrDefault(EngineAdvice.Seed) == EngineAdvice.Unset;
         if (unset && differences.TrueForAll(each => each.Field != EngineAdvice.Seed))
@@ -38,7 +40,8 @@ internal static class EngineCompare
             differences.Insert(0, new EngineDifference(
                 EngineAdvice.Seed, EngineAdvice.Unset, "a fixed value",
                 "every engine that is to share blocks, this one after a restart too",
-                EngineAdvice.Of(EngineAdvice.Seed, EngineAdvice.Unset, "", rootsAgree: false)));
+                EngineAdvice.Of(
+                    new EngineQuestion(mine.Engine, mine.Engine, EngineAdvice.Seed, EngineAdvice.Unset, "", RootsAgree: false))));
         }
 
         return differences;

@@ -88,10 +88,10 @@ internal sealed class UnreadWatch : IDisposable
     /// <param name="lookups">Prefixes that were looked up.</param>
     internal static string CauseOf(long misses, long lookups) => (misses, lookups) switch
     {
-        (0, 0) => "nobody asks for blocks: an engine that only writes (kv_role kv_producer), a load path that is not configured, or "
+        (0, 0) => "nobody asks for blocks: an engine that only writes (vLLM's kv_role kv_producer), a load path that is not configured, or "
             + "engines that use another namespace",
-        _ => "blocks are looked up and never found: engines whose hashes differ (PYTHONHASHSEED, --prefix-caching-hash-algo), another "
-            + "model, dtype or block size, or prompts that do not repeat",
+        _ => "blocks are looked up and never found: engines whose hashes differ (algorithm, or PYTHONHASHSEED; /engines shows what they "
+            + "said), another model, dtype or block size, or prompts that do not repeat",
     };
 
     /// <summary>How a namespace stands.</summary>

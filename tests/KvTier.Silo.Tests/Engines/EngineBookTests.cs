@@ -67,22 +67,6 @@ public sealed class EngineBookTests
         Assert.Empty(Hello("b", ("rank", "any"), ("dtype", "bf16")).Differences);
     }
 
-    [Theory]
-    [InlineData("hash_algorithm", "sha256_cbor")]
-    [InlineData("model_digest", "weights")]
-    [InlineData("dtype", "--kv-cache-dtype")]
-    [InlineData("layout", "VLLM_KV_CACHE_LAYOUT")]
-    [InlineData("rank", "namespace of its own")]
-    [InlineData("world_size", "--tensor-parallel-size")]
-    [InlineData("block_tokens", "--block-size")]
-    [InlineData("something_new", "something_new")]
-    public void Hello_EachField_NamesItsOption(string field, string option)
-    {
-        Hello("a", (field, "1"));
-        EngineDifference found = Assert.Single(Hello("b", (field, "2")).Differences);
-        Assert.Contains(option, found.Fix, StringComparison.Ordinal);
-    }
-
     [Fact]
     public void Hello_ManyOthersThatSayTheSame_IsOneDifference()
     {
