@@ -10,16 +10,21 @@ public sealed class LiveCluster : IAsyncDisposable
     private readonly TempDirectory folder = new();
     private readonly EtcdProcess etcd;
     private readonly List<SiloHost> hosts = [];
+    private readonly Func<SiloOptions, SiloOptions>? configure;
 
-    private LiveCluster(EtcdProcess etcd) => this.etcd = etcd;
+    private LiveCluster(EtcdProcess etcd, Func<SiloOptions, SiloOptions>? configure)
+    {
+        this.etcd = etcd;
+        this.configure = configure;
+    }
 
     public static NamespaceDescriptor Opaque { get; } = new("test", Profiles.Opaque);
 
     public IReadOnlyList<SiloHost> Hosts => hosts;
 
-    public static async Task<LiveCluster> StartAsync(int count, int replicas = 1)
+    public static async Task<LiveCluster> StartAsync(int count, int replicas = 1, Func<SiloOptions, SiloOptions>? configure = null)
     {
-        var cluster = new LiveCluster(await EtcdProcess.StartAsync());
+        var cluster = new LiveCluster(await EtcdProcess.StartAsync(), configure);
         for (int i = 0; i < count; i++) await cluster.AddAsync(((char)('a' + i)).ToString(), replicas);
         await cluster.SettledAsync();
         return cluster;
@@ -28,7 +33,7 @@ public sealed class LiveCluster : IAsyncDisposable
     /// <summary>Adds a silo.</summary>
     public async Task<SiloHost> AddAsync(string name, int replicas = 1, int port = 0)
     {
-        SiloHost host = (await SiloHost.StartAsync(SiloOptions.Default with
+        SiloOptions options = SiloOptions.Default with
         {
             Name = name,
             Port = port,
@@ -42,7 +47,8 @@ public sealed class LiveCluster : IAsyncDisposable
                 LeaveGraceMs = 100,
                 Replicas = replicas,
             },
-        })).Value;
+        };
+        SiloHost host = (await SiloHost.StartAsync(configure?.Invoke(options) ?? options)).Value;
         hosts.Add(host);
         return host;
     }
