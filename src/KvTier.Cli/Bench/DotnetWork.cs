@@ -2,7 +2,8 @@ using KvTier.Client;
 
 namespace KvTier.Cli;
 
-/// <summary>What the Python client does, done with the .NET client: one caller, one request at a time, over the local path.</summary>
+/// <summary>What the Python client does, done with the .NET client: one caller, one request at a time, over the local path, and the ids
+/// computed of the keys for each request.</summary>
 internal static class DotnetWork
 {
     private const int CopiedBytes = 128 << 20;
@@ -22,11 +23,11 @@ internal static class DotnetWork
         // The same keys as Python's: the silo holds them once.
         string set = operation == "put" ? $"python-put:{bytes}" : $"python:{bytes}";
         await blocks.FillAsync(set, count, payload);
-        BlockId[] ids = blocks.Ids(set, count);
+        ReadOnlyMemory<byte>[] keys = Keys(set, count);
         return operation switch
         {
-            "get" => Get(blocks.Namespace, ids, batch),
-            "copy" => Copy(blocks.Namespace, ids, bytes, batch),
+            "get" => Get(blocks.Namespace, keys, batch),
+            "copy" => Copy(blocks.Namespace, keys, bytes, batch),
             _ => Put(blocks.Namespace, [.. Enumerable.Range(0, count).Select(i => new PutBlock(BenchBlocks.Key(set, i), payload))], batch),
         };
     }
@@ -34,25 +35,37 @@ internal static class DotnetWork
     /// <summary>Asks how many of the keys that Python has put are there.</summary>
     public static Func<TimeSpan, Task<double>> Prefix(BenchBlocks blocks, int count)
     {
-        BlockId[] ids = blocks.Ids("prefix", count);
-        return Loop(async _ => Check((await blocks.Namespace.PrefixAsync(ids)).OrFail() == count));
+        ReadOnlyMemory<byte>[] keys = Keys("prefix", count);
+        var ids = new BlockId[count];
+        return Loop(async _ =>
+        {
+            blocks.Namespace.IdsOf(keys, ids);
+            Check((await blocks.Namespace.PrefixAsync(ids)).OrFail() == count);
+        });
     }
 
-    private static Func<TimeSpan, Task<double>> Get(KvNamespace ns, BlockId[] ids, int batch)
+    private static Func<TimeSpan, Task<double>> Get(KvNamespace ns, ReadOnlyMemory<byte>[] keys, int batch)
     {
         var leases = new BlockLease[batch];
+        var ids = new BlockId[batch];
         return Loop(async i =>
         {
-            Check((await ns.LeaseAsync(Some<BlockId>(ids, i, batch), leases)).OrFail() == batch);
+            ns.IdsOf(Some<ReadOnlyMemory<byte>>(keys, i, batch).Span, ids);
+            Check((await ns.LeaseAsync(ids, leases)).OrFail() == batch);
             foreach (BlockLease lease in leases) lease.Dispose();
         });
     }
 
-    private static Func<TimeSpan, Task<double>> Copy(KvNamespace ns, BlockId[] ids, int bytes, int batch)
+    private static Func<TimeSpan, Task<double>> Copy(KvNamespace ns, ReadOnlyMemory<byte>[] keys, int bytes, int batch)
     {
         byte[][] into = [.. Enumerable.Range(0, batch).Select(_ => new byte[bytes])];
-        GetBlock[] blocks = [.. ids.Select((id, i) => new GetBlock(id, into[i % batch]))];
-        return Loop(async i => Check((await ns.GetAsync(Some<GetBlock>(blocks, i, batch), new BlockResult[batch])).OrFail().Hits == batch));
+        var blocks = new GetBlock[batch];
+        return Loop(async i =>
+        {
+            ReadOnlyMemory<ReadOnlyMemory<byte>> some = Some<ReadOnlyMemory<byte>>(keys, i, batch);
+            for (int k = 0; k < batch; k++) blocks[k] = new GetBlock(ns.IdOf(some.Span[k].Span), into[k]);
+            Check((await ns.GetAsync(blocks, new BlockResult[batch])).OrFail().Hits == batch);
+        });
     }
 
     private static Func<TimeSpan, Task<double>> Put(KvNamespace ns, PutBlock[] blocks, int batch)
@@ -64,6 +77,9 @@ internal static class DotnetWork
             Check(summary.Error is null && summary.Stored == batch);
         });
     }
+
+    private static ReadOnlyMemory<byte>[] Keys(string set, int count) =>
+        [.. Enumerable.Range(0, count).Select(i => (ReadOnlyMemory<byte>)BenchBlocks.Key(set, i))];
 
     private static ReadOnlyMemory<T> Some<T>(T[] all, long i, int batch)
     {

@@ -24,8 +24,8 @@ _PARTS_OF_AN_ARENA = 4
 class Reserve:
     """A request for slots, sent. ``finish`` must be called, or ``give_up``."""
 
-    def __init__(self, connection: Connection, handle: int, blocks: Sequence[tuple[bytes, int, BlockId]], options: PutOptions, lease_ms: int,
-                 deadline: float, route: Route) -> None:
+    def __init__(self, connection: Connection, handle: int, blocks: Sequence[tuple[bytes, int, BlockId]], options: PutOptions,
+                 lease_ms: int, deadline: float, route: Route) -> None:
         self._connection = connection
         self._blocks = blocks
         session = connection.local
