@@ -14,7 +14,7 @@ from .pending import Pending
 _BUFFER_BYTES = 8192
 _SCRATCH_BYTES = 1 << 18
 _VIEWS_MAX = 256
-_LOOK_SECONDS = 0
+_LOOK_SECONDS = 100e-6
 _LOOK_AGAIN = 16
 
 
