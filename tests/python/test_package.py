@@ -37,6 +37,14 @@ def registry_answers(pip, folder):
 
 
 @pytest.mark.deadline(420)
+def test_types_of_the_client_hold(folder):
+    line = ["mypy", "--config-file", PYTHON_SOURCE / "pyproject.toml", "--python-executable", sys.executable,
+            "--cache-dir", folder / "mypy", "-p", "kvtier"]
+    done = subprocess.run([str(word) for word in line], cwd=PYTHON_SOURCE, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.deadline(420)
 def test_package_is_installed_by_pip_and_used(silo, folder, request):
     # pip builds beside the sources: not in the repository.
     source = folder / "source"

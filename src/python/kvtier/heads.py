@@ -238,7 +238,7 @@ def _as_numpy(block: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 def _bytes_of(view: np.ndarray[Any, Any]) -> memoryview:
     flat = np.ascontiguousarray(view)
-    return memoryview(flat.reshape(-1).view(np.uint8))
+    return memoryview(flat.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
 
 
 def _check(good: bool, field: str, value: Any, limit: Any) -> None:

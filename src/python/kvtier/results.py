@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Sequence, Union
+from typing import Any, Literal, Sequence, Union
 
 from .errors import KvTierError
 
@@ -57,7 +57,7 @@ class Hit:
         self.codec = codec
         self.block_length = len(data) if block_length is None else block_length
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[True]:
         return True
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class Miss:
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[False]:
         return False
 
     def __eq__(self, other: object) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import Iterator, Optional, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 from ..crc32c import crc32c
 from ..errors import LeaseExpired
@@ -27,7 +27,8 @@ class LeasedHit(Hit):
         :param is_ended: True for a lease that was given back before it was looked at.
         """
         if is_ended:
-            data, self._grant = memoryview(b""), None
+            data = memoryview(b"")
+            self._grant: Any = None
             data.release()
         else:
             data, self._grant = slot_view(session.arena.readable, item.offset, item.length, item.lease, session.release)
