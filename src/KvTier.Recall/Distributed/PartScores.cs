@@ -23,8 +23,8 @@ internal sealed class HeadReport
     /// <summary>The sum of masses of each query, by that logit.</summary>
     internal float[] Totals { get; init; } = [];
 
-    /// <summary>The units by rank, a list for the KV head or, when its query heads take turns or rank by the masses of the part, for each of
-    /// them; empty when they are to be ranked yet.</summary>
+    /// <summary>The units by rank, a list for the KV head or, when its query heads take turns or rank by the masses of the part, for each
+    /// of them; empty when they are to be ranked yet.</summary>
     internal RankedUnits[] Ranks { get; init; } = [];
 
     /// <summary>Whose tokens clusters are.</summary>

@@ -7,7 +7,7 @@ namespace KvTier.Recall;
 /// </summary>
 internal sealed class SpreadChoice(SpreadRecall run, PartCaller caller, PartBuilder builder)
 {
-    /// <summary>Bytes of ranks for each query head in a silo's answer at most; where there were more, a second message costs less.</summary>
+    /// <summary>Bytes of ranks for each query head in a silo's answer at most; where there are more, another message costs less.</summary>
     private const int RanksBytesMax = 512 << 10;
 
     private readonly Selector selector = run.Request.Selector;

@@ -38,7 +38,7 @@ internal sealed class ItemRun
     /// <summary>Scores of each KV head for the estimate beside a given choice; empty for none.</summary>
     internal ArraySegment<ScoreTable> Scores { get; set; } = ArraySegment<ScoreTable>.Empty;
 
-    /// <summary>True when units are to be scored or estimated: no earlier choice serves, and none is given that needs no estimate.</summary>
+    /// <summary>True when units are to be scored or estimated: no earlier choice serves, nor is one given that needs no estimate.</summary>
     internal bool HasToChoose => !IsReused && (!IsGiven || Scores.Count > 0);
 
     /// <summary>Units of its sequence.</summary>

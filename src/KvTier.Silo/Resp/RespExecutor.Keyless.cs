@@ -61,8 +61,6 @@ internal sealed partial class RespExecutor
     private async ValueTask<bool> AskAsync(
         RespRouter router, ClusterMap map, SiloEntry to, string[] words, Func<RespLink, RespReplyHead, ValueTask> take)
     {
-        using var request = new RespRequest(map.Epoch, session.Database, words.Length);
-        foreach (string word in words) request.Add(Encoding.Latin1.GetBytes(word));
         if (!(await router.Links.RentAsync(to, ReadDeadline)).TryGet(out RespLink? link, out KvError? error))
         {
             router.Failed();
@@ -73,7 +71,9 @@ internal sealed partial class RespExecutor
         (long Sends, int Length) mark = output.Mark;
         try
         {
-            RespReplyHead head = await ExchangeAsync(link, request);
+            link.Request.Begin(map.Epoch, session.Database, words.Length);
+            foreach (string word in words) link.Request.Add(Encoding.Latin1.GetBytes(word));
+            RespReplyHead head = await ExchangeAsync(link);
             await take(link, head);
             link.End();
             return true;

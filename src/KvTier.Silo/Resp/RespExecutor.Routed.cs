@@ -31,7 +31,7 @@ internal sealed partial class RespExecutor
         session.IsForwarded = true;
         session.Database = database;
         if (epoch > router.Map.Epoch) await router.Node.CatchUpAsync(epoch);
-        output.Simple(router.Map.Epoch.ToString(CultureInfo.InvariantCulture));
+        output.Simple(router.Map.Epoch);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -89,6 +89,7 @@ internal sealed partial class RespExecutor
 
     /// <summary>Runs a command whose keys are this silo's.</summary>
     /// <returns>False when they turn out to be another's; then nothing was done.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> RunOwnedAsync(RespRouter router, RespCommand command)
     {
         bool changes = command.Flags.StartsWith("write", StringComparison.Ordinal);
@@ -130,6 +131,7 @@ internal sealed partial class RespExecutor
     }
 
     /// <summary>Brings values here that an earlier owner may still have.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<KvError?> PrepareAsync(RespRouter router, RespCommand command)
     {
         ValueAccess access = AccessOf(command.Verb);
@@ -154,6 +156,7 @@ internal sealed partial class RespExecutor
 
     /// <summary>Has another silo run a command, and passes its reply on.</summary>
     /// <returns>False when that silo is not the owner: the map is newer by then.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> ForwardAsync(RespRouter router, RespCommand command, ClusterMap map, int owner)
     {
         for (int i = 1; i < Count; i++)
@@ -162,7 +165,6 @@ internal sealed partial class RespExecutor
         }
 
         SiloEntry to = map.Silos[owner];
-        using RespRequest request = Encode(map);
         Result<RespLink> rented = await router.Links.RentAsync(to, ReadDeadline);
         if (!rented.TryGet(out RespLink? link, out KvError? error))
         {
@@ -174,7 +176,8 @@ internal sealed partial class RespExecutor
         (long Sends, int Length) mark = output.Mark;
         try
         {
-            RespReplyHead head = await ExchangeAsync(link, request);
+            Encode(link.Request, map);
+            RespReplyHead head = await ExchangeAsync(link);
             if (await IsMovedAsync(router, head))
             {
                 link.End();
@@ -202,9 +205,10 @@ internal sealed partial class RespExecutor
     }
 
     /// <summary>Sends a marked command and reads the first line of its reply.</summary>
-    private static async ValueTask<RespReplyHead> ExchangeAsync(RespLink link, RespRequest request)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<RespReplyHead> ExchangeAsync(RespLink link)
     {
-        await request.SendAsync(link);
+        await link.Request.SendAsync(link);
         RespReplyHead mark = await link.ReadHeadAsync();
 
         // A listener that does not know the mark is none of a cluster.
@@ -212,6 +216,7 @@ internal sealed partial class RespExecutor
     }
 
     /// <summary>True when a silo said that it is not the owner; the map is as new as that silo's by then, if that can be.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private static async ValueTask<bool> IsMovedAsync(RespRouter router, RespReplyHead head)
     {
         if (!head.IsError || !head.Text.StartsWith(MovedWord, StringComparison.Ordinal)) return false;
@@ -221,11 +226,10 @@ internal sealed partial class RespExecutor
         return true;
     }
 
-    private RespRequest Encode(ClusterMap map)
+    private void Encode(RespRequest request, ClusterMap map)
     {
-        var request = new RespRequest(map.Epoch, session.Database, Count);
+        request.Begin(map.Epoch, session.Database, Count);
         for (int i = 0; i < Count; i++) AddArgument(request, i);
-        return request;
     }
 
     private void AddArgument(RespRequest request, int index)

@@ -73,8 +73,8 @@ internal sealed partial class RespExecutor
 
             foreach (Part part in parts.Skip(asked))
             {
-                using RespRequest request = EncodePart(command, part.Keys, map);
-                await request.SendAsync(part.Link);
+                EncodePart(part.Link.Request, command, part.Keys, map);
+                await part.Link.Request.SendAsync(part.Link);
             }
 
             open = await ReadHeadsAsync(router, parts, asked);
@@ -105,16 +105,14 @@ internal sealed partial class RespExecutor
         return moved;
     }
 
-    private RespRequest EncodePart(RespCommand command, IReadOnlyList<int> keys, ClusterMap map)
+    private void EncodePart(RespRequest request, RespCommand command, IReadOnlyList<int> keys, ClusterMap map)
     {
-        var request = new RespRequest(map.Epoch, session.Database, 1 + (keys.Count * command.KeyStep));
+        request.Begin(map.Epoch, session.Database, 1 + (keys.Count * command.KeyStep));
         request.Add(Arg(0));
         foreach (int key in keys)
         {
             for (int i = 0; i < command.KeyStep; i++) AddArgument(request, key + i);
         }
-
-        return request;
     }
 
     /// <summary>Makes one reply of those of the parts.</summary>

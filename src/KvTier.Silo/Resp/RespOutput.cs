@@ -70,6 +70,8 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
 
     public void Integer(long value) => Number((byte)':', value);
 
+    public void Simple(long number) => Number((byte)'+', number);
+
     public void ArrayHead(long count) => Number((byte)'*', count);
 
     public void BulkHead(long length) => Number((byte)'$', length);
@@ -127,6 +129,24 @@ internal sealed class RespOutput(Socket socket, RespProgress progress) : IDispos
 
         // The line end goes with whatever comes next, or with the flush at the end of the batch.
         if (lineEndSent < 2) Raw("\r\n"u8[lineEndSent..]);
+    }
+
+    /// <summary>Sends what waits, then bytes that somebody else's buffer has, with no copy of them.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask PassAsync(ReadOnlyMemory<byte> bytes)
+    {
+        if (Muted) return;
+        sends++;
+        int sent = (int)NativeSend.TrySend(socket, buffer.AsSpan(0, Length), bytes.Span, default);
+        if (sent < Length)
+        {
+            await SendAllAsync(buffer.AsMemory(sent, Length - sent));
+            sent = Length;
+        }
+
+        await SendAllAsync(bytes[(sent - Length)..]);
+        progress.End();
+        Length = 0;
     }
 
     /// <summary>Sends all of some bytes. In pieces, so that a client that reads slowly but steadily is seen to make progress; a send may

@@ -12,9 +12,9 @@ internal static class RankRule
         selector.Softmax || selector.Budget.Kind is BudgetKind.Threshold or BudgetKind.Mass;
 
     /// <summary>
-    /// True when parts can rank chunks without the mass of the whole: a chunk's key is the share of one query head, and the mass of the whole
-    /// is one factor for all chunks of that head. So the best chunks of a part are among those that are best for one of its heads, by the
-    /// masses that it knows.
+    /// True when parts can rank chunks without the mass of the whole: a chunk's key is the share of one query head, and the mass of the
+    /// whole is one factor for all chunks of that head. So the best chunks of a part are among those that are best for one of its heads,
+    /// by the masses that it knows.
     /// </summary>
     internal static bool ByHeads(Selector selector, int window) =>
         selector.Softmax && selector.Reduction is (GroupReduction.Max or GroupReduction.Union)

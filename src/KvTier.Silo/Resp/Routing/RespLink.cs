@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
 using KvTier.Client.Connections;
 
@@ -9,16 +10,28 @@ namespace KvTier.Silo.Resp.Routing;
 /// One connection to the RESP2 listener of another silo, on which one command at a time is on its way. After any failure it is of no use
 /// any more.
 /// </summary>
-internal sealed class RespLink(Socket socket, TimeProvider time) : IDisposable
+internal sealed class RespLink : IDisposable
 {
-    /// <summary>Longest first line of a reply.</summary>
-    private const int LineBytesMax = 64 << 10;
+    /// <summary>Longest first line of a reply, and most bytes of a value that are on their way through at a time.</summary>
+    private const int BufferBytes = 64 << 10;
 
-    private readonly byte[] buffer = new byte[LineBytesMax];
+    private readonly Socket socket;
+    private readonly byte[] buffer = new byte[BufferBytes];
+    private readonly CancellationTokenSource ending;
+    private readonly CancellationTokenRegistration closing;
     private int start;
     private int end;
-    private CancellationTokenSource? ending;
-    private CancellationTokenRegistration closing;
+
+    /// <summary>Takes a connection over.</summary>
+    public RespLink(Socket socket, TimeProvider time)
+    {
+        this.socket = socket;
+        ending = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        closing = ending.Token.UnsafeRegister(static state => ((Socket)state!).Dispose(), socket);
+    }
+
+    /// <summary>The command on its way.</summary>
+    public RespRequest Request { get; } = new();
 
     /// <summary>True when an idle connection is still there: nothing was received on it, and it was not closed.</summary>
     public bool IsFresh
@@ -37,25 +50,25 @@ internal sealed class RespLink(Socket socket, TimeProvider time) : IDisposable
     }
 
     /// <summary>True from <see cref="Begin"/> until <see cref="End"/>: what is left of a command makes the connection useless.</summary>
-    public bool IsBusy => ending is not null;
+    public bool IsBusy { get; private set; }
 
     /// <summary>A command begins: when the time has passed the connection closes, and whoever waits for it fails.</summary>
     public void Begin(TimeSpan deadline)
     {
-        ending = new CancellationTokenSource(deadline > TimeSpan.Zero ? deadline : TimeSpan.Zero, time);
-        closing = ending.Token.UnsafeRegister(static state => ((Socket)state!).Dispose(), socket);
+        IsBusy = true;
+        ending.CancelAfter(deadline > TimeSpan.Zero ? deadline : TimeSpan.Zero);
     }
 
     /// <summary>Its reply has been read to the end.</summary>
     public void End()
     {
-        closing.Dispose();
-        ending?.Dispose();
-        ending = null;
+        ending.CancelAfter(Timeout.InfiniteTimeSpan);
+        IsBusy = false;
     }
 
     /// <summary>Sends bytes.</summary>
     /// <exception cref="SocketException">The connection has failed.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0) bytes = bytes[await EagerSocket.SendAsync(socket, bytes)..];
@@ -63,28 +76,38 @@ internal sealed class RespLink(Socket socket, TimeProvider time) : IDisposable
 
     /// <summary>Reads the first line of a reply, or of an element of one.</summary>
     /// <exception cref="SocketException">The connection has failed, or what comes is no reply.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<RespReplyHead> ReadHeadAsync()
     {
         int at;
         while ((at = buffer.AsSpan(start, end - start).IndexOf("\r\n"u8)) < 0) await ReceiveAsync();
         if (at == 0) throw new SocketException((int)SocketError.ProtocolNotSupported);
-        char kind = (char)buffer[start];
-        string text = Encoding.Latin1.GetString(buffer, start + 1, at - 1);
+        RespReplyHead head = HeadOf(buffer.AsSpan(start, at));
         start += at + 2;
-        long number = 0;
-        if (kind is ':' or '$' or '*' && !long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number))
-            throw new SocketException((int)SocketError.ProtocolNotSupported);
-        return new RespReplyHead(kind, text, number);
+        return head;
     }
 
     /// <summary>Passes a reply on as it comes.</summary>
     /// <param name="head">Its first line, read already.</param>
     /// <param name="output">Where to.</param>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask CopyAsync(RespReplyHead head, RespOutput output)
     {
-        output.Raw(head.Line);
-        if (head.Kind == '$' && head.Number >= 0) await CopyBulkAsync(head.Number + 2, output);
-        if (head.Kind != '*') return;
+        switch (head.Kind)
+        {
+            case ':':
+                output.Integer(head.Number);
+                return;
+            case '$':
+                output.BulkHead(head.Number);
+                if (head.Number >= 0) await CopyBulkAsync(head.Number + 2, output);
+                return;
+            case not '*':
+                output.Raw(head.Line);
+                return;
+        }
+
+        output.ArrayHead(head.Number);
         for (long i = 0; i < head.Number; i++) await CopyAsync(await ReadHeadAsync(), output);
     }
 
@@ -110,23 +133,37 @@ internal sealed class RespLink(Socket socket, TimeProvider time) : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        End();
+        closing.Dispose();
+        ending.Dispose();
         socket.Dispose();
+        Request.Dispose();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask CopyBulkAsync(long left, RespOutput output)
     {
         while (left > 0)
         {
             if (start == end) await ReceiveAsync();
             int taken = (int)Math.Min(left, end - start);
-            output.Raw(buffer.AsSpan(start, taken));
+            if (taken <= RespLimits.CopyBytesMax) output.Raw(buffer.AsSpan(start, taken));
+            else await output.PassAsync(buffer.AsMemory(start, taken));
             start += taken;
             left -= taken;
             if (output.IsFull) await output.FlushAsync();
         }
     }
 
+    private static RespReplyHead HeadOf(ReadOnlySpan<byte> line)
+    {
+        char kind = (char)line[0];
+        if (kind is not (':' or '$' or '*')) return new RespReplyHead(kind, Encoding.Latin1.GetString(line[1..]), 0);
+        return long.TryParse(line[1..], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number)
+            ? new RespReplyHead(kind, "", number)
+            : throw new SocketException((int)SocketError.ProtocolNotSupported);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ReceiveAsync()
     {
         if (start > 0)

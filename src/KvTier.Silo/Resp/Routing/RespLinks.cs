@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text;
 using KvTier.Client.Connections;
 using KvTier.Silo.Clustering;
@@ -23,14 +25,15 @@ internal sealed class RespLinks(byte[]? password, TimeProvider time) : IDisposab
     /// <param name="to">The silo.</param>
     /// <param name="deadline">Time for it.</param>
     /// <returns>The connection, begun with what is left of the time; or why there is none.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Result<RespLink>> RentAsync(SiloEntry to, TimeSpan deadline)
     {
         if (to.RespEndpoint is not { } endpoint || !HostPort.TryParse(endpoint, out string host, out int port))
             return new KvError(ErrorCode.Unavailable, $"silo {to.Name}", "no RESP2 listener", "resp.enabled on all silos of the cluster");
         long start = time.GetTimestamp();
-        Pool pool = pools.GetOrAdd(endpoint, _ => new Pool(time));
+        Pool pool = pools.GetOrAdd(endpoint, static (_, time) => new Pool(time), time);
         if (!await pool.Permits.WaitAsync(deadline)) return PeerErrors.Late(to, deadline);
-        while (pool.Idle.TryPop(out RespLink? idle))
+        while (pool.TryPop(out RespLink? idle))
         {
             if (idle.IsFresh)
             {
@@ -53,7 +56,7 @@ internal sealed class RespLinks(byte[]? password, TimeProvider time) : IDisposab
     {
         Pool pool = pools[to.RespEndpoint!];
         if (link.IsBusy) link.Dispose();
-        else pool.Idle.Push(link);
+        else pool.Push(link);
         pool.Permits.Release();
     }
 
@@ -62,7 +65,7 @@ internal sealed class RespLinks(byte[]? password, TimeProvider time) : IDisposab
     {
         foreach (Pool pool in pools.Values)
         {
-            while (pool.Idle.TryPop(out RespLink? link)) link.Dispose();
+            while (pool.TryPop(out RespLink? link)) link.Dispose();
         }
     }
 
@@ -108,10 +111,20 @@ internal sealed class RespLinks(byte[]? password, TimeProvider time) : IDisposab
 
     private sealed class Pool(TimeProvider time)
     {
-        public ConcurrentStack<RespLink> Idle { get; } = new();
+        private readonly Stack<RespLink> idle = new();
 
         public SemaphoreSlim Permits { get; } = new(LinksMax, LinksMax);
 
         public PeerBreaker Breaker { get; } = new(time);
+
+        public void Push(RespLink link)
+        {
+            lock (idle) idle.Push(link);
+        }
+
+        public bool TryPop([NotNullWhen(true)] out RespLink? link)
+        {
+            lock (idle) return idle.TryPop(out link);
+        }
     }
 }

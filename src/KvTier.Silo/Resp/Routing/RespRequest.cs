@@ -1,32 +1,41 @@
-using System.Globalization;
-using System.Text;
+using System.Buffers.Text;
+using System.Runtime.CompilerServices;
 using KvTier.Protocol;
 
 namespace KvTier.Silo.Resp.Routing;
 
-/// <summary>A command as it goes to another silo: small arguments are copied, values in slots of the arena are sent from there.</summary>
+/// <summary>
+/// A command as it goes to another silo: small arguments are copied, values in slots of the arena are sent from there. One for each
+/// connection, used for one command after the other.
+/// </summary>
 internal sealed class RespRequest : IDisposable
 {
-    private readonly FrameBuffer buffer = new(512);
+    private const int FirstBytes = 512;
+
+    /// <summary>A buffer that a long command has made larger than this is given back afterwards.</summary>
+    private const int KeptBytesMax = 64 << 10;
+
     private readonly List<(int End, ReadOnlyMemory<byte> Slot)> slots = [];
+    private FrameBuffer buffer = new(FirstBytes);
 
     /// <summary>Begins with the mark of a command that is not to be passed on again.</summary>
     /// <param name="epoch">Epoch of this silo's map.</param>
     /// <param name="database">Database of the client.</param>
     /// <param name="arguments">Arguments that will be added, the command's name included.</param>
-    public RespRequest(long epoch, int database, int arguments)
+    public void Begin(long epoch, int database, int arguments)
     {
-        Head('*', 3);
+        End();
+        Head((byte)'*', 3);
         Add("KVTIER.FORWARDED"u8);
         AddNumber(epoch);
         AddNumber(database);
-        Head('*', arguments);
+        Head((byte)'*', arguments);
     }
 
     /// <summary>Adds an argument.</summary>
     public void Add(ReadOnlySpan<byte> argument)
     {
-        Head('$', argument.Length);
+        Head((byte)'$', argument.Length);
         Raw(argument);
         Raw("\r\n"u8);
     }
@@ -35,19 +44,20 @@ internal sealed class RespRequest : IDisposable
     public void AddNumber(long number)
     {
         Span<byte> text = stackalloc byte[24];
-        number.TryFormat(text, out int length, default, CultureInfo.InvariantCulture);
+        Utf8Formatter.TryFormat(number, text, out int length);
         Add(text[..length]);
     }
 
     /// <summary>Adds an argument whose bytes stay where they are until the request is sent.</summary>
     public void AddSlot(ReadOnlyMemory<byte> argument)
     {
-        Head('$', argument.Length);
+        Head((byte)'$', argument.Length);
         slots.Add((buffer.WrittenCount, argument));
         Raw("\r\n"u8);
     }
 
     /// <summary>Sends it.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(RespLink link)
     {
         int sent = 0;
@@ -61,11 +71,30 @@ internal sealed class RespRequest : IDisposable
         await link.SendAsync(buffer.WrittenMemory[sent..]);
     }
 
+    /// <summary>Forgets the command.</summary>
+    public void End()
+    {
+        slots.Clear();
+        if (buffer.WrittenCount > KeptBytesMax)
+        {
+            buffer.Dispose();
+            buffer = new FrameBuffer(FirstBytes);
+        }
+
+        buffer.Clear();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => buffer.Dispose();
 
-    private void Head(char kind, long number) =>
-        Raw(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{kind}{number}\r\n")));
+    private void Head(byte kind, long number)
+    {
+        Span<byte> room = buffer.GetSpan(24);
+        room[0] = kind;
+        Utf8Formatter.TryFormat(number, room[1..], out int length);
+        "\r\n"u8.CopyTo(room[(1 + length)..]);
+        buffer.Advance(length + 3);
+    }
 
     private void Raw(ReadOnlySpan<byte> bytes)
     {
