@@ -181,6 +181,32 @@ public abstract class InteropTests
         if (silos.Count == 1) Assert.Equal(blocks.Keys.Length, stored.Keys.Length);
     }
 
+    [Fact]
+    public async Task Hello_OfEnginesByBothClients_IsComparedBetweenThem()
+    {
+        // Several namespaces, as each has one silo that knows its engines.
+        for (int i = 0; i < 4; i++)
+        {
+            string tenant = $"hello-{i}";
+            KvClusterNamespace ns = (await silos.Client.OpenNamespaceAsync(
+                new NamespaceDescriptor(tenant, Profiles.Opaque), TestSilo.Cancel)).Value;
+            var mine = new Dictionary<string, string> { ["hash_algorithm"] = "sha256_cbor", ["seed"] = "0", ["dtype"] = "bf16" };
+            Assert.Empty((await ns.HelloAsync("vllm", "1", "dotnet", mine, cancellationToken: TestSilo.Cancel)).Value.Differences);
+            var theirs = new Dictionary<string, string>(mine) { ["hash_algorithm"] = "sha256" };
+            JsonElement heard = await silos.Peer.AskAsync(
+                "hello", new { tenant, engine = "vllm", version = "1", instance = "python", fields = theirs });
+            Assert.Equal((2, true), (heard.GetProperty("engines").GetInt32(), heard.GetProperty("complete").GetBoolean()));
+            JsonElement difference = Assert.Single(heard.GetProperty("differences").EnumerateArray());
+            Assert.Equal(
+                ["hash_algorithm", "sha256", "sha256_cbor", "vllm 1 at dotnet"],
+                difference.EnumerateArray().Select(each => each.GetString()));
+
+            var again = (await ns.HelloAsync("vllm", "1", "dotnet", mine, cancellationToken: TestSilo.Cancel)).Value;
+            Assert.Equal((2, true), (again.Engines, again.Complete));
+            Assert.Equal("vllm 1 at python", Assert.Single(again.Differences).Whose);
+        }
+    }
+
     private static string TenantOf(string test, string language) => $"{test}-{language.TrimStart('.').ToLowerInvariant()}";
 
     private static void AssertAll(string expected, string[] found) => Assert.All(found, each => Assert.Equal(expected, each));
