@@ -1,7 +1,8 @@
 namespace KvTier.Recall;
 
 /// <summary>Forks a sequence: the parts share its digests, and the owner of the new name gets the manifest.</summary>
-internal sealed class SpreadFork(RecallService recall, IPartPeers peers, PartCaller caller, PartBuilder builder, ManifestKeeper keeper)
+internal sealed class SpreadFork(
+    RecallService recall, IPartPeers peers, PartCaller caller, PartBuilder builder, HeldManifests held, ManifestAnswers answers)
 {
     /// <summary>Forks; this silo owns the sequence.</summary>
     internal async ValueTask<Result<SequenceInfo>> ForkAsync(ushort ns, string name, string newName, long tokens, Deadline deadline)
@@ -18,7 +19,7 @@ internal sealed class SpreadFork(RecallService recall, IPartPeers peers, PartCal
             if (builder.Place(grain) is { } noPlace) return noPlace;
             int blocks = (int)((keep + state.Layout.BlockTokens - 1) / state.Layout.BlockTokens);
             await ShareAsync(grain, newName, blocks, keep, deadline);
-            message = keeper.Whole(grain, ManifestReason.Create);
+            message = held.Whole(grain, ManifestReason.Create);
             SequenceBlock[] kept = [.. state.Blocks.Take(blocks)];
             message = message with
             {
@@ -33,7 +34,7 @@ internal sealed class SpreadFork(RecallService recall, IPartPeers peers, PartCal
 
         BlockId group = BlockGroups.OfSequence(recall.Engine.Namespaces[ns].Id, newName);
         if (peers.OwnerOf(group) is not { } owner) return new KvError(ErrorCode.Unavailable, "cluster", "no silo", "an owner");
-        if (await keeper.CreateAsync(owner, message, peers.Self, deadline) is { } notMade) return notMade;
+        if (await answers.CreateAsync(owner, message, peers.Self, deadline) is { } notMade) return notMade;
         return new SequenceInfo
         {
             Namespace = ns,

@@ -20,7 +20,10 @@ public sealed class SpreadSequences : ISequences, ISpread
     private readonly PartHost host;
     private readonly PartCaller caller;
     private readonly PartBuilder builder;
+    private readonly HeldManifests held;
     private readonly ManifestKeeper keeper;
+    private readonly ManifestAnswers answers;
+    private readonly ManifestSettling settling;
     private readonly SpreadAppend append;
     private readonly SpreadFork fork;
 
@@ -34,9 +37,12 @@ public sealed class SpreadSequences : ISequences, ISpread
         host = new PartHost(recall, () => peers.Epoch);
         caller = new PartCaller(host, peers);
         builder = new PartBuilder(recall, caller, peers);
-        keeper = new ManifestKeeper(recall, peers, caller);
+        held = new HeldManifests(recall);
+        keeper = new ManifestKeeper(recall, peers, caller, held);
+        answers = new ManifestAnswers(recall, peers, caller, held, keeper);
+        settling = new ManifestSettling(recall, peers, caller, held);
         append = new SpreadAppend(recall, peers, caller, builder);
-        fork = new SpreadFork(recall, peers, caller, builder, keeper);
+        fork = new SpreadFork(recall, peers, caller, builder, held, answers);
         recall.Join(this);
     }
 
@@ -131,10 +137,10 @@ public sealed class SpreadSequences : ISequences, ISpread
     public async ValueTask<int> SettleAsync(TimeSpan deadline)
     {
         var limit = new Deadline(recall.Time, deadline);
-        int left = await keeper.SettleClosedAsync(limit);
+        int left = await settling.SettleClosedAsync(limit);
         foreach (SequenceGrain grain in recall.Sequences.All())
         {
-            if (!await keeper.SettleAsync(grain, limit)) left++;
+            if (!await settling.SettleAsync(grain, limit)) left++;
         }
 
         return left;
@@ -149,7 +155,7 @@ public sealed class SpreadSequences : ISequences, ISpread
 
     void ISpread.NoteClosed(SequenceManifest manifest)
     {
-        if (recall.HandleOf(manifest.Namespace).TryGet(out ushort ns, out _)) keeper.Closed.Add(ns, manifest.Name, manifest);
+        if (recall.HandleOf(manifest.Namespace).TryGet(out ushort ns, out _)) held.Closed.Add(ns, manifest.Name, manifest);
     }
 
     async ValueTask<Result<RecallAnswer>> ISpread.RecallAsync(RecallRequest request, Deadline deadline)
@@ -255,7 +261,7 @@ public sealed class SpreadSequences : ISequences, ISpread
         if (ManifestAsk.Read(request.Body.Span) is not { } ask)
             return new KvError(ErrorCode.ProtocolViolation, "peer.body", "a question", "the record of one");
         if (!recall.HandleOf(ask.Namespace).TryGet(out ushort ns, out KvError? unknown)) return unknown;
-        Result<ManifestMessage?> result = await keeper.OnAskAsync(ns, ask, deadline);
+        Result<ManifestMessage?> result = await answers.OnAskAsync(ns, ask, deadline);
         if (!result.TryGet(out ManifestMessage? message, out KvError? error) && error is not null) return error;
         return new PartMessage(request.Op, peers.Epoch, message?.Write() ?? default);
     }
@@ -264,7 +270,7 @@ public sealed class SpreadSequences : ISequences, ISpread
     {
         if (ManifestMessage.Read(request.Body.Span) is not { } message)
             return new KvError(ErrorCode.ProtocolViolation, "peer.body", "a manifest", "the record of one");
-        return await keeper.OnPutAsync(from, request.Epoch, message, deadline) is { } error
+        return await answers.OnPutAsync(from, request.Epoch, message, deadline) is { } error
             ? error
             : new PartMessage(request.Op, peers.Epoch, default);
     }
