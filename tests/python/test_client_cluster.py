@@ -79,6 +79,22 @@ def test_shared_memory_of_the_silo_on_this_machine_is_used(cluster):
             assert {lease.reason for lease in leases if not lease} <= {"moved"}
 
 
+@pytest.mark.deadline(240)
+def test_leases_follow_blocks_to_their_new_owner(own_cluster):
+    with kvtier.connect([silo.unix for silo in own_cluster.silos], timeout_ms=30_000) as client:
+        ns = client.namespace()
+        blocks = [(b"b%d" % i, os.urandom(20_000)) for i in range(60)]
+        assert all(ns.put_many(blocks, ack="replica"))
+        before = client.cluster_map.epoch
+        kvtier_command("cluster", "drain", "silo-2", "--endpoint", own_cluster.silos[0].endpoints["tcp"])
+        until(lambda: own_cluster.silos[1].stat()["engine"]["hostBlocks"] == 0, 60, "silo-2 has handed its blocks over", every=0.2)
+        assert client.cluster_map.epoch == before  # It has not heard of it.
+        with ns.lease([key for key, _ in blocks] + [b"none"]) as leases:
+            assert [bytes(lease.data) for lease in leases[:60]] == [data for _, data in blocks] and leases.hits == 60
+            assert leases[60] == kvtier.Miss("never_stored")
+        assert client.cluster_map.epoch > before
+
+
 def test_silo_outside_of_a_cluster_is_one_by_itself(silo):
     with kvtier.connect(silo.tcp) as client:
         assert client.cluster_map is None

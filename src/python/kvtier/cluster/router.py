@@ -20,6 +20,7 @@ from .routed import LOST, MOVED, NEXT, PASSING, TRY_SECONDS, Later, RoutedCall
 
 T = TypeVar("T")
 _THREADS = 16
+_MISS_MOVED = Miss("moved")
 _MISS_LOST = Miss("owner_lost")
 _END = object()
 
@@ -142,27 +143,20 @@ class Router:
 
     def lease(self, ns: Any, ids: Sequence[BlockId], groups: Optional[Sequence[bytes]], lease_ms: int, deadline: float) -> Leases:
         """Leases blocks of the silos whose memory is mapped; blocks of others are misses with reason ``moved``: get them."""
-        table = self._source.table
-        places: dict[int, list[int]] = {}
-        for i, group in enumerate(groups or ids):
-            places.setdefault(table.map.owner_of(group), []).append(i)
-        results: list[GetResult] = [Miss("moved")] * len(ids)
-        reached = False
-        for silo, some in places.items():
-            link = table.links[silo]
+
+        def ask(link: Link, places: list[int], route: Route, until: float, answer: Answer) -> Sequence[Any]:
             if not link.is_unix:
-                continue
-            route = Route(table.epoch, CLIENT, None if groups is None else [groups[i] for i in some])
+                return [_MISS_MOVED] * len(places)
             try:
-                made = link.blocks(_descriptor(ns)).lease([ids[i] for i in some], lease_ms, deadline, route, Answer())
+                made = link.blocks(descriptor).lease([ids[i] for i in places], lease_ms, until, route, answer)
             except Unsupported:
-                continue
-            reached = True
-            for place, one in zip(some, made):
-                results[place] = one
-        if not reached and not any(link.is_unix for link in table.links):
+                return [_MISS_MOVED] * len(places)
+            return [_get_result(one, route) for one in made]
+
+        if not any(link.is_unix for link in self._source.table.links):
             raise Unsupported("local", "not mapped", "the Unix socket of a silo on this machine as one of the endpoints")
-        return Leases(results)
+        descriptor = _descriptor(ns)
+        return Leases(self._call(groups or ids, ns, deadline, _MISS_LOST).run(ask) if ids else [])
 
     def local_blocks(self, ns: Any) -> SiloBlocks:
         """The namespace on the silo whose memory is mapped."""
