@@ -16,6 +16,12 @@ public sealed partial class KvTierClient
         _ => Silo is { IsLocal: true } && bytes >= (long)options.LocalBytesMin * count,
     };
 
+    /// <summary>When an operation ends that may take a time; zero for the client's default.</summary>
+    internal long DeadlineOf(TimeSpan timeout) => ClientClock.After(time, timeout > TimeSpan.Zero ? timeout : options.RequestTimeout);
+
+    /// <summary>The time until a deadline, negative when it has passed.</summary>
+    internal TimeSpan Until(long deadline) => ClientClock.Until(time, deadline);
+
     /// <summary>Sends a request and waits for the answer, with retries.</summary>
     /// <returns>Null when the request holds its answer.</returns>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>

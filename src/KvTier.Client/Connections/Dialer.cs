@@ -83,7 +83,10 @@ internal sealed class Dialer
             return new KvError(ErrorCode.VersionMismatch, "hello.version", $"{silo.Version}", $"{FrameHeader.Version}");
         connection.Limits = silo.Limits;
         KvError? unmapped = MapArena(connection, silo.Arena);
-        connection.Silo = new SiloInfo(silo.Silo, silo.SiloVersion, silo.Version, silo.Limits, connection.Local is not null);
+        connection.Silo = new SiloInfo(silo.Silo, silo.SiloVersion, silo.Version, silo.Limits, connection.Local is not null)
+        {
+            ArenaBytes = connection.Local?.ArenaBytes ?? 0,
+        };
         return options.Transport == TransportMode.Local ? unmapped : null;
     }
 

@@ -42,6 +42,38 @@ public sealed class LocalTests
         }
     }
 
+    [Theory]
+    [InlineData(Way.Local)]
+    [InlineData(Way.Tcp)]
+    public async Task PutAsync_BatchLargerThanTheArena_IsStored(Way way)
+    {
+        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 200 });
+        (KvTierClient client, KvNamespace ns) = await silo.ConnectAsync(way);
+        await using (client)
+        {
+            Sample[] samples = [.. Enumerable.Range(0, 80).Select(i => Sample.Make(ns, i, 100_000))];
+            var statuses = new PutStatus[samples.Length];
+            PutSummary put = (await ns.PutAsync(samples.Select(s => new PutBlock(s.Key, s.Payload)).ToArray(), statuses)).Value;
+            Assert.Null(put.Error);
+            Assert.Equal((80, 0), (put.Stored, put.Refused));
+            Assert.All(statuses, status => Assert.Equal(PutStatus.Stored, status));
+            Assert.Equal(0, client.ReservationsHeld);
+            (BlockResult answer, byte[] bytes) = (await ns.GetArrayAsync(samples[^1].Id)).Value;
+            Assert.True(answer.IsHit);
+            Assert.Equal(samples[^1].Payload, bytes);
+        }
+    }
+
+    [Fact]
+    public async Task PutAsync_FirstRequestOfAClientIsABatchLargerThanTheArena_IsStored()
+    {
+        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 200 });
+        await using var client = new KvTierClient(silo.ClientOptions(Way.Local));
+        KvNamespace ns = client.NamespaceOf(LiveSilo.Opaque);
+        PutBlock[] blocks = [.. Enumerable.Range(0, 80).Select(i => Sample.Make(ns, i, 100_000)).Select(s => new PutBlock(s.Key, s.Payload))];
+        Assert.Equal(80, (await ns.PutAsync(blocks)).Value.Stored);
+    }
+
     [Fact]
     public async Task LeaseAsync_OfAnEmptyBlock_IsAHitWithoutBytes()
     {
