@@ -29,7 +29,9 @@ public sealed partial class KvTierClient : IAsyncDisposable
         if (options.Validate() is { } error) throw new KvException(error);
         this.options = options.Clone();
         time = this.options.TimeProvider;
-        pool = new ConnectionPool(this.options.Connections, new Dialer(this.options, Metrics), time);
+        ResilienceOptions resilience = this.options.Resilience;
+        var backoff = new DialBackoff(resilience.DialDelay, resilience.DialDelayMax, Random.Shared.NextDouble, time);
+        pool = new ConnectionPool(this.options.Connections, new Dialer(this.options, Metrics), backoff, time);
         pipeline = Resilience.Build(this.options.Resilience, time, Metrics);
     }
 

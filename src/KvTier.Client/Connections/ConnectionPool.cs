@@ -9,11 +9,14 @@ internal sealed class ConnectionPool : IAsyncDisposable
     private readonly Connection?[] connections;
     private readonly Task<Result<Connection>>?[] dials;
     private readonly Dialer dialer;
+    private readonly DialBackoff backoff;
     private readonly TimeProvider time;
+    private readonly CancellationTokenSource closing = new();
     private bool disposed;
 
-    public ConnectionPool(int count, Dialer dialer, TimeProvider time)
+    public ConnectionPool(int count, Dialer dialer, DialBackoff backoff, TimeProvider time)
     {
+        this.backoff = backoff;
         connections = new Connection?[count];
         dials = new Task<Result<Connection>>?[count];
         this.dialer = dialer;
@@ -67,11 +70,14 @@ internal sealed class ConnectionPool : IAsyncDisposable
             pending = [.. dials.OfType<Task<Result<Connection>>>()];
         }
 
+        await closing.CancelAsync().ConfigureAwait(false);
         foreach (Task<Result<Connection>> dial in pending) await dial.ConfigureAwait(false);
         foreach (Connection? connection in connections)
         {
             if (connection is not null) await connection.DisposeAsync().ConfigureAwait(false);
         }
+
+        closing.Dispose();
     }
 
     private async ValueTask<Result<Connection>> WaitAsync(Task<Result<Connection>> dial, long deadline, CancellationToken cancellationToken)
@@ -100,6 +106,7 @@ internal sealed class ConnectionPool : IAsyncDisposable
         Result<Connection> result;
         try
         {
+            await PauseAsync().ConfigureAwait(false);
             result = await dialer.DialAsync().ConfigureAwait(false);
         }
         catch (Exception error)
@@ -112,8 +119,10 @@ internal sealed class ConnectionPool : IAsyncDisposable
         lock (gate)
         {
             dials[place] = null;
-            if (result.IsOk)
+            if (!result.IsOk) backoff.Failed();
+            else
             {
+                backoff.Succeeded();
                 connections[place] = result.Value;
                 Silo = result.Value.Silo;
                 if (disposed) unwanted = result.Value;
@@ -122,5 +131,13 @@ internal sealed class ConnectionPool : IAsyncDisposable
 
         if (unwanted is not null) await unwanted.DisposeAsync().ConfigureAwait(false);
         return result;
+    }
+
+    /// <summary>After failures a dial waits; whoever waits for the dial does so no longer than its own deadline.</summary>
+    private async Task PauseAsync()
+    {
+        TimeSpan pause;
+        lock (gate) pause = backoff.Pause;
+        if (pause > TimeSpan.Zero) await Task.Delay(pause, time, closing.Token).ConfigureAwait(false);
     }
 }

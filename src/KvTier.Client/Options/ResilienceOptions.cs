@@ -17,6 +17,16 @@ public sealed class ResilienceOptions
     /// <summary>Longest pause between retries. Default 2 s.</summary>
     public TimeSpan RetryDelayMax { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// Pause before a silo is dialled again that could not be reached; doubled after each failure, with jitter; 0 to 5 min, zero for none.
+    /// Whoever waits for the connection waits no longer than its own deadline. It holds when <see cref="Enabled"/> is false, too. Default
+    /// 50 ms.
+    /// </summary>
+    public TimeSpan DialDelay { get; set; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Longest pause between dials, 0 to 1 h. Default 1 s.</summary>
+    public TimeSpan DialDelayMax { get; set; } = TimeSpan.FromSeconds(1);
+
     /// <summary>False to leave the circuit breaker out. Default true.</summary>
     public bool BreakerEnabled { get; set; } = true;
 
@@ -39,6 +49,10 @@ public sealed class ResilienceOptions
             return KvTierClientOptions.Span("Resilience.RetryDelay", RetryDelay, "5 min");
         if (RetryDelayMax < TimeSpan.Zero || RetryDelayMax > TimeSpan.FromHours(1))
             return KvTierClientOptions.Span("Resilience.RetryDelayMax", RetryDelayMax, "1 h");
+        if (DialDelay < TimeSpan.Zero || DialDelay > TimeSpan.FromMinutes(5))
+            return KvTierClientOptions.Span("Resilience.DialDelay", DialDelay, "5 min");
+        if (DialDelayMax < TimeSpan.Zero || DialDelayMax > TimeSpan.FromHours(1))
+            return KvTierClientOptions.Span("Resilience.DialDelayMax", DialDelayMax, "1 h");
         if (BreakerFailureRatio is not (> 0 and <= 1))
             return KvError.InvalidArgument("Resilience.BreakerFailureRatio", BreakerFailureRatio, "above 0, at most 1");
         if (BreakerTriesMin < 2) return KvError.InvalidArgument("Resilience.BreakerTriesMin", BreakerTriesMin, "2 or more");

@@ -1,0 +1,81 @@
+using KvTier.Client.Connections;
+using KvTier.Protocol;
+using KvTier.Testing;
+
+namespace KvTier.Client.Tests.Scripted;
+
+/// <summary>A silo that can't be reached is not dialled without pause.</summary>
+public sealed class DialBackoffTests
+{
+    private static readonly TimeSpan guard = TimeSpan.FromSeconds(30);
+
+    [Theory]
+    [InlineData(0.0, new[] { 25.0, 50, 100, 200, 400, 500, 500 })]
+    [InlineData(0.5, new[] { 37.5, 75, 150, 300, 600, 750, 750 })]
+    public void Pause_AfterFailures_DoublesUpToTheLongest(double random, double[] expectedMs)
+    {
+        var clock = new ManualTimeProvider();
+        var backoff = new DialBackoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(1), () => random, clock);
+        Assert.Equal(TimeSpan.Zero, backoff.Pause);
+        foreach (double expected in expectedMs)
+        {
+            backoff.Failed();
+            Assert.Equal(expected, backoff.Pause.TotalMilliseconds, 3);
+            clock.Advance(TimeSpan.FromMilliseconds(expected - 1));
+            Assert.Equal(1, backoff.Pause.TotalMilliseconds, 3);
+            clock.Advance(TimeSpan.FromMilliseconds(1));
+            Assert.Equal(TimeSpan.Zero, backoff.Pause);
+        }
+
+        backoff.Failed();
+        backoff.Succeeded();
+        Assert.Equal(TimeSpan.Zero, backoff.Pause);
+        backoff.Failed();
+        Assert.Equal(expectedMs[0], backoff.Pause.TotalMilliseconds, 3);
+    }
+
+    [Fact]
+    public async Task AnyCall_WhileTheDialPauses_EndsAtItsOwnDeadlineAndIsDialledAfterThePause()
+    {
+        await using var silo = new ScriptedSilo { Script = _ => Act.Close };
+        var clock = new ManualTimeProvider();
+        var options = new KvTierClientOptions { Endpoint = $"tcp://127.0.0.1:{silo.Port}", TimeProvider = clock };
+        options.Resilience.Enabled = false;
+        await using var client = new KvTierClient(options);
+        KvError? first = await client.PingAsync().AsTask().WaitAsync(guard, TestContext.Current.CancellationToken);
+        Assert.NotEqual(ErrorCode.DeadlineExceeded, first!.Code);
+        Assert.Equal(1, silo.Accepted);
+
+        // The pause is 25 ms at least.
+        Task<KvError?> second = client.PingAsync(TimeSpan.FromMilliseconds(20)).AsTask();
+        clock.Advance(TimeSpan.FromMilliseconds(20));
+        Assert.Equal(ErrorCode.DeadlineExceeded, (await second.WaitAsync(guard, TestContext.Current.CancellationToken))!.Code);
+        Assert.Equal(1, silo.Accepted);
+
+        silo.Script = _ => Act.Answer;
+        Task<KvError?> third = client.PingAsync(TimeSpan.FromMinutes(1)).AsTask();
+        using var late = new CancellationTokenSource(guard);
+        while (!third.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(1));
+            await Task.Delay(1, late.Token);
+        }
+
+        Assert.Null(await third);
+        Assert.Equal(2, silo.Accepted);
+    }
+
+    [Fact]
+    public async Task DisposeAsync_WhileADialPauses_DoesNotWaitForIt()
+    {
+        await using var silo = new ScriptedSilo { Script = _ => Act.Close };
+        var clock = new ManualTimeProvider();
+        var options = new KvTierClientOptions { Endpoint = $"tcp://127.0.0.1:{silo.Port}", TimeProvider = clock };
+        options.Resilience.Enabled = false;
+        var client = new KvTierClient(options);
+        await client.PingAsync().AsTask().WaitAsync(guard, TestContext.Current.CancellationToken);
+        Task<KvError?> waiting = client.PingAsync(TimeSpan.FromMinutes(1)).AsTask();
+        await client.DisposeAsync().AsTask().WaitAsync(guard, TestContext.Current.CancellationToken);
+        Assert.Equal(ErrorCode.Unavailable, (await waiting.WaitAsync(guard, TestContext.Current.CancellationToken))!.Code);
+    }
+}
