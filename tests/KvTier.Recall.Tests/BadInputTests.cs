@@ -74,6 +74,23 @@ public class BadInputTests : LeakGated
     }
 
     [Fact]
+    public async Task RecallAsync_ShortSequence_DefaultBudgetTakesAllAndANamedOneIsRefused()
+    {
+        await using RecallHarness silo = await RecallHarness.StartAsync();
+        var context = new KvContext(silo.Descriptor.Profile, 75, seed: 1);
+        await silo.AddAsync("s", context);
+        Selector whole = Shapes.Selector(1) with { Budget = RecallBudget.Default };
+        RecallRequest request = Requests.Attend(silo, whole);
+        using RecallAnswer answer = await silo.RecallAsync(request);
+        int units = (75 + answer.Items[0].UnitTokens - 1) / answer.Items[0].UnitTokens;
+        Assert.All(answer.Items[0].Counts.ToArray(), count => Assert.Equal(units, count));
+        Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, silo.Layout);
+        Selector named = whole with { Budget = RecallBudget.OfTokens(2048) };
+        KvError error = (await silo.Recall.RecallAsync(request with { Selector = named }, RecallHarness.Guard)).Error!;
+        Assert.Equal((ErrorCode.InvalidArgument, "selector.budget", "2048"), (error.Code, error.Field, error.Value));
+    }
+
+    [Fact]
     public async Task RecallAsync_TurnTakenTooLong_EndsAtTheDeadline()
     {
         var clock = new ManualTimeProvider();

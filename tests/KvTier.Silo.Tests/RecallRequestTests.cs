@@ -56,6 +56,8 @@ public sealed class RecallRequestTests : SiloTest
         AssertRefused("selector.budget", ErrorCode.InvalidArgument, SequenceCalls.Body(head with { Selector = none }, queries), queries);
         AssertRefused("selector.budget", ErrorCode.InvalidArgument, SequenceCalls.Body(head with { Selector = much }, queries), queries);
         client.Ask(Opcode.Recall, SequenceCalls.Body(head, queries), queries).Ok();
+        Selector unnamed = SequenceCalls.Whole with { Budget = RecallBudget.Default };
+        client.Ask(Opcode.Recall, SequenceCalls.Body(head with { Selector = unnamed }, queries), queries).Ok();
 
         void AssertRefused(string field, ErrorCode code, Action<FrameBuffer> body, byte[] payload)
         {

@@ -89,6 +89,13 @@ def test_ids_have_no_rows_and_stay_in_the_budget(ns, chat):
     assert item.unit_tokens == 16 and all(0 < len(units) <= 4 for units in item.units) and not item.payload
 
 
+def test_a_budget_that_nobody_named_takes_all_of_a_short_sequence_and_a_named_one_is_refused(ns, chat):
+    item = ns.recall([("chat", 0)], queries_of(1), kvtier.selectors.moments, "ids")[0]
+    assert all(len(units) * item.unit_tokens >= TOKENS for units in item.units)
+    with pytest.raises(kvtier.InvalidArgument, match="budget"):
+        ns.recall([("chat", 0)], queries_of(1), kvtier.selectors.moments.with_budget(2048), "ids")
+
+
 def test_slots_that_hold_a_unit_are_not_sent_again(ns, chat):
     selector = kvtier.selectors.quest.with_budget(64)
     first = ns.recall([("chat", 0)], queries_of(1), selector, "gather", held=[np.full((HEADS, 5), -1)])[0]

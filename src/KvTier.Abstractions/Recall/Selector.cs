@@ -55,6 +55,14 @@ public enum ReuseKind : byte
 /// <param name="Value">Tokens, share, threshold or mass.</param>
 public readonly record struct RecallBudget(BudgetKind Kind, double Value)
 {
+    /// <summary>What a selector has that names no budget: 2,048 tokens, or all of a shorter sequence.</summary>
+    public static RecallBudget Default { get; } = new(BudgetKind.Tokens, 2048) { OrAll = true };
+
+    /// <summary>
+    /// True when tokens above those of the sequence mean all of it; false when they are refused, as an explicit budget is. Default false.
+    /// </summary>
+    public bool OrAll { get; init; }
+
     /// <summary>At most so many tokens.</summary>
     public static RecallBudget OfTokens(int tokens) => new(BudgetKind.Tokens, tokens);
 }
@@ -83,8 +91,9 @@ public sealed record Selector
     /// true.</summary>
     public bool Softmax { get; init; } = true;
 
-    /// <summary>What limits the tokens chosen. Default 2,048 tokens.</summary>
-    public RecallBudget Budget { get; init; } = RecallBudget.OfTokens(2048);
+    /// <summary>What limits the tokens chosen. Default <see cref="RecallBudget.Default"/>: 2,048 tokens, or all of a shorter
+    /// sequence.</summary>
+    public RecallBudget Budget { get; init; } = RecallBudget.Default;
 
     /// <summary>First chunks that are always in. Default 1.</summary>
     public int SinkChunks { get; init; } = 1;

@@ -33,7 +33,7 @@ internal static class RecallChecks
     internal static KvError? CheckBudget(RecallRequest request, SequenceState state)
     {
         RecallBudget budget = request.Selector.Budget;
-        return budget.Kind == BudgetKind.Tokens && budget.Value > state.Tokens
+        return budget is { Kind: BudgetKind.Tokens, OrAll: false } && budget.Value > state.Tokens
             ? KvError.InvalidArgument("selector.budget", budget.Value, $"1 to the sequence's tokens, {state.Tokens}")
             : null;
     }

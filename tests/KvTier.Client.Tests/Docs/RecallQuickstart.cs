@@ -7,7 +7,7 @@ public static class RecallQuickstart
     public static async Task<float[]> AttendAsync(KvNamespace ns, ReadOnlyMemory<BlockId> blocks, long tokens, float[] queries, int heads)
     {
         KvSequence chat = (await ns.OpenSequenceAsync("chat-1")).Value;
-        SequenceDescription now = (await chat.AppendAsync(blocks, tokens)).Value;
+        _ = (await chat.AppendAsync(blocks, tokens)).Value;
 
         int layers = ns.Descriptor.Profile.Layers, dim = ns.Descriptor.Profile.HeadDim;
         var output = new float[layers * heads * dim];
@@ -23,7 +23,7 @@ public static class RecallQuickstart
         var query = new RecallQuery
         {
             Mode = RecallMode.Attend,
-            Selector = Selectors.Moments with { Budget = RecallBudget.OfTokens((int)Math.Min(2048, now.Tokens)) },
+            Selector = Selectors.Moments,
             QueryHeads = heads,
             Items = items,
         };

@@ -76,7 +76,8 @@ internal static class SelectorCodec
 
     public static void WriteSelector(MessagePackWriter writer, Selector selector)
     {
-        writer.WriteArrayHeader(SelectorFields);
+        // The last field came later: a selector without it is as before.
+        writer.WriteArrayHeader(selector.Budget.OrAll ? SelectorFields + 1 : SelectorFields);
         writer.Write(selector.Name);
         WriteDigest(writer, selector.Digest);
         writer.Write((uint)selector.Reduction);
@@ -91,6 +92,7 @@ internal static class SelectorCodec
         writer.Write(selector.EstimateShare);
         writer.Write((uint)selector.Reuse.Kind);
         writer.Write(selector.Reuse.Value);
+        if (selector.Budget.OrAll) writer.Write(true);
     }
 
     public static Selector ReadSelector(ref BodyReader reader)
@@ -112,7 +114,8 @@ internal static class SelectorCodec
             EstimateShare = reader.Double("selector.estimateShare"),
             Reuse = new ReuseRule((ReuseKind)reader.Unsigned("selector.reuseKind", byte.MaxValue), reader.Double("selector.reuse")),
         };
-        reader.EndItem("selector", extra);
+        if (extra > 0 && reader.Bool("selector.budgetOrAll")) selector = selector with { Budget = selector.Budget with { OrAll = true } };
+        reader.EndItem("selector", extra - 1);
         return selector;
     }
 }

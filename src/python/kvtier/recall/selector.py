@@ -3,26 +3,28 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, replace
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from ..errors import InvalidArgument
 from .digest import Digest, number_of
 
 REDUCTIONS = {"max": 1, "sum": 2, "mean": 3, "union": 4}
 BUDGETS = {"tokens": 1, "share": 2, "threshold": 3, "mass": 4}
+BUDGET_DEFAULT = 2048
 REUSES = {"none": 0, "every_steps": 1, "query_cosine": 2, "probe": 3}
 
 
 @dataclass(frozen=True)
 class Selector:
-    """How units are chosen; see docs/reference/selectors.md. Begin with a preset: ``selectors.quest.with_budget(1024)``."""
+    """How units are chosen; see docs/reference/selectors.md. Begin with a preset: ``selectors.quest.with_budget(1024)``. Without a budget
+    it is 2,048 tokens, or all of a shorter sequence; a budget in tokens that is named must not be above what the sequence has."""
 
     name: str
     digest: Digest
     reduction: str = "max"
     softmax: bool = True
     budget_kind: str = "tokens"
-    budget: float = 2048
+    budget: Optional[float] = None
     sink_chunks: int = 1
     recent_chunks: int = 1
     min_chunks: int = 0
@@ -43,12 +45,14 @@ class Selector:
 
     def to_wire(self) -> list[Any]:
         """As requests carry it."""
-        return [
+        fields = [
             self.name, self.digest.to_wire(), number_of("selector.reduction", self.reduction, REDUCTIONS), self.softmax,
-            number_of("selector.budget_kind", self.budget_kind, BUDGETS), float(self.budget), self.sink_chunks, self.recent_chunks,
+            number_of("selector.budget_kind", self.budget_kind, BUDGETS),
+            float(BUDGET_DEFAULT if self.budget is None else self.budget), self.sink_chunks, self.recent_chunks,
             self.min_chunks, self.dense_layers, self.estimate, float(self.estimate_share),
             number_of("selector.reuse_kind", self.reuse_kind, REUSES), float(self.reuse),
         ]
+        return [*fields, True] if self.budget is None else fields
 
 
 @dataclass(frozen=True)
