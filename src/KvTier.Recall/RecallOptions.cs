@@ -9,6 +9,12 @@ public sealed record RecallOptions
     /// <summary>Bytes of digests of all sequences. Default 8 GiB.</summary>
     public long DigestBytesMax { get; init; } = 8L << 30;
 
+    /// <summary>
+    /// Bytes that recalls under way hold together for rows that they read from the SSD past the hot set; one that finds too few waits until
+    /// its deadline. Default 2 GiB, which is also the most that one recall holds.
+    /// </summary>
+    public long ReadBytesMax { get; init; } = 2L << 30;
+
     /// <summary>Bytes of device memory for digests and blocks of hot sequences; 0 for no device tier. Default 0.</summary>
     public long DeviceBytes { get; init; }
 
@@ -40,6 +46,7 @@ public sealed record RecallOptions
     {
         if (HotSetBytes < 0) return KvError.InvalidArgument("recall.hotSetBytes", HotSetBytes, "0 or more");
         if (DigestBytesMax < 0) return KvError.InvalidArgument("recall.digestBytesMax", DigestBytesMax, "0 or more");
+        if (ReadBytesMax < 1) return KvError.InvalidArgument("recall.readBytes", ReadBytesMax, "1 or more");
         if (DeviceBytes < 0) return KvError.InvalidArgument("recall.deviceBytes", DeviceBytes, "0 or more");
         if (Workers is < 1 or > 1024) return KvError.InvalidArgument("recall.workers", Workers, "1 to 1024");
         if (SequencesMax < 1) return KvError.InvalidArgument("recall.sequencesMax", SequencesMax, "1 or more");

@@ -18,8 +18,7 @@ public sealed partial class RecallService
             if (grain.State is not { } state) return Unknown("sequence", name);
             if (addition.IsDone(state)) return grain.Info!;
             if (CheckAddition(grain, state, addition) is { } wrong) return wrong;
-            if (spread is null && await loader.LoadAsync(grain, state, deadline) is { } notLoaded) return notLoaded;
-            Account(grain);
+            if (spread is null && await loader.LoadAsync(grain, state, digestBytes.Take, deadline) is { } notLoaded) return notLoaded;
             return await AppendInTurnAsync(grain, state, addition, deadline);
         }
         finally
@@ -67,10 +66,11 @@ public sealed partial class RecallService
         DigestIndex[] built = state.ForkDigests(keep);
         var added = new List<SequenceBlock>();
         var segments = new List<BlockId>(state.Segments);
+        var reserved = new DigestReservation(digestBytes.Take, grain, () => built.Sum(index => index.NativeBytes));
         KvError? error = spread is null
-            ? await BuildAsync(grain, state, addition, built, added, deadline)
+            ? await BuildAsync(grain, state, addition, built, added, reserved, deadline)
             : await spread.BuildAsync(grain, state, addition, added, deadline);
-        error ??= CheckDigestBytes(built.Sum(index => index.NativeBytes) - grain.AccountedBytes);
+        error ??= reserved.Settle();
         error ??= await AddSegmentsAsync(state, keep, added, segments, deadline);
         if (error is null)
         {
@@ -87,22 +87,26 @@ public sealed partial class RecallService
             if (error is null)
             {
                 state.Extend(keep, added, after.Tokens, built, segments);
+                reserved.HandOver();
                 grain.Memory.Reuse.Clear();
                 return Show(grain, state);
             }
         }
 
+        digestBytes.Add(-reserved.Bytes);
         store.Drop(segments.Skip(state.Segments.Count));
         foreach (DigestIndex index in built) index.Dispose();
         return error;
     }
 
     private async ValueTask<KvError?> BuildAsync(
-        SequenceGrain grain, SequenceState state, Addition addition, DigestIndex[] built, List<SequenceBlock> added, Deadline deadline)
+        SequenceGrain grain, SequenceState state, Addition addition, DigestIndex[] built, List<SequenceBlock> added,
+        DigestReservation reserved, Deadline deadline)
     {
         int keep = addition.Keep(state);
         for (int i = 0; i < addition.Blocks.Length; i++)
         {
+            if (reserved.SettleOften(i) is { } noRoom) return noRoom;
             BlockId id = addition.Blocks.Span[i];
             int tokens = (int)Math.Min(state.Layout.BlockTokens, addition.Tokens - ((long)i * state.Layout.BlockTokens));
             Result<(uint PayloadCrc, uint[] Checks)> result = await loader.AddAsync(

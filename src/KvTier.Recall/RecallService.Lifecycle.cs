@@ -7,7 +7,6 @@ namespace KvTier.Recall;
 public sealed partial class RecallService
 {
     private const int DigestsMax = 8;
-    private long digestBytes;
 
     /// <inheritdoc/>
     public ValueTask<Result<SequenceInfo>> OpenAsync(SequenceOpen open, TimeSpan deadline)
@@ -164,16 +163,27 @@ public sealed partial class RecallService
         if (target.State is not null) return KvError.InvalidArgument("newName", target.Name, "a name that is free");
         if (source.State is not { } state) return Unknown("sequence", source.Name);
         if (!KeptBy(state, tokens).TryGet(out long keep, out KvError? wrong)) return wrong;
-        if (await loader.LoadAsync(source, state, deadline) is { } late) return late;
-        Account(source);
+        if (await loader.LoadAsync(source, state, digestBytes.Take, deadline) is { } late) return late;
         int blocks = (int)((keep + state.Layout.BlockTokens - 1) / state.Layout.BlockTokens);
         var copy = new SequenceState(state.Layout, state.Specs, state.Rotation, state.ForkDigests(blocks));
         BlockId[] segments = [.. state.Segments.Take(SequenceManifest.SegmentsOf(blocks))];
         copy.Adopt([.. state.Blocks.Take(blocks)], keep, segments);
-        KvError? error = CheckDigestBytes(copy.DigestBytes);
+        long reserved = copy.DigestBytes;
+        if (digestBytes.Take(reserved) is { } noRoom)
+        {
+            copy.Dispose();
+            return noRoom;
+        }
+
         store.Share(segments);
-        error ??= await SaveAsync(target, new SequenceChange(ManifestOf(target, copy), Before: null, 0, copy.Blocks), deadline);
-        if (error is null) return Show(target, copy);
+        KvError? error = await SaveAsync(target, new SequenceChange(ManifestOf(target, copy), Before: null, 0, copy.Blocks), deadline);
+        if (error is null)
+        {
+            target.AccountedBytes += reserved;
+            return Show(target, copy);
+        }
+
+        digestBytes.Add(-reserved);
         store.Drop(segments);
         copy.Dispose();
         return error;
@@ -266,17 +276,11 @@ public sealed partial class RecallService
 
     private static ManifestBlock AsRecord(SequenceBlock block) => new(block.Id, block.PayloadCrc);
 
-    private KvError? CheckDigestBytes(long more)
-    {
-        long total = Interlocked.Read(ref digestBytes) + more;
-        return total > options.DigestBytesMax ? KvError.LimitExceeded("recall.digestBytesMax", total, options.DigestBytesMax) : null;
-    }
-
     /// <summary>Brings the sum of digest bytes up to what a sequence has now. In its turn only.</summary>
     private void Account(SequenceGrain grain)
     {
         long now = grain.State?.DigestBytes ?? 0;
-        Interlocked.Add(ref digestBytes, now - grain.AccountedBytes);
+        digestBytes.Add(now - grain.AccountedBytes);
         grain.AccountedBytes = now;
     }
 }

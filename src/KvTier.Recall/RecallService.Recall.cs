@@ -68,8 +68,7 @@ public sealed partial class RecallService
         {
             if (grain.State is not { } state) return Unknown("sequence", grain.Name);
             if (state.Loaded == state.Blocks.Count) continue;
-            if (await loader.LoadAsync(grain, state, deadline) is { } notLoaded) return notLoaded;
-            Account(grain);
+            if (await loader.LoadAsync(grain, state, digestBytes.Take, deadline) is { } notLoaded) return notLoaded;
         }
 
         if (BeginItems(run, ask) is { } wrong) return wrong;

@@ -23,6 +23,7 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
     private readonly WorkerPool pool;
     private readonly Planner planner;
     private readonly Fetcher fetcher;
+    private readonly ByteLimit digestBytes;
     private readonly Feedback feedback;
     private readonly DeviceSpace space;
     private readonly DeviceTier device;
@@ -67,7 +68,9 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
         deviceDigests = new DeviceDigests(device, space);
         deviceStep = new DeviceStep(this.device, deviceDigests);
         planner = new Planner(engine, this.device);
-        fetcher = new Fetcher(engine, hot, pool, planner, counters);
+        digestBytes = new ByteLimit("recall.digestBytesMax", options.DigestBytesMax);
+        ReadMemory = new ByteGate("recall.readBytes", options.ReadBytesMax);
+        fetcher = new Fetcher(engine, hot, pool, planner, counters, ReadMemory);
         feedback = new Feedback(engine);
         OpenNamespace = engine.OpenNamespace;
     }
@@ -103,6 +106,12 @@ public sealed partial class RecallService : ISequences, IAsyncDisposable
             };
         }
     }
+
+    /// <summary>Memory of rows that recalls read from the SSD.</summary>
+    internal ByteGate ReadMemory { get; }
+
+    /// <summary>Bytes of digests, those that are being built counted in.</summary>
+    internal long DigestBytesTaken => digestBytes.Taken;
 
     /// <summary>Called once, from any thread, when the device has failed; it must not throw. From then on the host does its work. Default
     /// none.</summary>

@@ -106,6 +106,38 @@ public class AppendTests : LeakGated
     }
 
     [Fact]
+    public async Task AppendAsync_SeveralAtOnce_TakeNoMoreThanTheLimitTogetherAndRefusedOnesGiveBack()
+    {
+        long each;
+        var context = new KvContext(Shapes.Gqa(), 160, seed: 1);
+        await using (RecallHarness probe = await RecallHarness.StartAsync())
+        {
+            await probe.AddAsync("s", context);
+            each = probe.Recall.Describe(probe.Namespace, "s").Value.DigestBytes;
+        }
+
+        var options = new RecallOptions { HotSetBytes = 1 << 20, Workers = 1, DigestBytesMax = (2 * each) + (each / 2) };
+        await using RecallHarness silo = await RecallHarness.StartAsync(options: options);
+        List<BlockId> ids = await silo.PutAsync(context.Blocks());
+        string[] names = ["a", "b", "c", "d", "e", "f"];
+        foreach (string name in names) await silo.OpenAsync(name);
+
+        // All are under way before the first has been saved.
+        Result<SequenceInfo>[] appended = await Task.WhenAll(names.Select(name =>
+            silo.Recall.AppendAsync(silo.Namespace, name, ids.ToArray(), 160, false, RecallHarness.Guard).AsTask()));
+
+        Assert.Equal(2, appended.Count(result => result.IsOk));
+        Assert.All(appended.Where(result => !result.IsOk), result =>
+            Assert.Equal((ErrorCode.LimitExceeded, "recall.digestBytesMax"), (result.Error!.Code, result.Error.Field)));
+        Assert.Equal(2 * each, silo.Recall.DigestBytesTaken);
+        string closed = names[Array.FindIndex(appended, result => result.IsOk)];
+        string refused = names[Array.FindIndex(appended, result => !result.IsOk)];
+        Assert.Null((await silo.Recall.CloseAsync(silo.Namespace, closed, RecallHarness.Guard)).Error);
+        await silo.AppendAsync(refused, ids, 160);
+        Assert.Equal(2 * each, silo.Recall.DigestBytesTaken);
+    }
+
+    [Fact]
     public async Task AppendAsync_BlockOnSsdOnly_IsReadForItsDigests()
     {
         await using RecallHarness silo = await RecallHarness.StartAsync();

@@ -55,6 +55,27 @@ public class RestartTests : LeakGated
     }
 
     [Fact]
+    public async Task RecallAsync_AfterARestartWithLessRoomForDigests_IsRefusedUntilThereIsMore()
+    {
+        var options = new RecallOptions { HotSetBytes = 1 << 20, Workers = 1 };
+        await using RecallHarness silo = await RecallHarness.StartAsync(options: options);
+        var context = new KvContext(silo.Descriptor.Profile, 160, seed: 1);
+        await silo.AddAsync("s", context);
+        long needed = silo.Recall.Describe(silo.Namespace, "s").Value.DigestBytes;
+        RecallRequest request = Requests.Attend(silo, Shapes.Selector(24));
+
+        await silo.RestartAsync(drain: true, options with { DigestBytesMax = needed - 1 });
+        KvError error = (await silo.Recall.RecallAsync(request, RecallHarness.Guard)).Error!;
+        Assert.Equal((ErrorCode.LimitExceeded, "recall.digestBytesMax"), (error.Code, error.Field));
+        Assert.True(silo.Recall.DigestBytesTaken < needed);
+
+        await silo.RestartAsync(drain: true, options with { DigestBytesMax = needed });
+        using RecallAnswer answer = await silo.RecallAsync(request);
+        Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, silo.Layout);
+        Assert.Equal(needed, silo.Recall.DigestBytesTaken);
+    }
+
+    [Fact]
     public async Task RestoreAsync_SegmentsOfClosedSequences_AreGone()
     {
         ModelProfile profile = Shapes.Gqa(layers: 1, kvHeads: 1, headDim: 4, blockTokens: 8);

@@ -80,6 +80,7 @@ public sealed partial class RecallService
         SequenceGrain grain, SequenceState begun, PartBuild build, Deadline deadline)
     {
         bool taken = false;
+        var reserved = new DigestReservation(more => MakeRoom(more, grain), grain, () => begun.DigestBytes);
         try
         {
             int[] positions = [.. Enumerable.Range(0, build.Keep).Select(begun.PositionOf), .. build.Positions];
@@ -92,7 +93,7 @@ public sealed partial class RecallService
             {
                 int[] absent = AbsentOf(grain.Namespace, build);
                 if (absent.Length > 0) return new PartBuilt(0, [], absent, 0, 0);
-                Result<uint[]> learnt = await LearnAsync(grain.Namespace, begun, positions, build, deadline);
+                Result<uint[]> learnt = await LearnAsync(grain.Namespace, begun, positions, build, reserved, deadline);
                 if (!learnt.TryGet(out crcs!, out KvError? error)) return error;
             }
 
@@ -106,7 +107,7 @@ public sealed partial class RecallService
             ulong stamp = StampOf(begun, blocks, positions, build.LastTokens);
             if (grain.State?.Stamp != stamp)
             {
-                if (MakeRoom(begun.DigestBytes - grain.AccountedBytes, grain) is { } noRoom) return noRoom;
+                if (reserved.Settle() is { } noRoom) return noRoom;
                 if (!build.Learns)
                 {
                     long tokens = blocks.Length == 0 ? 0 : ((long)(blocks.Length - 1) * begun.Layout.BlockTokens) + build.LastTokens;
@@ -117,27 +118,29 @@ public sealed partial class RecallService
                 taken = true;
                 grain.State?.Dispose();
                 grain.Memory.Reuse.Clear();
+                reserved.HandOver();
                 Show(grain, begun);
             }
 
-            if (await loader.LoadAsync(grain, grain.State!, deadline) is { } notLoaded) return notLoaded;
-            Account(grain);
+            if (await loader.LoadAsync(grain, grain.State!, more => MakeRoom(more, grain), deadline) is { } notLoaded) return notLoaded;
             return new PartBuilt(stamp, crcs, AbsentOf(grain.Namespace, build), grain.Info!.DigestBytes, grain.Info.QuarantinedChunks);
         }
         finally
         {
             if (!taken) begun.Dispose();
+            digestBytes.Add(-reserved.Bytes);
         }
     }
 
     /// <summary>Builds blocks that are appended, and learns their checks.</summary>
     private async ValueTask<Result<uint[]>> LearnAsync(
-        ushort ns, SequenceState begun, int[] positions, PartBuild build, Deadline deadline)
+        ushort ns, SequenceState begun, int[] positions, PartBuild build, DigestReservation reserved, Deadline deadline)
     {
         var crcs = new uint[build.Ids.Length];
         var added = new List<SequenceBlock>(begun.Blocks.Take(build.Keep));
         for (int i = 0; i < crcs.Length; i++)
         {
+            if (reserved.SettleOften(i) is { } noRoom) return noRoom;
             int tokens = i == crcs.Length - 1 ? build.LastTokens : begun.Layout.BlockTokens;
             Result<(uint PayloadCrc, uint[] Checks)> result = await loader.AddAsync(
                 begun, [.. begun.Digests], ns, build.Keep + i, tokens, build.Ids[i], build.Positions[i], $"blocks[{i}]", deadline);

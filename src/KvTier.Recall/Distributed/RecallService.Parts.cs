@@ -41,19 +41,19 @@ public sealed partial class RecallService
         grain.Turns.Leave();
     }
 
-    /// <summary>Drops the parts that were not used for longest until there is room for more digests.</summary>
+    /// <summary>Takes bytes of digests, dropping the parts that were not used for longest until there is room for them.</summary>
     private KvError? MakeRoom(long more, SequenceGrain keep)
     {
-        if (CheckDigestBytes(more) is null) return null;
+        if (digestBytes.Take(more) is null) return null;
         foreach (SequenceGrain grain in parts.All().OrderBy(each => each.LastUse))
         {
             if (grain == keep || !grain.Turns.TryEnter()) continue;
             DropInTurn(grain);
             grain.Turns.Leave();
-            if (CheckDigestBytes(more) is null) return null;
+            if (digestBytes.Take(more) is null) return null;
         }
 
-        return CheckDigestBytes(more);
+        return digestBytes.Take(more);
     }
 
     private void DropInTurn(SequenceGrain grain)

@@ -4,14 +4,14 @@ namespace KvTier.Recall;
 
 /// <summary>Brings the rows that a run needs: leases what is to be read whole, asks the hot set, reads the rest from the log in one batch,
 /// and checks every granule.</summary>
-internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, Planner planner, RecallCounters counters)
+internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, Planner planner, RecallCounters counters, ByteGate memory)
 {
     /// <summary>Granules that are checked as one part of the work.</summary>
     private const int ChecksPerPart = 64;
 
     /// <summary>Fetches.</summary>
     /// <returns>Null when all that can be read is there; <see cref="ErrorCode.DeadlineExceeded"/> when the time ran out;
-    /// <see cref="ErrorCode.LimitExceeded"/> when more is to be read than one array holds.</returns>
+    /// <see cref="ErrorCode.LimitExceeded"/> or <see cref="ErrorCode.Busy"/> when there is no memory for what is to be read.</returns>
     internal async ValueTask<KvError?> FetchAsync(RecallRun run, Deadline deadline)
     {
         for (int i = 0; i < run.Sources.Count; i++)
@@ -25,11 +25,11 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
         if (order.Length > 0)
         {
             long own = OwnBytes(run, order);
-            if (own > Array.MaxLength) return KvError.LimitExceeded("recall.readBytes", own, Array.MaxLength);
+            if (await TakeMemoryAsync(run, own, deadline) is { } noMemory) return Fail(run, order, noMemory);
             BlockRanges[] blocks = PrepareReads(run, order, (int)own);
             var results = new RangeReadResult[order.Length];
             await engine.ReadRangesAsync(blocks, results, deadline.Remaining);
-            if (Array.Exists(results, result => result.Reason == MissReason.Deadline) && deadline.IsOver) return Fail(run, order, deadline);
+            if (Array.Exists(results, result => result.Reason == MissReason.Deadline) && deadline.IsOver) return Fail(run, order, deadline.Error);
             Judge(run, order, results);
         }
 
@@ -37,10 +37,20 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
     }
 
     /// <summary>What was begun did not come: nothing of it may stay in the hot set.</summary>
-    private static KvError Fail(RecallRun run, int[] order, Deadline deadline)
+    private static KvError Fail(RecallRun run, int[] order, KvError error)
     {
         foreach (int read in order) run.Reads[read].Reason = MissReason.Deadline;
-        return deadline.Error;
+        return error;
+    }
+
+    /// <summary>Takes memory from what all runs have together; the run gives it back when it ends.</summary>
+    private async ValueTask<KvError?> TakeMemoryAsync(RecallRun run, long bytes, Deadline deadline)
+    {
+        if (bytes == 0) return null;
+        if (bytes > Array.MaxLength) return KvError.LimitExceeded("recall.readBytes", bytes, Array.MaxLength);
+        if (await memory.TakeAsync(bytes, deadline) is { } error) return error;
+        run.Lend(memory, bytes);
+        return null;
     }
 
     private async ValueTask<bool> LeaseWholeAsync(RecallRun run, int number, Deadline deadline)

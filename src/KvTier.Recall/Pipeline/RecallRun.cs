@@ -8,6 +8,8 @@ internal sealed class RecallRun
 {
     private readonly List<ItemRun> items = [];
     private byte[]? borrowed;
+    private ByteGate? lender;
+    private long lent;
     private float[] deviceOutputs = [];
     private float[] deviceLses = [];
     private int deviceQueries;
@@ -73,6 +75,13 @@ internal sealed class RecallRun
         }
     }
 
+    /// <summary>Notes whose bytes are to be given back at the end.</summary>
+    internal void Lend(ByteGate memory, long bytes)
+    {
+        lender = memory;
+        lent = bytes;
+    }
+
     /// <summary>Memory for granules that are read for this run alone.</summary>
     internal Memory<byte> Borrow(int bytes)
     {
@@ -120,8 +129,9 @@ internal sealed class RecallRun
         for (int i = 0; i < ItemCount; i++) items[i].End();
         Payload = default;
         Request = null!;
-        if (borrowed is null) return;
-        ArrayPool<byte>.Shared.Return(borrowed);
+        if (borrowed is not null) ArrayPool<byte>.Shared.Return(borrowed);
         borrowed = null;
+        lender?.Return(lent);
+        lender = null;
     }
 }

@@ -47,10 +47,25 @@ internal sealed class DigestLoader(BlockEngine engine)
     }
 
     /// <summary>Builds what a restart left to be built. What was built stays when the deadline passes.</summary>
-    internal async ValueTask<KvError?> LoadAsync(SequenceGrain grain, SequenceState state, Deadline deadline)
+    /// <param name="grain">The sequence.</param>
+    /// <param name="state">What it is.</param>
+    /// <param name="take">Takes bytes of digests from the silo's sum, or says why not.</param>
+    /// <param name="deadline">Time for it.</param>
+    internal async ValueTask<KvError?> LoadAsync(
+        SequenceGrain grain, SequenceState state, Func<long, KvError?> take, Deadline deadline)
+    {
+        var reserved = new DigestReservation(take, grain, () => state.DigestBytes);
+        KvError? error = reserved.Settle() ?? await LoadAsync(grain, state, reserved, deadline);
+        error ??= reserved.Settle();
+        reserved.HandOver();
+        return error;
+    }
+
+    private async ValueTask<KvError?> LoadAsync(SequenceGrain grain, SequenceState state, DigestReservation reserved, Deadline deadline)
     {
         for (int block = state.Loaded; block < state.Blocks.Count; block++)
         {
+            if (reserved.SettleOften(block) is { } noRoom) return noRoom;
             if (block + Ahead < state.Blocks.Count) engine.Prefetch(grain.Namespace, state[block + Ahead].Id);
             LeaseResult found = await engine.LeaseAsync(grain.Namespace, state[block].Id, deadline.Remaining);
             if (found.Reason == MissReason.Deadline && deadline.IsOver) return deadline.Error;

@@ -166,7 +166,8 @@ internal sealed class SiloStore : IAsyncDisposable
         {
             // It registers the namespace of its manifests, which must be known when their records are found.
             recall = new RecallService(
-                options.Recall.ToRecallOptions(options.Limits, Device?.CapacityBytes ?? 0, options.Cluster.IsOn), Engine, time, adapter);
+                options.Recall.ToRecallOptions(options.Limits, options.HostBytes, Device?.CapacityBytes ?? 0, options.Cluster.IsOn),
+                Engine, time, adapter);
         }
         catch (KvException noRoom)
         {

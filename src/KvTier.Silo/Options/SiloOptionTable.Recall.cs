@@ -9,6 +9,9 @@ public static partial class SiloOptionTable
             o => o.Recall.HotSetBytes, (o, v) => o with { Recall = o.Recall with { HotSetBytes = v } });
         yield return Bytes("recall.digestBytes", 0, 1L << 44, "Most bytes of the digests of all sequences.",
             o => o.Recall.DigestBytes, (o, v) => o with { Recall = o.Recall with { DigestBytes = v } });
+        yield return Bytes("recall.readBytes", 0, 1L << 44,
+            "Most memory of rows that recalls read from the SSD, all together; 0 for half of `hostBytes`, at least 256 MiB.",
+            o => o.Recall.ReadBytes, (o, v) => o with { Recall = o.Recall with { ReadBytes = v } });
         yield return Number("recall.workers", 0, 1024, "Threads that score and attend; 0 for as many as there are processors.",
             o => o.Recall.Workers, (o, v) => o with { Recall = o.Recall with { Workers = (int)v } });
         yield return Number("recall.sequencesMax", 1, 1 << 24, "Most sequences.",

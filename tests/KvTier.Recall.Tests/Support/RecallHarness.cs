@@ -9,7 +9,7 @@ internal sealed class RecallHarness : IAsyncDisposable
 {
     internal static readonly TimeSpan Guard = TimeSpan.FromSeconds(30);
 
-    private readonly RecallOptions options;
+    private RecallOptions options;
     private readonly EngineOptions engineOptions;
     private readonly long hostBytes;
     private readonly bool durable;
@@ -66,9 +66,11 @@ internal sealed class RecallHarness : IAsyncDisposable
 
     /// <summary>Starts over from what is in the log.</summary>
     /// <param name="drain">False to die without a last word.</param>
-    internal async Task RestartAsync(bool drain)
+    /// <param name="with">Other options than before; null for the same.</param>
+    internal async Task RestartAsync(bool drain, RecallOptions? with = null)
     {
         await EndAsync(drain);
+        options = with ?? options;
         await BeginAsync();
     }
 
