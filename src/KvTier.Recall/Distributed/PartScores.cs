@@ -138,8 +138,8 @@ internal sealed class HeadReport
 }
 
 /// <summary>Units with what they are ranked by, those that may be chosen or all.</summary>
-/// <param name="Units">The units.</param>
-/// <param name="Keys">What ranks them, the larger the better.</param>
+/// <param name="Units">The units; empty for all in their order.</param>
+/// <param name="Keys">What ranks them, the larger the better; NaN for what is not to be chosen.</param>
 internal sealed record RankedUnits(int[] Units, float[] Keys)
 {
     /// <summary>Ranks the units of a table.</summary>
@@ -174,7 +174,8 @@ internal sealed record RankedUnits(int[] Units, float[] Keys)
             if (table.Totals[g] > 0) table.Line(table.Masses, g).CopyTo(table.Keys);
             else table.Keys.Clear();
             GroupKeys.Exclude(table, table.Keys);
-            ranks[g] = Best(table, most);
+            // To name half of them takes as many bytes as all keys do, and the work of finding them.
+            ranks[g] = most < table.Units / 2 ? Best(table, most) : new RankedUnits([], table.Keys.ToArray());
         }
 
         return ranks;
@@ -199,7 +200,7 @@ internal sealed record RankedUnits(int[] Units, float[] Keys)
         for (int i = 0; i < ranks.Length; i++)
         {
             ranks[i] = new RankedUnits(reader.Numbers<int>(), reader.Numbers<float>());
-            if (ranks[i].Units.Length != ranks[i].Keys.Length) return null;
+            if (ranks[i].Units.Length > 0 && ranks[i].Units.Length != ranks[i].Keys.Length) return null;
         }
 
         return ranks;

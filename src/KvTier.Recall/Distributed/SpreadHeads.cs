@@ -28,16 +28,17 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
         var choice = new Selection(layout.KvHeads) { UnitTokens = item.UnitTokens };
         bool some = estimates && selector.EstimateShare < 1;
         if (some) item.Estimated = [.. item.Places.Parts.Select(_ => new int[layout.KvHeads][])];
+        int[][] places = HasClusters ? [] : [.. item.Places.Parts.Select((_, part) => item.PlacesOf(part))];
         for (int head = 0; head < layout.KvHeads; head++)
         {
             if (HasClusters) ChooseClusters(item, head, choice, some);
-            else ChooseChunks(item, head, choice, some);
+            else ChooseChunks(item, head, places, choice, some);
         }
 
         return choice;
     }
 
-    private void ChooseChunks(SpreadItem item, int head, Selection choice, bool someEstimated)
+    private void ChooseChunks(SpreadItem item, int head, int[][] places, Selection choice, bool someEstimated)
     {
         var view = new ChunkView(shape, Store: null!, Maps: null, item.State.Tokens);
         table.Shape(Lines, Lines, view.Chunks, planes: 0, peaks: 0);
@@ -50,7 +51,7 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
         foreach ((int part, HeadReport report) in ReportsOf(item, head))
         {
             foreach (int chunk in report.Always) always.MarkQuarantined(item.ToSequence(part, chunk));
-            TakeRanks(report, unit => item.ToSequence(part, unit), item.UnitsOf(part));
+            TakeRanks(report, places[part]);
         }
 
         always.MarkByPlace(selector);
@@ -137,7 +138,7 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
         foreach ((int part, HeadReport report) in ReportsOf(item, head))
         {
             int[] map = SpreadSegment.MapOf(segments, part);
-            TakeRanks(report, cluster => map[cluster], map.Length);
+            TakeRanks(report, map);
         }
 
         var chooser = new ClusterChooser(view, head: 0, table, TokenLimit.Of(selector, view.Tokens));
@@ -190,17 +191,20 @@ internal sealed class SpreadHeads(RecallRequest request, BlockLayout layout)
 
     /// <summary>Takes the ranks of a part in. Where it ranked for each query head and they don't take turns, the largest counts: that of a
     /// chunk which is among the part's best is in the list of the head that it comes from.</summary>
-    private void TakeRanks(HeadReport report, Func<int, int> toSequence, int units)
+    /// <param name="report">What the part said.</param>
+    /// <param name="toSequence">The unit of the sequence that each unit of the part is.</param>
+    private void TakeRanks(HeadReport report, int[] toSequence)
     {
         for (int list = 0; list < report.Ranks.Length; list++)
         {
             Span<float> keys = table.Line(table.Logits, Math.Min(list, Lines - 1));
             (int[] ranked, float[] by) = report.Ranks[list];
-            for (int i = 0; i < ranked.Length; i++)
+            for (int i = 0; i < by.Length; i++)
             {
-                if ((uint)ranked[i] >= (uint)units) continue;
-                ref float key = ref keys[toSequence(ranked[i])];
-                key = float.IsNaN(key) ? by[i] : MathF.Max(key, by[i]);
+                int unit = ranked.Length == 0 ? i : ranked[i];
+                if ((uint)unit >= (uint)toSequence.Length || float.IsNaN(by[i])) continue;
+                ref float key = ref keys[toSequence[unit]];
+                if (!(key >= by[i])) key = by[i];
             }
         }
     }

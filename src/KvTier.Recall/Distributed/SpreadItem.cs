@@ -90,6 +90,16 @@ internal sealed class SpreadItem(RecallItem item, SequenceGrain grain)
     /// <summary>The unit of the sequence that a unit of a part is.</summary>
     internal int ToSequence(int part, int unit) => Places.Parts[part].ToSequence(unit, UnitsPerBlock);
 
+    /// <summary>The units of the sequence that the units of a part are.</summary>
+    internal int[] PlacesOf(int part)
+    {
+        int[] positions = Places.Parts[part].Positions;
+        int perBlock = UnitsPerBlock;
+        var units = new int[UnitsOf(part)];
+        for (int i = 0; i < units.Length; i++) units[i] = (positions[i / perBlock] * perBlock) + (i % perBlock);
+        return units;
+    }
+
     /// <summary>True when a unit's part has answered so far.</summary>
     internal bool IsThere(int unit)
     {
