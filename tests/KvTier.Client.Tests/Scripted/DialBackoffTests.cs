@@ -52,17 +52,27 @@ public sealed class DialBackoffTests
         Assert.Equal(ErrorCode.DeadlineExceeded, (await second.WaitAsync(guard, TestContext.Current.CancellationToken))!.Code);
         Assert.Equal(1, silo.Accepted);
 
+        // Each pause is half of its length at least: 25, 50, 100, 200, 400 ms. Without them the clock would hardly move.
+        long begun = clock.GetTimestamp();
+        for (int i = 0; i < 5; i++) Assert.NotNull(await StepAsync(clock, client.PingAsync(TimeSpan.FromMinutes(1)).AsTask()));
+        Assert.True(clock.GetElapsedTime(begun) >= TimeSpan.FromMilliseconds(700), $"{clock.GetElapsedTime(begun)} for five pauses");
+        Assert.Equal(6, silo.Accepted);
         silo.Script = _ => Act.Answer;
-        Task<KvError?> third = client.PingAsync(TimeSpan.FromMinutes(1)).AsTask();
+        Assert.Null(await StepAsync(clock, client.PingAsync(TimeSpan.FromMinutes(1)).AsTask()));
+        Assert.Equal(7, silo.Accepted);
+    }
+
+    /// <summary>Lets the clock go on until a call has ended.</summary>
+    private static async Task<KvError?> StepAsync(ManualTimeProvider clock, Task<KvError?> call)
+    {
         using var late = new CancellationTokenSource(guard);
-        while (!third.IsCompleted)
+        while (!call.IsCompleted)
         {
-            clock.Advance(TimeSpan.FromMilliseconds(1));
+            clock.Advance(TimeSpan.FromMilliseconds(2));
             await Task.Delay(1, late.Token);
         }
 
-        Assert.Null(await third);
-        Assert.Equal(2, silo.Accepted);
+        return await call;
     }
 
     [Fact]
