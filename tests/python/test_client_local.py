@@ -152,6 +152,14 @@ def test_batch_larger_than_the_arena_is_stored_part_by_part(new_silo):
         assert all(bytes(hit) == value if hit else hit.reason == "evicted" for hit, value in zip(hits, values))
 
 
+def test_batch_of_more_blocks_than_reservations_is_stored(new_silo):
+    silo = new_silo({"limits-reservations-max": 8})
+    with kvtier.connect(silo.unix, local="require") as client:
+        ns = client.namespace()
+        assert all(ns.put_many([(b"r%d" % i, bytes([i]) * 20_000) for i in range(60)]))
+        assert [bytes(hit)[0] for hit in ns.get_many([b"r%d" % i for i in range(60)])] == list(range(60))
+
+
 def test_batch_of_parts_keeps_the_order_of_its_outcomes(ns):
     ns.put_many([(b"o%d" % i, b"there") for i in range(0, 30, 3)])
     outcomes = ns.put_many([(b"o%d" % i, bytes([i]) * (1 << 20)) for i in range(30)])

@@ -19,6 +19,7 @@ from ..wire.frame import error_from
 
 PART_BYTES = 8 << 20
 _PARTS_OF_AN_ARENA = 4
+_RESERVATIONS_MAX = 1024
 
 
 class Reserve:
@@ -95,7 +96,8 @@ class LocalPut:
 
     def run(self, blocks: Sequence[PutBlock], route: Route) -> list[PutOutcome]:
         """Stores the blocks."""
-        parts = _parts(blocks, min(PART_BYTES, self._connection.local.arena.size // _PARTS_OF_AN_ARENA))
+        most = self._connection.limits.get("reservationsMax", _RESERVATIONS_MAX) // 2
+        parts = _parts(blocks, min(PART_BYTES, self._connection.local.arena.size // _PARTS_OF_AN_ARENA), max(1, most))
         sent: list[Any] = []
         done: list[tuple[list[Any], Optional[KvTierError], Commit]] = []
         try:
@@ -155,12 +157,12 @@ class _Aborting:
             self._connection.local.abort([item[0] for item in self._items])
 
 
-def _parts(blocks: Sequence[PutBlock], most: int) -> list[slice]:
-    """Runs of blocks of at most so many bytes each, one block at least."""
+def _parts(blocks: Sequence[PutBlock], most_bytes: int, most: int) -> list[slice]:
+    """Runs of blocks of at most so many bytes and so many blocks each, one block at least."""
     parts: list[slice] = []
     start = total = 0
     for i, one in enumerate(blocks):
-        if i > start and total + len(one.data) > most:
+        if i > start and (total + len(one.data) > most_bytes or i - start == most):
             parts.append(slice(start, i))
             start, total = i, 0
         total += len(one.data)
