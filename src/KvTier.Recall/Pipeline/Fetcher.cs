@@ -29,7 +29,8 @@ internal sealed class Fetcher(BlockEngine engine, HotSet hot, WorkerPool pool, P
             BlockRanges[] blocks = PrepareReads(run, order, (int)own);
             var results = new RangeReadResult[order.Length];
             await engine.ReadRangesAsync(blocks, results, deadline.Remaining);
-            if (Array.Exists(results, result => result.Reason == MissReason.Deadline) && deadline.IsOver) return Fail(run, order, deadline.Error);
+            if (Array.Exists(results, result => result.Reason == MissReason.Deadline) && deadline.IsOver)
+                return Fail(run, order, deadline.Error);
             Judge(run, order, results);
         }
 

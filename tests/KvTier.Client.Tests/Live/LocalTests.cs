@@ -70,7 +70,8 @@ public sealed class LocalTests
         await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 200 });
         await using var client = new KvTierClient(silo.ClientOptions(Way.Local));
         KvNamespace ns = client.NamespaceOf(LiveSilo.Opaque);
-        PutBlock[] blocks = [.. Enumerable.Range(0, 80).Select(i => Sample.Make(ns, i, 100_000)).Select(s => new PutBlock(s.Key, s.Payload))];
+        PutBlock[] blocks =
+            [.. Enumerable.Range(0, 80).Select(i => Sample.Make(ns, i, 100_000)).Select(s => new PutBlock(s.Key, s.Payload))];
         Assert.Equal(80, (await ns.PutAsync(blocks)).Value.Stored);
     }
 
