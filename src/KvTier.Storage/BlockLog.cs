@@ -93,7 +93,10 @@ public sealed partial class BlockLog : IBlockLog
         tail = found.Tail;
         indexes.Epoch = epoch = found.Epoch;
         var start = new CommitRecord((commit?.Sequence ?? 0) + 1, epoch, begin, tail, Clean: false);
-        commitFile.Write(start);
+
+        // Without a commit record of its own this opening changes nothing that the next one does not do again.
+        if (found.Errno != 0) fault.Set("log recovery", found.Errno);
+        else commitFile.Write(start);
         committer = new CommitWorker(segments, geometry, fault, commitFile, indexes, start) { BeginAddress = begin };
         device = new FasterDevice(segments, geometry, fault, flushed, options.WriteDepth);
         log = new FasterLog(new FasterLogSettings
@@ -106,7 +109,7 @@ public sealed partial class BlockLog : IBlockLog
             TryRecoverLatest = false,
         });
         log.Initialize(begin, tail);
-        indexes.Write(tail, all: false);
+        if (fault.Error is null) indexes.Write(tail, all: false);
         ticker = time.CreateTimer(static state => ((BlockLog)state!).Tick(), this, TickPeriod, TickPeriod);
         return found.Summary;
     }

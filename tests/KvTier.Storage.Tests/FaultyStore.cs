@@ -15,6 +15,10 @@ internal sealed class FaultyStore(string directory) : ISegmentStore
 
     public Func<int> OnRead { get; set; } = () => 0;
 
+    public Func<int> OnZero { get; set; } = () => 0;
+
+    public Func<int> OnDelete { get; set; } = () => 0;
+
     public IReadOnlyList<long> List() => inner.List();
 
     public int Create(long segment, long bytes, out ISegmentFile? file)
@@ -33,7 +37,11 @@ internal sealed class FaultyStore(string directory) : ISegmentStore
         return error;
     }
 
-    public int Delete(long segment) => inner.Delete(segment);
+    public int Delete(long segment)
+    {
+        int error = OnDelete();
+        return error != 0 ? error : inner.Delete(segment);
+    }
 
     public string PathOf(string name) => inner.PathOf(name);
 
@@ -65,7 +73,14 @@ internal sealed class FaultyStore(string directory) : ISegmentStore
 
         public int Preallocate(long bytes) => inner.Preallocate(bytes);
 
-        public int Zero(long offset, long length) => inner.Zero(offset, length);
+        public int Zero(long offset, long length)
+        {
+            int error = owner.OnZero();
+
+            // One that fails has made some of the bytes zeros.
+            if (error != 0) _ = inner.Zero(offset, length / 1024 * 512);
+            return error != 0 ? error : inner.Zero(offset, length);
+        }
 
         public void Dispose() => inner.Dispose();
     }

@@ -156,12 +156,12 @@ internal sealed class LogFixture : IAsyncDisposable
         foreach (string path in System.IO.Directory.EnumerateFiles(Directory).OrderBy(
             path => path.EndsWith(".seg", StringComparison.Ordinal)))
         {
-            // Indexes are replaced in the background; one that is being moved is as good as one not written yet.
+            // Indexes are replaced in the background; one that is being written or moved is as good as one not written yet.
             try
             {
                 File.Copy(path, Path.Combine(copy, Path.GetFileName(path)));
             }
-            catch (FileNotFoundException) when (!path.EndsWith(".seg", StringComparison.Ordinal))
+            catch (IOException) when (path.Contains(".idx", StringComparison.Ordinal))
             {
                 continue;
             }

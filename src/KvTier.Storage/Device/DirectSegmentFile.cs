@@ -32,7 +32,7 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
             error = Native.Open(path, create, direct, out descriptor);
         }
 
-        file = error == 0 ? new DirectSegmentFile(path, descriptor, direct) { nameIsDurable = !create } : null;
+        file = error == 0 ? new DirectSegmentFile(path, descriptor, direct) : null;
         return error;
     }
 
@@ -70,7 +70,9 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
         return 0;
     }
 
-    /// <summary>The first sync of a new file makes its name durable too; an append need not wait for that.</summary>
+    /// <summary>
+    /// The first sync makes the file's name durable too: an append need not wait for that, and who made the file may have been killed before.
+    /// </summary>
     public int Sync()
     {
         int error = Native.Sync(descriptor);

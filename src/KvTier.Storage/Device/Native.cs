@@ -24,6 +24,7 @@ internal static unsafe partial class Native
 
     private const int ReadWrite = 2;
     private const int Create = 0x40;
+    private const int Truncate = 0x200;
     private const int CloseOnExec = 0x80000;
     private const int FallocateZeroRange = 0x10;
     private const int FallocateKeepSize = 0x01;
@@ -31,9 +32,10 @@ internal static unsafe partial class Native
     // O_DIRECT has another value on ARM.
     private static readonly int Direct = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x10000 : 0x4000;
 
+    /// <summary>Opens a file for reading and writing; what is made is empty, even if there was one.</summary>
     public static int Open(string path, bool create, bool direct, out int descriptor)
     {
-        int flags = ReadWrite | CloseOnExec | (create ? Create : 0) | (direct ? Direct : 0);
+        int flags = ReadWrite | CloseOnExec | (create ? Create | Truncate : 0) | (direct ? Direct : 0);
         descriptor = OpenCore(path, flags, 0x1A4);
         return descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
     }

@@ -7,12 +7,14 @@ namespace KvTier.Storage.Log;
 /// <param name="Begin">First address kept.</param>
 /// <param name="Tail">Address of the next record.</param>
 /// <param name="Epoch">Number of this opening.</param>
+/// <param name="Errno">0, or why the device may not have kept what recovery made of the log.</param>
 /// <param name="Summary">What was found.</param>
-internal readonly record struct RecoveredLog(long Begin, long Tail, uint Epoch, RecoverySummary Summary);
+internal readonly record struct RecoveredLog(long Begin, long Tail, uint Epoch, int Errno, RecoverySummary Summary);
 
 /// <summary>
 /// Rebuilds the list of records: from the index of each segment that has one, by a scan of those that have none, and leaves a clean tail
-/// behind. Damage is counted and skipped; nothing in the files makes it throw.
+/// behind. Damage among what was committed is counted and skipped; what was not committed counts up to its first hole. Nothing in the
+/// files makes it throw. It may be cut short anywhere and done again, as the commit record is written only after it.
 /// </summary>
 internal sealed class LogRecovery(
     ISegmentStore store, SegmentTable segments, LogGeometry geometry, IndexKeeper indexes, CommitRecord? commit, ILogRecordSink sink)
@@ -24,7 +26,7 @@ internal sealed class LogRecovery(
     {
         long startedAt = time.GetTimestamp();
         long[] numbers = segments.Numbers();
-        using var scanner = new SegmentScanner(segments, geometry, durable);
+        using var scanner = new SegmentScanner(segments, geometry, durable) { CommitEpoch = commit?.Epoch };
         long first = numbers.Length == 0 ? 0 : numbers[0];
         long begin = Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(first));
         scanner.GoodEnd = begin;
@@ -33,12 +35,19 @@ internal sealed class LogRecovery(
         foreach (long number in numbers)
         {
             long from = Math.Max(LogGeometry.FirstAddress, geometry.SegmentStart(number));
+            if (position < from)
+            {
+                // The log ended before this segment, or segments of what was committed are missing.
+                if (commit is not null && position >= durable) break;
+                scanner.SawGap(from);
+            }
+
             if (geometry.SegmentOf(position) == number) from = Math.Max(from, position);
             position = geometry.SegmentOf(position) > number ? SkipSegment(number, position) : RecoverSegment(number, from, clean, scanner);
         }
 
         long damageEnd = durable > scanner.GoodEnd ? durable : scanner.DamageEnd;
-        long cut = CutTail(scanner);
+        long cut = Math.Max(0, scanner.BadEnd - scanner.GoodEnd);
         long corrupt = scanner.CorruptRecords;
         if (durable > scanner.GoodEnd)
         {
@@ -47,14 +56,16 @@ internal sealed class LogRecovery(
             if (scanner.BadEnd < scanner.GoodEnd) corrupt++;
         }
 
+        int errno = CutTail(scanner);
         GoOnAt(scanner.GoodEnd, numbers);
+        if (errno == 0 && !(clean && cut == 0)) errno = Sync(scanner.GoodEnd, numbers);
         uint epoch = Math.Max(scanner.Epoch, commit?.Epoch ?? 0) + 1;
         bool wasClean = (clean || (commit is null && numbers.Length == 0)) && corrupt == 0 && cut == 0;
         var summary = new RecoverySummary(wasClean, records, corrupt, cut, scanner.BytesRead, time.GetElapsedTime(startedAt))
         {
             DamageEnd = damageEnd,
         };
-        return new RecoveredLog(begin, scanner.GoodEnd, epoch, summary);
+        return new RecoveredLog(begin, scanner.GoodEnd, epoch, errno, summary);
     }
 
     /// <summary>A segment that lies wholly inside a record that began before it.</summary>
@@ -129,27 +140,40 @@ internal sealed class LogRecovery(
         indexes.Resume(current, tail);
     }
 
-    /// <summary>Makes the bytes after the tail zeros, so that the remains of a torn record are never seen again.</summary>
-    private long CutTail(SegmentScanner scanner)
+    /// <summary>Makes the bytes after the tail zeros, so that nothing behind it is ever seen again; later segments are dropped.</summary>
+    /// <returns>0 or an errno.</returns>
+    private int CutTail(SegmentScanner scanner)
     {
-        long cut = scanner.BadEnd - scanner.GoodEnd;
-        if (cut <= 0) return 0;
-        long position = scanner.GoodEnd;
-        while (position < scanner.BadEnd)
-        {
-            long number = geometry.SegmentOf(position);
-            long end = Math.Min(scanner.BadEnd, geometry.SegmentStart(number + 1));
-            Segment? segment = segments.Acquire(number);
-            if (segment is not null)
-            {
-                // A failure leaves bytes that the epoch in their headers gives away, so it needs no answer.
-                _ = segments.EnsureFull(segment) == 0 ? segment.File.Zero(geometry.OffsetInSegment(position), end - position) : 0;
-                segments.Release(segment);
-            }
+        long tail = scanner.GoodEnd;
+        long number = geometry.SegmentOf(tail);
+        long offset = geometry.OffsetInSegment(tail);
+        long length = Math.Min(scanner.BadEnd, geometry.SegmentStart(number + 1)) - tail;
+        if (length <= 0 || segments.Acquire(number) is not { } segment) return 0;
 
-            position = end;
+        // A full disk may not give a file that was cut its room back yet; an append asks again.
+        if (segments.EnsureFull(segment) != 0)
+            length = Math.Min(length, (segment.File.SizeBytes - offset) / LogGeometry.Align * LogGeometry.Align);
+        int errno = length > 0 ? segment.File.Zero(offset, length) : 0;
+        segments.Release(segment);
+        return errno;
+    }
+
+    /// <summary>
+    /// Makes durable what was found after the durable address and what was cut off, as the next commit record counts both as done and the
+    /// next commit syncs only what comes after.
+    /// </summary>
+    /// <returns>0 or an errno.</returns>
+    private int Sync(long tail, long[] numbers)
+    {
+        long first = geometry.SegmentOf(Math.Min(durable, tail));
+        int errno = 0;
+        foreach (long number in numbers.Where(number => number >= first && number <= geometry.SegmentOf(tail)))
+        {
+            if (segments.Acquire(number) is not { } segment) continue;
+            if (errno == 0) errno = segment.File.Sync();
+            segments.Release(segment);
         }
 
-        return cut;
+        return errno;
     }
 }
