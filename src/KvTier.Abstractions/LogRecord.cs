@@ -93,7 +93,7 @@ public readonly record struct RecoveredRecord
 /// <param name="Clean">True when the log was closed in order.</param>
 /// <param name="Records">Records passed on.</param>
 /// <param name="CorruptRecords">Records that failed their check; they are not passed on.</param>
-/// <param name="BytesCut">Bytes after the last whole record that were cut off the tail.</param>
+/// <param name="BytesCut">Bytes behind the log's end that were cut off; those of segments that were removed whole are not counted.</param>
 /// <param name="BytesScanned">Bytes of the data segments that had to be read because no index of them was written.</param>
 /// <param name="Elapsed">Time it took.</param>
 public sealed record RecoverySummary(bool Clean, long Records, long CorruptRecords, long BytesCut, long BytesScanned, TimeSpan Elapsed)

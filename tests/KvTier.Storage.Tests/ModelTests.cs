@@ -86,7 +86,7 @@ public sealed class ModelTests
         return dropped;
     }
 
-    /// <summary>Everything committed is there; what was appended later may be, up to any of them and without a gap, but nothing else.</summary>
+    /// <summary>Everything committed is there; what was appended later may be, up to any of them and without a gap.</summary>
     private static List<Stored> AssertPrefix(List<Stored> appended, int committed, LogFixture fixture)
     {
         Assert.False(fixture.Summary.Clean);

@@ -71,7 +71,8 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
     }
 
     /// <summary>
-    /// The first sync makes the file's name durable too: an append need not wait for that, and who made the file may have been killed before.
+    /// The first sync makes the file's name durable too: an append need not wait for that, and who made the file may have been killed
+    /// before it was.
     /// </summary>
     public int Sync()
     {
@@ -95,7 +96,9 @@ internal sealed unsafe class DirectSegmentFile : ISegmentFile
         int error;
         do error = Native.ZeroRange(descriptor, offset, length);
         while (error == Native.Eintr);
-        return error is Native.Eopnotsupp or Native.Einval ? WriteZeros(offset, length) : error;
+
+        // A full disk may have no room to note the range apart, but it has the range.
+        return error is Native.Eopnotsupp or Native.Einval or Native.Enospc or Native.Edquot ? WriteZeros(offset, length) : error;
     }
 
     public void Dispose()

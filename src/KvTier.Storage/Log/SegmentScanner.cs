@@ -92,7 +92,7 @@ internal sealed class SegmentScanner(SegmentTable segments, LogGeometry geometry
             && header.Epoch >= lastEpoch && !(IsBeyond(position) && header.Epoch < CommitEpoch);
 
     /// <summary>
-    /// True where nothing was committed. Only the opening that wrote the commit record, or a later one, can have written good records there.
+    /// True where nothing was committed. Good records there were written by the opening that wrote the commit record, or by a later one.
     /// </summary>
     private bool IsBeyond(long position) => CommitEpoch is not null && position >= durable;
 
