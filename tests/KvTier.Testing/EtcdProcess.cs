@@ -1,14 +1,12 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace KvTier.Testing;
 
-/// <summary>A real etcd of one member, on ports of the loopback that the system chose and in a folder of its own.</summary>
+/// <summary>A real etcd of one member, on ports of the loopback of its own and in a folder of its own.</summary>
 public sealed class EtcdProcess : IAsyncDisposable
 {
     private const int Sigcont = 18;
@@ -26,8 +24,8 @@ public sealed class EtcdProcess : IAsyncDisposable
     {
         this.options = options;
         folder = new TempDirectory();
-        Port = options.Port ?? FreePort();
-        peerPort = FreePort();
+        Port = options.Port ?? TestPorts.Reserve();
+        peerPort = TestPorts.Reserve();
     }
 
     /// <summary>Port of its clients.</summary>
@@ -160,14 +158,6 @@ public sealed class EtcdProcess : IAsyncDisposable
         if (process is { HasExited: false }) await KillAsync();
         process?.Dispose();
         folder.Dispose();
-    }
-
-    /// <summary>A port that nobody uses just now.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));

@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -22,13 +21,6 @@ _alive: "dict[int, Child]" = {}
 
 class Late(AssertionError):
     """Something did not happen, or did not end, within its deadline."""
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(condition, seconds: float = 30, what: str = "", every: float = 0.02):
@@ -116,24 +108,25 @@ class Child:
 
     def freeze(self) -> None:
         """SIGSTOP: it keeps its sockets and says nothing."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self.process.send_signal(signal.SIGSTOP)
         # The signal takes effect a moment after the call.
         until(lambda: _state(self.pid) in "tTZX", 10, f"{self.name} stopped")
 
     def thaw(self) -> None:
         """SIGCONT."""
-        os.kill(self.pid, signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> int:
         """kill -9 of its whole group, and waits for its end. Returns the exit code; does nothing more when it has ended."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        # Once its end was seen, the system may give its number to another process, and to that one's group.
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
         return self._end(STOP_SECONDS)
 
     def stop(self, seconds: float = STOP_SECONDS) -> int:
         """SIGTERM, and waits for its end. Returns the exit code; raises Late, after a kill, when it takes longer."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
         try:
             return self._end(seconds)
         except subprocess.TimeoutExpired:

@@ -15,9 +15,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from processes import REPOSITORY, START_SECONDS, Child, Late, free_port, until, within
+from ports import reserve_port
+from processes import REPOSITORY, START_SECONDS, Child, Late, until, within
 
-__all__ = ["Cluster", "Engine", "Etcd", "Late", "Redis", "Silo", "free_port", "kvtier_command", "until", "within"]
+__all__ = ["Cluster", "Engine", "Etcd", "Late", "Redis", "Silo", "kvtier_command", "reserve_port", "until", "within"]
 
 PYTHON_SOURCE = REPOSITORY / "src" / "python"
 
@@ -39,10 +40,10 @@ def kvtier_command(*arguments, seconds: float = 60) -> str:
 
 
 class Silo:
-    """One silo. Ports are chosen by the system at the first start and kept by later ones; so are the data, where it has an SSD tier.
+    """One silo. An option of port 0 gets a port at the first start that later ones keep; data are kept too, where it has an SSD tier.
 
     options: arguments of `kvtier serve` without the dashes, such as {"host-bytes": "64MiB", "resp-enabled": True}. True is the flag
-    alone, None leaves an option out that would be given by default (tcp, unix socket, HTTP on ports that the system chooses, 64 MiB).
+    alone, None leaves an option out that would be given by default (tcp, unix socket, HTTP, 64 MiB).
     ssd: give it a data directory under `folder`, 256 MiB.
     """
 
@@ -60,6 +61,10 @@ class Silo:
 
     def start(self) -> "Silo":
         """Starts it and waits until it serves. Raises Late, or AssertionError with its log when it ends instead."""
+        for option in ("port", "http-port", "resp-port"):
+            # False, which equals 0, leaves an option out.
+            if self.options.get(option) == 0 and self.options[option] is not False:
+                self.options[option] = reserve_port()
         arguments = [kvtier_executable(), "serve", "--name", self.name]
         for option, value in self.options.items():
             if value is not None and value is not False:
@@ -72,9 +77,6 @@ class Silo:
             raise
         words = (line.split() for line in self.child.lines())
         self.endpoints = {said[1]: said[2] for said in words if len(said) == 3 and said[0] == "listening"}
-        for option, protocol in (("port", "tcp"), ("http-port", "http"), ("resp-port", "resp")):
-            if protocol in self.endpoints and self.options.get(option) == 0:
-                self.options[option] = int(self.endpoints[protocol].rpartition(":")[2])
         return self
 
     @property
@@ -163,7 +165,7 @@ class Etcd:
 
     def __init__(self, folder: "str | Path"):
         self.folder = Path(folder)
-        self.port, self._peer_port = free_port(), free_port()
+        self.port, self._peer_port = reserve_port(), reserve_port()
         self.child: "Child | None" = None
 
     @property
@@ -259,7 +261,7 @@ class Redis:
     """A redis-server without persistence, on a free port and a Unix socket under `folder`."""
 
     def __init__(self, folder: "str | Path"):
-        self.port = free_port()
+        self.port = reserve_port()
         self.socket_path = Path(folder) / "redis.sock"
         self.child = Child("redis", [
             "redis-server", "--port", self.port, "--bind", "127.0.0.1", "--unixsocket", self.socket_path, "--save", "", "--appendonly",

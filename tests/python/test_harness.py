@@ -1,12 +1,13 @@
 """The harness itself: what the other tests trust."""
 import os
+import socket
 import time
 
 import pytest
 import redis as redis_py
 
 from processes import living
-from silos import Cluster, Engine, Late, Redis, free_port, kvtier_command, until, within
+from silos import Cluster, Engine, Late, Redis, kvtier_command, reserve_port, until, within
 
 
 def test_silo_that_is_killed_and_started_again_keeps_its_ports_and_blocks(own_silo):
@@ -98,8 +99,17 @@ def test_deadline_ends_a_test_that_hangs():
         time.sleep(30)
 
 
-def test_free_ports_differ():
-    assert len({free_port() for _ in range(3)}) > 1
+def test_reserved_ports_are_this_process_s_alone_and_never_the_system_s_choice():
+    ports = {reserve_port() for _ in range(20)}
+    assert len(ports) == 20
+    with socket.socket() as outgoing:
+        outgoing.bind(("127.0.0.1", 0))
+        assert max(ports) < outgoing.getsockname()[1]
+    for port in ports:
+        with socket.socket(socket.AF_UNIX) as another, pytest.raises(OSError):
+            another.bind(f"\0kvtier-test-port-{port}")
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", port))
 
 
 @pytest.mark.deadline(180)

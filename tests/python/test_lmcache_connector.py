@@ -11,7 +11,7 @@ import torch
 
 import lmcache_engine
 from lmcache_engine import Engine, Key, Metadata
-from silos import free_port, until, within
+from silos import reserve_port, until, within
 
 lmcache_engine.install()
 from kvtier.errors import InvalidArgument  # noqa: E402
@@ -243,7 +243,7 @@ def test_option_that_is_unknown_or_wrong_is_refused_with_what_is_right(options, 
 
 @pytest.mark.parametrize("how", ["away", "frozen", "killed"])
 def test_silo_in_trouble_is_a_miss_in_time_and_comes_back(new_silo, how):
-    port = free_port()
+    port = reserve_port()
     silo = new_silo({"port": port}, ssd=True)
     engine = Engine({"endpoint": silo.tcp, "lookup_timeout_ms": 300, "read_timeout_ms": 600, "write_timeout_ms": 600, "open_ms": 200,
                      "failures_max": 2, "ack": "ssd"})

@@ -8,7 +8,7 @@ import torch
 
 import sglang_engine
 from sglang_engine import Controller, HeadsPool, page_hashes
-from silos import free_port, until, within
+from silos import reserve_port, until, within
 
 sglang_engine.install()
 from kvtier_sglang.backend import KvTierHiCache  # noqa: E402
@@ -51,7 +51,7 @@ def back(controller, keys):
 
 
 def test_silo_that_is_not_there_at_the_start_is_used_when_it_comes(new_silo, caplog):
-    port = free_port()
+    port = reserve_port()
     engine = node(f"127.0.0.1:{port}", seed=1)
     with caplog.at_level(logging.WARNING):
         all_calls_miss_in_time(engine, keys_of(3))

@@ -13,7 +13,7 @@ public sealed class EtcdFailoverTests
     public async Task Calls_FirstEndpointDead_GoToTheSecond()
     {
         await using EtcdProcess etcd = await EtcdProcess.StartAsync();
-        var dead = new Uri($"http://127.0.0.1:{EtcdProcess.FreePort()}");
+        var dead = new Uri($"http://127.0.0.1:{TestPorts.Reserve()}");
         await using EtcdEngine engine = Engine(Options(dead, etcd.Endpoint));
         Assert.True((await engine.JoinAsync(Silo("a"), TimeSpan.FromMinutes(5), Long)).IsOk);
         await AdmitAsync(engine, Silo("a"));

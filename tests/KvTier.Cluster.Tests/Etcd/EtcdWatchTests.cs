@@ -93,7 +93,7 @@ public sealed class EtcdWatchTests
     [Fact]
     public async Task ReadAsync_EtcdSetUpAnew_ShowsThatItKnowsNothing()
     {
-        int port = EtcdProcess.FreePort();
+        int port = TestPorts.Reserve();
         EtcdEngine engine;
         await using (EtcdProcess etcd = await EtcdProcess.StartAsync(new EtcdProcessOptions { Port = port }))
         {

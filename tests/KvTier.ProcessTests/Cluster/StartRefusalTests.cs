@@ -86,7 +86,7 @@ public sealed class StartRefusalTests
     {
         using var folder = new TempFolder();
         string said = await TestSilo.StartRefusedAsync(
-            "--port", "0", "--http-enabled", "false", "--etcd", $"http://127.0.0.1:{EtcdProcess.FreePort()}",
+            "--port", "0", "--http-enabled", "false", "--etcd", $"http://127.0.0.1:{TestPorts.Reserve()}",
             "--cluster-join-deadline-ms", "1000");
         Assert.Contains("cluster.joinDeadlineMs", said, StringComparison.Ordinal);
     }

@@ -1,6 +1,5 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
+using KvTier.Testing;
 
 namespace KvTier.Silo.Tests.Resp;
 
@@ -26,7 +25,7 @@ internal sealed class RedisServer : IAsyncDisposable
         string directory = Directory.CreateTempSubdirectory("kvtier-redis-").FullName;
         for (int attempt = 0; ; attempt++)
         {
-            int port = FreePort();
+            int port = TestPorts.Reserve();
             Process server = Tool.Start(
                 "redis-server",
                 ["--port", $"{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory, "--requirepass",
@@ -44,13 +43,6 @@ internal sealed class RedisServer : IAsyncDisposable
         await process.WaitForExitAsync();
         process.Dispose();
         Directory.Delete(folder, recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     /// <summary>Waits until the server says that it is ready; its log goes to its standard output.</summary>
