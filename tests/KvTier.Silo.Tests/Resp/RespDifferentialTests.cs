@@ -35,8 +35,8 @@ public sealed class RespDifferentialTests(RespFixture fixture)
             silo.Send(bytes);
             byte[] expected = redis.ReadReply();
             byte[] actual = silo.ReadReply();
-            if (!IsSame(command, expected,
-                actual)) Assert.Fail($"seed {seed}, command {i}: {Show(bytes)}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
+            if (!IsSame(command, expected, actual))
+                Assert.Fail($"seed {seed}, command {i}: {Show(bytes)}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
             different += expected.AsSpan().StartsWith("-"u8) ? 0 : 1;
             if (i % 100 == 99) CompareKeys(redis, silo);
         }
@@ -75,8 +75,8 @@ public sealed class RespDifferentialTests(RespFixture fixture)
             {
                 byte[] expected = redis.ReadReply();
                 byte[] actual = silo.ReadReply();
-                if (!IsSame(command, expected,
-                    actual)) Assert.Fail($"seed {seed}: {Show(RespClient.Encode(command))}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
+                if (!IsSame(command, expected, actual))
+                    Assert.Fail($"seed {seed}: {Show(RespClient.Encode(command))}\nRedis {Show(expected)}\nsilo  {Show(actual)}");
             }
         }
     }
@@ -113,7 +113,7 @@ public sealed class RespDifferentialTests(RespFixture fixture)
         Assert.Equal(Walk(redis, "TYPE", "hash"), Walk(silo, "TYPE", "hash"));
         Assert.Equal(expected, Walk(silo, "COUNT", "3", "TYPE", "STRING"));
         string key = silo.Call("RANDOMKEY");
-        Assert.True(expected.Count == 0 ? key == "$-1\r\n" : expected.Contains(key), $"{key} is no key");
+        Assert.True(expected.Count == 0 ? key == "$-1\r\n" : expected.Contains(key), $"{Show(Encoding.Latin1.GetBytes(key))} is no key");
     }
 
     private static SortedSet<string> Walk(RespClient client, params string[] options)
@@ -139,7 +139,16 @@ public sealed class RespDifferentialTests(RespFixture fixture)
         return keys;
     }
 
-    private static string Show(byte[] bytes) =>
-        Encoding.Latin1.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 400))).Replace("\r", "\\r").Replace("\n",
-            "\\n") + $" ({bytes.Length} bytes)";
+    // A log with control characters in it is no text to the tools that read it.
+    private static string Show(ReadOnlySpan<byte> bytes)
+    {
+        var shown = new StringBuilder();
+        foreach (byte each in bytes[..Math.Min(bytes.Length, 400)])
+        {
+            if (each is >= 0x20 and < 0x7f) shown.Append((char)each);
+            else shown.Append(CultureInfo.InvariantCulture, $"\\x{each:x2}");
+        }
+
+        return $"{shown} ({bytes.Length} bytes)";
+    }
 }
