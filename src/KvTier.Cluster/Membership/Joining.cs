@@ -2,8 +2,7 @@ namespace KvTier.Cluster;
 
 /// <summary>
 /// Makes the silo a member: registers it under a lease, tells the members that it is about to join, and makes the change of the map. The
-/// same
-/// after a lease was lost.
+/// same after a lease was lost.
 /// </summary>
 internal sealed class Joining(MembershipContext context)
 {
@@ -21,14 +20,16 @@ internal sealed class Joining(MembershipContext context)
         TimeSpan end = context.Clock.Now + deadline;
         outwaited = TimeSpan.Zero;
         Backoff backoff = context.NewBackoff(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(500));
-        KvError last = new(ErrorCode.DeadlineExceeded, "cluster.join", $"{deadline.TotalMilliseconds:0} ms", "more time");
+        KvError? last = null;
         while (!context.Stop.IsCancellationRequested && !context.IsLeaving)
         {
             TimeSpan left = end + outwaited - context.Clock.Now;
-            if (left <= TimeSpan.Zero) return last;
+            if (left <= TimeSpan.Zero)
+                return last ?? new KvError(ErrorCode.DeadlineExceeded, "cluster.join", $"{deadline.TotalMilliseconds:0} ms", "more time");
             if (await TryAsync(left) is not { } error) return null;
             if (!MembershipContext.IsPassing(error) || IsTaken(error)) return error;
-            last = error;
+            // A call that our own end cut short says less than what the engine answered before.
+            if (last is null || error.Code != ErrorCode.DeadlineExceeded || context.CallTime(left) < left) last = error;
             await context.Clock.DelayAsync(backoff.Next(), context.Stop);
         }
 
