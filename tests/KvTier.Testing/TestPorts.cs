@@ -72,6 +72,6 @@ public static class TestPorts
     {
         string first = File.ReadAllText(RangeFile).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[0];
         int port = int.Parse(first, CultureInfo.InvariantCulture);
-        return port > First + 1_000 ? port : throw new InvalidOperationException($"{RangeFile} begins at {port}; tests need ports below it");
+        return port > First + 1_000 ? port : throw new InvalidOperationException($"{RangeFile} begins at {port}; tests need ports below");
     }
 }
