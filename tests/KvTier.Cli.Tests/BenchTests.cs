@@ -2,6 +2,9 @@ using System.Text.Json;
 
 namespace KvTier.Cli.Tests;
 
+/// <summary>The benchmarks run alone: one of them reads the memory of the whole process, of which other tests give some back.</summary>
+[CollectionDefinition(nameof(BenchTests), DisableParallelization = true)]
+[Collection(nameof(BenchTests))]
 public class BenchTests
 {
     private static readonly string[] required =
