@@ -15,6 +15,7 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 _PR_SET_PDEATHSIG = 1
 _LINES_KEPT = 400
+_TICK_SECONDS = 0.02
 _libc = ctypes.CDLL(None, use_errno=True)
 _alive: "dict[int, Child]" = {}
 
@@ -43,6 +44,33 @@ def within(seconds: float, what: str = "this"):
     took = time.monotonic() - begin
     if took > seconds:
         raise Late(f"{what} took {took:.2f} s, more than {seconds} s")
+
+
+@contextlib.contextmanager
+def promptly(seconds: float, what: str = "this"):
+    """As `within`, but the time in which this process stood still does not count: a machine that stalls makes no call late."""
+    lost, ended = [0.0], threading.Event()
+
+    def watch():
+        last, is_over = time.monotonic(), False
+        while not is_over:
+            is_over = ended.wait(_TICK_SECONDS)
+            now = time.monotonic()
+            if now - last > 5 * _TICK_SECONDS:
+                lost[0] += now - last
+            last = now
+
+    watcher = threading.Thread(target=watch, name=f"watch over {what}", daemon=True)
+    watcher.start()
+    begin = time.monotonic()
+    try:
+        yield
+        took = time.monotonic() - begin
+    finally:
+        ended.set()
+        watcher.join()
+    if took - lost[0] > seconds:
+        raise Late(f"{what} took {took:.2f} s, more than {seconds} s besides the {lost[0]:.2f} s in which this process stood still")
 
 
 def living() -> "list[Child]":

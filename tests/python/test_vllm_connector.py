@@ -4,13 +4,13 @@ import time
 
 import pytest
 
+from hellos import answered
+
 torch = pytest.importorskip("torch")
 
 from kvtier.errors import InvalidArgument  # noqa: E402
-from processes import until  # noqa: E402
+from processes import promptly, until  # noqa: E402
 from vllm_loop import TOKENS, Loop, Request  # noqa: E402
-
-ROOMY = 1.0
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_what_one_engine_computed_another_one_loads(loop, case):
     second = loop(model=model, **case)
     again = Request("b", tokens(5 * TOKENS + 3))
     assert second.run(again) == 5 * TOKENS
-    assert second.longest_call < ROOMY
+    assert second.call.never_waited
 
 
 def test_engines_of_other_tensor_parallel_sizes_share_blocks(loop):
@@ -180,7 +180,7 @@ def test_a_block_that_is_gone_when_it_is_loaded_is_computed_and_nothing_wrong_is
     assert loop(model="m/hole").run(third) == 6 * TOKENS
 
 
-@pytest.mark.deadline(120)
+@pytest.mark.deadline(240)
 def test_a_silo_that_is_stopped_or_killed_is_a_miss_or_a_load_error_and_comes_back(loop, own_silo):
     first = loop(own_silo.unix, ack="ssd")
     request = Request("a", tokens(4 * TOKENS + 1))
@@ -196,8 +196,8 @@ def test_a_silo_that_is_stopped_or_killed_is_a_miss_or_a_load_error_and_comes_ba
     assert engine.admit(again) == 4 * TOKENS
     engine.hurry()
     own_silo.freeze()
-    assert engine.step(new=[again]) == set(again.blocks[:4])
-    assert engine.longest_step < 3
+    with promptly(8, "a step with loads of a stopped silo"):
+        assert engine.step(new=[again]) == set(again.blocks[:4])
     while again.num_computed_tokens < again.num_tokens:
         engine.step(cached=[again])
     assert engine.is_right(again)
@@ -206,9 +206,9 @@ def test_a_silo_that_is_stopped_or_killed_is_a_miss_or_a_load_error_and_comes_ba
     own_silo.thaw()
     own_silo.kill()
     assert engine.run(Request("d", tokens(4 * TOKENS + 1))) == 0
-    assert engine.longest_call < ROOMY
+    assert engine.call.never_waited
     own_silo.start()
-    engine.hurry(5000, 20_000, 20_000)
+    engine.calm()
 
     def is_back():
         trial = Request(f"e{time.monotonic()}", tokens(4 * TOKENS + 1))
@@ -223,7 +223,7 @@ def test_a_silo_that_is_not_there_at_start_changes_nothing(loop, folder):
     engine = loop(f"unix:{folder}/none.sock", connect_ms=300)
     engine.hurry()
     assert engine.run(Request("a", tokens(3 * TOKENS + 1))) == 0
-    assert engine.longest_call < ROOMY
+    assert engine.call.never_waited
 
 
 def test_shutdown_in_the_middle_of_a_load_ends(loop, own_silo):
@@ -241,9 +241,8 @@ def test_shutdown_in_the_middle_of_a_load_ends(loop, own_silo):
     metadata = engine.scheduler.build_connector_meta(engine.output([request], before={"b": 4 * TOKENS}, amounts={"b": 1}))
     worker.bind_connector_metadata(metadata)
     worker.start_load_kv(None)
-    begun = time.monotonic()
-    engine.close()
-    assert time.monotonic() - begun < 8
+    with promptly(15, "a shutdown"):
+        engine.close()
     thaw.join()
     first.close()
 
@@ -291,9 +290,10 @@ def test_facts_that_vllm_asks_for(loop):
 
 
 def test_two_engines_with_other_hash_seeds_are_told(loop, caplog, monkeypatch):
-    monkeypatch.setenv("PYTHONHASHSEED", "0")
-    loop(model="m/seed").run(Request("a", tokens(TOKENS + 1)))
-    time.sleep(0.3)
-    monkeypatch.setenv("PYTHONHASHSEED", "1")
-    loop(model="m/seed").run(Request("b", tokens(TOKENS + 1)))
-    until(lambda: "hash_seed" in caplog.text or "seed" in caplog.text, 20, "the difference to be told")
+    for seed in ("0", "1"):
+        # A thread reads it when it says hello.
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        engine = loop(model="m/seed")
+        engine.run(Request("a", tokens(TOKENS + 1)))
+        answered(engine.scheduler._hello)
+    assert "can't use each other's cache: seed: 1 here, 0 at " in caplog.text

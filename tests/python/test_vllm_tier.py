@@ -1,5 +1,7 @@
 """The secondary tier for vLLM, driven in the engine's order against real silos."""
 import os
+import shutil
+import tempfile
 import time
 
 import pytest
@@ -7,9 +9,6 @@ import pytest
 from kvtier.errors import InvalidArgument, Unsupported
 from processes import until
 from vllm_engine import PrimaryTier, Scheduler, content, key
-
-ROOMY = 1.0
-"""Longest that a call of the scheduler's thread may take on a busy machine, in seconds; they take microseconds."""
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def test_what_was_stored_is_found_and_loaded_into_other_rows(scheduler, silo, tr
     assert result.success and result.successful_keys is None
     assert all(engine.holds(number, 9 + number) for number in (1, 2, 3))
     assert silo.metric("kvtier_region_rows_total", result="stored") - before == (3 if transfer == "region" else 0)
-    assert engine.longest_call < ROOMY
+    assert engine.call.never_waited
     assert engine.tier.take_counts() == {
         "vllm:kvtier_rows_stored": 3, "vllm:kvtier_rows_loaded": 3, "vllm:kvtier_rows_failed": 0, "vllm:kvtier_lookup_hits": 3,
         "vllm:kvtier_lookup_misses": 3}
@@ -97,7 +96,7 @@ def test_jobs_above_the_limit_fail_and_the_rest_goes_on(scheduler):
     for number in range(20):
         engine.submit([key(number)], [0], is_load=False)
     results = []
-    until(lambda: results.extend(engine.tier.get_finished_jobs()) or len(results) == 20, 20, "all jobs")
+    until(lambda: results.extend(engine.tier.get_finished_jobs()) or len(results) == 20, 60, "all jobs")
     assert {one.success for one in results} == {True, False}
 
 
@@ -111,7 +110,7 @@ def test_rows_that_would_come_later_than_they_are_computed_are_not_offered(sched
     assert slow.lookup([key(1), key(2)], slow.begin()) == ["HIT", "HIT"]
 
 
-@pytest.mark.deadline(120)
+@pytest.mark.deadline(240)
 def test_in_a_cluster_blocks_go_where_they_belong(scheduler, cluster):
     engine = scheduler(cluster.silos[0].unix, transfer="region", primary=PrimaryTier(rows=64))
     numbers, rows = list(range(30)), list(range(30))
@@ -175,29 +174,36 @@ def test_a_view_that_is_no_file_is_copied_by_this_process(silo, caplog):
 
 def test_a_file_that_the_silo_may_not_open_is_copied_by_this_process(scheduler, new_silo, folder, caplog):
     engine = scheduler(new_silo({"regions-directory": folder}).unix)
-    engine.store([1], [0])
-    assert engine.store([1], [0]).success
+    until(lambda: engine.store([1], [0]).success, 60, "a store in the other way")
     assert "the silo does not open the engine's file" in caplog.text
     assert engine.load([1], [4]).success and engine.holds(1, 4)
 
 
-@pytest.mark.deadline(120)
-def test_the_file_of_an_engine_that_was_killed_is_removed(new_silo, run_engine):
-    silo = new_silo({"regions-reap-after-seconds": 1})
+@pytest.fixture
+def regions():
+    """A folder in shared memory for this test: other silos of this machine remove files in /dev/shm that nobody maps."""
+    made = tempfile.mkdtemp(prefix="kvt-", dir="/dev/shm")
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.mark.deadline(240)
+def test_the_file_of_an_engine_that_was_killed_is_removed(new_silo, run_engine, regions):
+    silo = new_silo({"regions-reap-after-seconds": 1, "regions-directory": regions})
     engine = run_engine("""
         import sys, time
-        from vllm_engine import Scheduler
-        engine = Scheduler(sys.argv[1])
+        from vllm_engine import PrimaryTier, Scheduler
+        engine = Scheduler(sys.argv[1], PrimaryTier(folder=sys.argv[2]))
         assert engine.store([1], [0]).success
         print("path", engine.primary.path, flush=True)
-        time.sleep(100)
-        """, silo.unix)
-    path = engine.wait_for_line("path", 60).split()[1]
+        time.sleep(1000)
+        """, silo.unix, regions)
+    path = engine.wait_for_line("path", 100).split()[1]
     time.sleep(7)
     assert os.path.exists(path), "the file of an engine that lives was removed"
     engine.kill()
-    until(lambda: not os.path.exists(path), 40, "the file to go")
-    assert silo.metric("kvtier_region_reaped_total") >= 1
+    until(lambda: not os.path.exists(path), 60, "the file to go")
+    until(lambda: silo.metric("kvtier_region_reaped_total") == 1, 60, "its end to be counted")
     with_other = Scheduler(silo.unix)
     assert with_other.lookup([key(1)], with_other.begin()) == ["HIT"]
     with_other.close()

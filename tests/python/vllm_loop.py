@@ -11,6 +11,7 @@ import torch
 
 from kvtier_vllm.bases import connector_bases
 from kvtier_vllm.connector import KvTierConnector
+from vllm_engine import PATIENT_MS, Caller
 
 Role = connector_bases()["KVConnectorRole"]
 TOKENS, DIM = 16, 8
@@ -114,7 +115,7 @@ class Loop:
                     page_size_bytes=(1 if mla else 2 * own) * TOKENS * DIM * item)
         self.cache = SimpleNamespace(num_blocks=blocks, kv_cache_groups=[
             SimpleNamespace(kv_cache_spec=spec, layer_names=list(self.layers)) for _ in range(groups)])
-        options = {"lookup_ms": 5000, "load_ms": 20_000, "save_ms": 20_000, "connect_ms": 5000, **options}
+        options = {"lookup_ms": PATIENT_MS, "load_ms": PATIENT_MS, "save_ms": PATIENT_MS, "connect_ms": PATIENT_MS, **options}
         self.config = SimpleNamespace(
             kv_transfer_config=SimpleNamespace(kv_connector_extra_config={"endpoint": endpoint, **options}, kv_load_failure_policy=policy,
                                                is_kv_producer=True),
@@ -124,7 +125,7 @@ class Loop:
         self.scheduler = KvTierConnector(self.config, Role.SCHEDULER, self.cache)
         self.workers = [Worker(self, rank) for rank in range(size)]
         self._free = list(range(1, blocks))
-        self.longest_call = 0.0
+        self.call = Caller(self.scheduler._client)
 
     @property
     def block_axis(self) -> int:
@@ -140,13 +141,10 @@ class Loop:
         for connector in (self.scheduler, *(worker.connector for worker in self.workers)):
             connector.options.lookup_ms, connector.options.load_ms, connector.options.save_ms = lookup_ms, load_ms, save_ms
 
-    def call(self, method, *arguments):
-        begun = time.monotonic()
-        result = method(*arguments)
-        self.longest_call = max(self.longest_call, time.monotonic() - begun)
-        return result
+    def calm(self) -> None:
+        self.hurry(PATIENT_MS, PATIENT_MS, PATIENT_MS)
 
-    def admit(self, request: Request, local: int = 0, seconds: float = 20) -> int:
+    def admit(self, request: Request, local: int = 0, seconds: float = 90) -> int:
         """Asks until the connector knows how many tokens it has, and allocates blocks. Returns the tokens."""
         self.call(self.scheduler.on_new_request, request)
         until = time.monotonic() + seconds
@@ -178,9 +176,7 @@ class Loop:
         metadata = self.call(self.scheduler.build_connector_meta, output)
         assert output == untouched, "the connector changed the scheduler's output"
         work = [(one, before[one.request_id], before[one.request_id] + amounts[one.request_id]) for one in (*new, *cached)]
-        begun = time.monotonic()
         errors = set().union(*(worker.step(metadata, work) for worker in self.workers))
-        self.longest_step = time.monotonic() - begun
         self.call(self.scheduler.update_connector_output, SimpleNamespace(invalid_block_ids=errors))
         for request, first, end in work:
             bad = [at for at, block in enumerate(request.blocks) if block in errors]
@@ -228,7 +224,7 @@ class Loop:
     def saved(self) -> None:
         """Waits until all that was copied is saved."""
         for worker in self.workers:
-            assert worker.connector._worker.saver.drain(20)
+            assert worker.connector._worker.saver.drain(60)
 
     def close(self) -> None:
         for worker in self.workers:
