@@ -282,7 +282,7 @@ class Engine:
                                         plugin_name=plugin)
         self.connector = InstrumentedRemoteConnector(adapter.create_connector(context))
 
-    def run(self, work, seconds=30):
+    def run(self, work, seconds=100):
         """A coroutine's result; when it takes longer it is cancelled, as the remote backend does."""
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:

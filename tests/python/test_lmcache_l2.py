@@ -8,7 +8,8 @@ import torch
 
 import lmcache_engine
 from lmcache_engine import CpuPool, MemoryFormat, ObjectKey
-from silos import until, within
+from processes import promptly
+from silos import until
 
 lmcache_engine.install()
 from kvtier.errors import InvalidArgument  # noqa: E402
@@ -16,6 +17,7 @@ from kvtier_lmcache.l2 import KvTierL2Adapter  # noqa: E402
 
 KEYS = [ObjectKey(bytes([index] * 32)) for index in range(8)]
 SIZE = 64 * 1024
+PATIENT = {"lookup_timeout_ms": 30_000, "read_timeout_ms": 30_000, "write_timeout_ms": 30_000}
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def start(silo):
     tenant = f"t{uuid.uuid4().hex[:12]}"
 
     def adapter(**options):
-        made.append(KvTierL2Adapter({"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 5000, **options}, l1_memory_desc=None))
+        made.append(KvTierL2Adapter({"endpoint": silo.unix, "tenant": tenant, **PATIENT, **options}, l1_memory_desc=None))
         return made[-1]
 
     yield adapter
@@ -41,7 +43,7 @@ def objects(count, fill=None):
     return made
 
 
-def wait(descriptor, take, seconds=30):
+def wait(descriptor, take, seconds=100):
     """Polls a descriptor and takes the result, as LMCache's controllers do."""
     def ended():
         select.select([descriptor], [], [], 0.1)
@@ -83,7 +85,7 @@ def test_store_lookup_load_and_unlock(start):
     assert [int(one.raw[0]) for one in places] == [5, 6, 0]
     assert reader.accessed == KEYS[:2]
     reader.submit_unlock(KEYS[:2])
-    until(lambda: reader.report_status()["locked_key_count"] == 0, 10, "unlocked")
+    until(lambda: reader.report_status()["locked_key_count"] == 0, 60, "unlocked")
 
 
 def test_results_are_told_once(start):
@@ -106,7 +108,7 @@ def test_object_locked_twice_stays_pinned_until_both_unlock(start):
     adapter.submit_unlock(KEYS[:1])
     assert pinned() and adapter.report_status()["locked_key_count"] == 1
     adapter.submit_unlock(KEYS[:1])
-    until(lambda: not pinned(), 10, "the pin's end")
+    until(lambda: not pinned(), 60, "the pin's end")
 
 
 def test_object_of_another_length_is_not_loaded(start):
@@ -142,7 +144,7 @@ def test_silo_that_is_stopped_ends_every_task_in_time(new_silo):
     adapter = KvTierL2Adapter({"endpoint": silo.unix, "lookup_timeout_ms": 300, "read_timeout_ms": 500, "write_timeout_ms": 500})
     until(lambda: int(store(adapter, KEYS[:1], objects(1, fill=1))) >= 0, 60, "an object stored")
     silo.freeze()
-    with within(8, "three tasks"):
+    with promptly(8, "three tasks"):
         assert lookup(adapter, KEYS[:1]) == [False]
         assert load(adapter, KEYS[:1], objects(1)) == [False]
         assert int(store(adapter, KEYS[1:2], objects(1, fill=2))) == -1

@@ -28,8 +28,8 @@ def start(silo, tenant):
     made = []
 
     def attach(pool, side_pools=None, config=None, **options):
-        options = {"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 5000, "read_timeout_ms": 10000,
-                   "write_timeout_ms": 10000, **options}
+        options = {"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 30_000, "read_timeout_ms": 30_000,
+                   "write_timeout_ms": 30_000, **options}
         made.append(Controller(KvTierHiCache, pool, options, side_pools, **(config or {})))
         return made[-1]
 
@@ -97,9 +97,9 @@ def test_layer_first_pages_of_many_layers_are_joined_to_one_block(start):
     assert same(writer.pool, reader.pool, range(5), range(5, 10))
 
 
-@pytest.mark.deadline(120)
+@pytest.mark.deadline(240)
 def test_cluster_nodes_at_different_silos_share_pages_of_all_owners(cluster, tenant):
-    options = {"tenant": tenant, "lookup_timeout_ms": 10000, "read_timeout_ms": 20000, "write_timeout_ms": 20000}
+    options = {"tenant": tenant, "lookup_timeout_ms": 30_000, "read_timeout_ms": 30_000, "write_timeout_ms": 30_000}
     writer = Controller(KvTierHiCache, HeadsPool(seed=31), {**options, "endpoint": ",".join(cluster.endpoints[:2])})
     reader = Controller(KvTierHiCache, HeadsPool(), {**options, "endpoint": cluster.endpoints[2]})
     keys = keys_of(40)

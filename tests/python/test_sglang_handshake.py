@@ -8,6 +8,7 @@ import torch
 
 import lmcache_engine
 import sglang_engine
+from hellos import answered
 from lmcache_engine import Engine, Key, Metadata
 from sglang_engine import Controller, HeadsPool, page_hashes
 from silos import until
@@ -29,14 +30,13 @@ def tenant():
 
 
 def told(caplog, *parts):
-    until(lambda: any(all(part in line.getMessage() for part in parts) for line in caplog.records), 30, f"a warning about {parts}")
+    return any(all(part in line.getMessage() for part in parts) for line in caplog.records)
 
 
 def sglang_node(silo, tenant, pool, **options):
-    node = Controller(KvTierHiCache, pool, {"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 5000, **options})
+    node = Controller(KvTierHiCache, pool, {"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 30_000, **options})
     node.hits(page_hashes(list(range(16)), 16))
     return node
-
 
 
 @pytest.mark.parametrize("field,other", [
@@ -45,10 +45,11 @@ def test_sglang_engines_that_differ_are_told(silo, tenant, process, caplog, fiel
     with caplog.at_level(logging.WARNING):
         process("first")
         first = sglang_node(silo, tenant, HeadsPool())
-        until(lambda: not first.storage._handshake._running and first.storage._handshake._due, 30, "the first hello")
+        answered(first.storage._handshake)
         process("second")
         second = sglang_node(silo, tenant, HeadsPool(**other))
-        told(caplog, "can't use each other's cache", f"{field}: ")
+        answered(second.storage._handshake)
+    assert told(caplog, "can't use each other's cache", f"{field}: ")
     for each in (first, second):
         each.detach()
 
@@ -58,11 +59,10 @@ def test_sglang_ranks_of_one_engine_and_engines_alike_are_not_told_of_anything(s
         nodes = []
         for name, rank in (("first", 0), ("first", 1), ("second", 0)):
             process(name)
-            nodes.append(Controller(KvTierHiCache, HeadsPool(), {"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 5000},
+            nodes.append(Controller(KvTierHiCache, HeadsPool(), {"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 30_000},
                                     tp_size=2, tp_rank=rank))
             nodes[-1].hits(page_hashes(list(range(16)), 16))
-            handshake = nodes[-1].storage._handshake
-            until(lambda: not handshake._running and handshake._due, 30, "a hello")
+            answered(nodes[-1].storage._handshake)
     assert "can't use" not in caplog.text
     for each in nodes:
         each.detach()
@@ -74,11 +74,10 @@ def test_lmcache_engines_with_other_seeds_are_told_what_to_set(silo, tenant, pro
         for seed in ("1", "2"):
             process(f"engine-{seed}")
             monkeypatch.setenv("PYTHONHASHSEED", seed)
-            engines.append(Engine({"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 5000}, Metadata()))
+            engines.append(Engine({"endpoint": silo.unix, "tenant": tenant, "lookup_timeout_ms": 30_000}, Metadata()))
             engines[-1].connector.exists_sync(Key(1))
-            handshake = engines[-1].connector._handshake
-            until(lambda: not handshake._running and handshake._due, 30, "a hello")
-        told(caplog, "can't use each other's cache", "seed: ", "PYTHONHASHSEED")
+            answered(engines[-1].connector._handshake)
+    assert told(caplog, "can't use each other's cache", "seed: ", "PYTHONHASHSEED")
     for each in engines:
         each.close()
 
@@ -88,8 +87,9 @@ def test_handshake_with_a_silo_that_is_away_is_tried_again_and_holds_nothing_up(
     silo.kill()
     node = sglang_node(silo, tenant, HeadsPool())
     handshake = node.storage._handshake
-    until(lambda: not handshake._running and handshake._due, 30, "the first try")
+    until(lambda: not handshake._running and handshake._due, 60, "the first try")
     silo.start()
-    handshake._due = 0.0
-    until(lambda: handshake.say() or silo.metric("kvtier_engine_hellos_total") >= 1, 60, "a hello")
+    assert silo.metric("kvtier_engine_hellos_total") == 0
+    answered(handshake)
+    assert silo.metric("kvtier_engine_hellos_total") == 1
     node.detach()
