@@ -119,12 +119,14 @@ internal sealed class ArenaFile : IDisposable
         try
         {
             using FileStream file = Open(path, FileMode.Open);
-            if (NativeMethods.Lock(file.SafeFileHandle, NativeMethods.LockExclusive | NativeMethods.LockNonBlocking) != 0) return false;
             Span<byte> bytes = stackalloc byte[ArenaHeader.Bytes];
             int read = RandomAccess.Read(file.SafeFileHandle, bytes, 0);
             bool whole = ArenaHeader.Read(bytes[..read]).IsOk;
-            // Without a whole header the file may be one that is being made this moment; then its name says whose it is.
-            return (whole || IsOfDeadProcess(path)) && TryDelete(path);
+            // Without a whole header the file may be one that is being made this moment; then its name says whose it is. Such a file is not
+            // even locked: its maker locks it just after it is there, and would have to do without it.
+            if (!whole && !IsOfDeadProcess(path)) return false;
+            return NativeMethods.Lock(file.SafeFileHandle, NativeMethods.LockExclusive | NativeMethods.LockNonBlocking) == 0
+                && TryDelete(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
