@@ -82,7 +82,7 @@ public sealed class EtcdCommitTests
         await using EtcdEngine b = Engine(etcd);
         var change = new ClusterChange(0) { Silos = [] };
         Assert.Equal(ErrorCode.Fenced, (await a.CommitAsync(change, Long)).Error?.Code);
-        Assert.True((await a.JoinAsync(Silo("a"), TimeSpan.FromSeconds(1), Long)).IsOk);
+        await JoinBrieflyAsync(a, Silo("a"));
         Assert.True((await b.JoinAsync(Silo("b"), TimeSpan.FromMinutes(5), Long)).IsOk);
         await WhenAsync(b, state => state.Alive.Count == 1);
         Assert.Equal(ErrorCode.Fenced, (await a.CommitAsync(change, Long)).Error?.Code);

@@ -42,7 +42,9 @@ public sealed class EtcdFailoverTests
         try
         {
             await using EtcdEngine engine = Engine(Options(silent.Endpoint, etcd.Endpoint));
-            Assert.True((await engine.ReadAsync(TimeSpan.FromSeconds(2))).IsOk);
+
+            // Half of it goes to the first.
+            Assert.True((await engine.ReadAsync(TimeSpan.FromSeconds(10))).IsOk);
             Assert.True((await engine.JoinAsync(Silo("a"), TimeSpan.FromMinutes(5), Long)).IsOk);
         }
         finally
@@ -79,7 +81,7 @@ public sealed class EtcdFailoverTests
         {
             var clock = Stopwatch.StartNew();
             Assert.Equal(ErrorCode.DeadlineExceeded, (await call())?.Code);
-            Assert.True(clock.Elapsed < deadline * 10, $"{clock.Elapsed}");
+            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30), $"{clock.Elapsed}");
         }
     }
 
@@ -101,8 +103,12 @@ public sealed class EtcdFailoverTests
     {
         using TcpClient client = await listener.AcceptTcpClientAsync();
         NetworkStream stream = client.GetStream();
-        byte[] request = new byte[4096];
-        Assert.True(await stream.ReadAsync(request) > 0);
+        using var request = new StreamReader(stream, Encoding.ASCII);
+        while (await request.ReadLineAsync() is { Length: > 0 })
+        {
+            // What was sent and not read when the connection is closed would take the answer with it.
+        }
+
         string head = $"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n";
         await stream.WriteAsync(Encoding.ASCII.GetBytes(head + body));
     }

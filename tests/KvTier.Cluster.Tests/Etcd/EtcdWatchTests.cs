@@ -27,7 +27,7 @@ public sealed class EtcdWatchTests
         await etcd.KillAsync();
         Result<ClusterState> away = await b.WaitAsync(before.Revision, TimeSpan.FromMilliseconds(500));
         Assert.False(away.IsOk);
-        Assert.Equal(ErrorCode.Unavailable, (await b.ReadAsync(TimeSpan.FromSeconds(2))).Error?.Code);
+        Assert.Equal(ErrorCode.Unavailable, (await b.ReadAsync(Long)).Error?.Code);
         await etcd.RestartAsync();
         Result<ClusterState> made = await a.CommitAsync(new ClusterChange(1) { Settings = new ClusterSettings { Replicas = 3 } }, Long);
         Assert.Equal(2, made.Value.Map.Epoch);
