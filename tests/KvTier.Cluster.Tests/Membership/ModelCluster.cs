@@ -106,13 +106,21 @@ internal sealed class ModelCluster : IDisposable
     private sealed class Pump : SynchronizationContext
     {
         private readonly Queue<(SendOrPostCallback Call, object? State)> queue = [];
+        private readonly int thread = Environment.CurrentManagedThreadId;
+        private volatile string? stray;
 
-        public override void Post(SendOrPostCallback d, object? state) => queue.Enqueue((d, state));
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            // What runs on another thread races with the model's clock.
+            if (Environment.CurrentManagedThreadId == thread) queue.Enqueue((d, state));
+            else stray ??= Environment.StackTrace;
+        }
 
         public override void Send(SendOrPostCallback d, object? state) => d(state);
 
         public void Run()
         {
+            Assert.True(stray is null, $"a continuation came from another thread: {stray}");
             while (queue.TryDequeue(out (SendOrPostCallback Call, object? State) next)) next.Call(next.State);
         }
     }

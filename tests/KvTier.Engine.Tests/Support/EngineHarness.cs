@@ -6,7 +6,7 @@ namespace KvTier.Engine.Tests;
 /// <summary>An engine with an arena, a manual clock and, if wanted, a log; gone without a trace when disposed.</summary>
 internal sealed class EngineHarness : IAsyncDisposable
 {
-    internal static readonly TimeSpan Guard = TimeSpan.FromSeconds(20);
+    internal static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
 
     internal static readonly NamespaceDescriptor Opaque = new("default", Profiles.Opaque);
 

@@ -3,18 +3,22 @@ using KvTier.Testing;
 namespace KvTier.Cluster.Tests.Node;
 
 /// <summary>
-/// Runs asynchronous code in the test's own thread, one continuation after the other; when nothing is left to run, time goes on.
+/// Runs asynchronous code in the test's own thread, one continuation after the other; when nothing is left to run, time goes on. Code that
+/// runs on another thread would race with the clock, so a run in which anything comes from there fails.
 /// </summary>
 internal sealed class TestLoop : SynchronizationContext
 {
     private static readonly TimeSpan step = TimeSpan.FromMilliseconds(1);
 
     private readonly Queue<(SendOrPostCallback Callback, object? State)> work = new();
+    private volatile string? stray;
+    private int thread;
 
     public ManualTimeProvider Time { get; } = new();
 
     public override void Post(SendOrPostCallback d, object? state)
     {
+        if (Environment.CurrentManagedThreadId != thread) stray ??= Environment.StackTrace;
         lock (work) work.Enqueue((d, state));
     }
 
@@ -25,12 +29,14 @@ internal sealed class TestLoop : SynchronizationContext
     {
         SynchronizationContext? before = Current;
         SetSynchronizationContext(this);
+        thread = Environment.CurrentManagedThreadId;
         try
         {
             Task task = test();
             DateTimeOffset end = Time.GetUtcNow() + (longest ?? TimeSpan.FromHours(1));
             while (!task.IsCompleted)
             {
+                Assert.True(stray is null, $"a continuation came from another thread: {stray}");
                 if (RunOne()) continue;
                 if (Time.GetUtcNow() > end) throw new TimeoutException("the test takes longer than it may");
                 Time.Advance(step);
