@@ -131,7 +131,7 @@ public sealed class CloseTests : IDisposable
         long before = BlockLog.AbandonedLogs;
         Task closing = log.DisposeAsync().AsTask();
         Assert.True(hung.Wait(guard, TestContext.Current.CancellationToken), "the device was asked for nothing");
-        var deadline = new LogOptions { Directory = directory, CapBytes = LogOptions.CapBytesMin }.CloseTimeout;
+        TimeSpan deadline = LogFixture.SmallOptions(directory).CloseTimeout;
         clock.Advance(deadline - TimeSpan.FromMilliseconds(1));
         Assert.False(closing.IsCompleted);
         clock.Advance(TimeSpan.FromMilliseconds(1));

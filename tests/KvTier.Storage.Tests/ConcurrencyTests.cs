@@ -62,7 +62,7 @@ public sealed class ConcurrencyTests
 
         foreach ((Task<KvError?> commit, long tail) in commits)
         {
-            Assert.Null(await commit.WaitAsync(TimeSpan.FromSeconds(30)));
+            Assert.Null(await commit.WaitAsync(TimeSpan.FromSeconds(60)));
             Assert.True(fixture.Log.Status.DurableAddress >= tail);
         }
     }

@@ -4,7 +4,7 @@ namespace KvTier.Storage.Tests;
 
 public sealed class FaultTests : IDisposable
 {
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
     private readonly string directory = LogFixture.NewDirectory();
 
     [Fact]

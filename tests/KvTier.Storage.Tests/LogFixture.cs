@@ -53,6 +53,10 @@ internal sealed class LogFixture : IAsyncDisposable
         BufferBytes = 256 << 10,
         BlockBytesMax = blockBytesMax,
         ReadDepth = 2,
+
+        // Nothing here depends on how long a busy disk takes, unless a test's own clock says so.
+        IoTimeout = TimeSpan.FromMinutes(2),
+        CloseTimeout = TimeSpan.FromMinutes(1),
     };
 
     public static LogFixture Open(LogOptions? options = null, ISegmentStore? store = null)
