@@ -45,8 +45,11 @@ public class ReadLimitTests : LeakGated
         }
 
         Assert.Null(await silo.Recall.ReadMemory.TakeAsync(1 << 20, new Deadline(clock, RecallHarness.Guard)));
+        int timers = clock.PendingTimers;
         Task<Result<RecallAnswer>> late = silo.Recall.RecallAsync(one, TimeSpan.FromSeconds(1)).AsTask();
-        await UntilAsync(() => silo.Recall.ReadMemory.Waiting == 1);
+
+        // It is in the queue a moment before it waits.
+        await UntilAsync(() => silo.Recall.ReadMemory.Waiting == 1 && clock.PendingTimers == timers + 1);
         clock.Advance(TimeSpan.FromSeconds(1));
         KvError error = (await late.WaitAsync(RecallHarness.Guard, TestContext.Current.CancellationToken)).Error!;
         Assert.Equal((ErrorCode.DeadlineExceeded, "recall.readBytes"), (error.Code, error.Field));

@@ -3,6 +3,8 @@ namespace KvTier.Recall.Tests.Distributed;
 /// <summary>The other silos of a <see cref="PartCluster"/>, called directly; calls can be made to hang, fail or be counted.</summary>
 internal sealed class DirectPeers(PartCluster cluster, string self) : IPartPeers
 {
+    private int answering;
+
     internal ClusterMap Map { get; set; } = null!;
 
     internal Func<IReadOnlyList<NamespaceDescriptor>> Descriptors { get; set; } = null!;
@@ -18,6 +20,15 @@ internal sealed class DirectPeers(PartCluster cluster, string self) : IPartPeers
 
     /// <summary>Operations that were sent, with the silo.</summary>
     internal List<(string Silo, ushort Op)> Sent { get; } = [];
+
+    /// <summary>True when something was sent to a silo.</summary>
+    internal bool HasAsked(string silo)
+    {
+        lock (Sent) return Sent.Exists(sent => sent.Silo == silo);
+    }
+
+    /// <summary>Calls that are being answered.</summary>
+    internal int Answering => Volatile.Read(ref answering);
 
     /// <summary>Makes other messages of those that are sent; null for none.</summary>
     internal Func<PartMessage, PartMessage>? Changed { get; set; }
@@ -44,10 +55,19 @@ internal sealed class DirectPeers(PartCluster cluster, string self) : IPartPeers
 
     public async ValueTask<Result<PartMessage>> CallAsync(string silo, PartMessage request, TimeSpan deadline)
     {
+        bool hangs = Hang.Contains(silo);
+        if (!hangs) Interlocked.Increment(ref answering);
         lock (Sent) Sent.Add((silo, request.Op));
-        if (Hang.Contains(silo)) await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
-        if (Away.Contains(silo) || Map.IndexOf(silo) < 0) return new KvError(ErrorCode.Unavailable, "peer", silo);
-        await Task.Yield();
-        return await cluster.Silo(silo).Sequences.OnCallAsync(self, Changed?.Invoke(request) ?? request, deadline);
+        if (hangs) await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
+        try
+        {
+            if (Away.Contains(silo) || Map.IndexOf(silo) < 0) return new KvError(ErrorCode.Unavailable, "peer", silo);
+            await Task.Yield();
+            return await cluster.Silo(silo).Sequences.OnCallAsync(self, Changed?.Invoke(request) ?? request, deadline);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref answering);
+        }
     }
 }

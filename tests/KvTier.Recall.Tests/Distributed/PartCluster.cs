@@ -16,11 +16,12 @@ internal sealed class PartCluster : IAsyncDisposable
 
     internal ClusterMap Map => map;
 
-    internal static async Task<PartCluster> StartAsync(int silos, ModelProfile? profile = null, int replicas = 1, bool durable = false)
+    internal static async Task<PartCluster> StartAsync(
+        int silos, ModelProfile? profile = null, int replicas = 1, bool durable = false, TimeProvider? time = null)
     {
         var cluster = new PartCluster(profile ?? Shapes.Gqa()) { Replicas = replicas };
-        for (int i = 0; i < silos; i++) cluster.Silos.Add(await PartSilo.StartAsync(cluster, $"silo-{i}", cluster.descriptor.Profile,
-            durable));
+        for (int i = 0; i < silos; i++)
+            cluster.Silos.Add(await PartSilo.StartAsync(cluster, $"silo-{i}", cluster.descriptor.Profile, durable, time));
         cluster.Change([.. cluster.Silos.Select(silo => silo.Name)]);
         return cluster;
     }
@@ -132,12 +133,13 @@ internal sealed class PartSilo
 
     internal SpreadSequences Sequences { get; private set; } = null!;
 
-    internal static async Task<PartSilo> StartAsync(PartCluster cluster, string name, ModelProfile profile, bool durable)
+    internal static async Task<PartSilo> StartAsync(
+        PartCluster cluster, string name, ModelProfile profile, bool durable, TimeProvider? time)
     {
         var peers = new DirectPeers(cluster, name);
         SpreadSequences? sequences = null;
         RecallHarness store = await RecallHarness.StartAsync(
-            profile, new RecallOptions { HotSetBytes = 1 << 20, Workers = 1, RunsEndAtGroups = true }, durable: durable,
+            profile, new RecallOptions { HotSetBytes = 1 << 20, Workers = 1, RunsEndAtGroups = true }, durable: durable, time: time,
             join: recall => sequences = new SpreadSequences(recall, peers));
         peers.Descriptors = () => store.Engine.Namespaces;
         return new PartSilo(name, store, peers) { Sequences = sequences! };

@@ -10,7 +10,8 @@ public class SpreadLossTests : LeakGated
     [InlineData(false, 0.2)]
     public async Task RecallAsync_PartGivesNoAnswer_ItsTokensAreNamedAndTheRestIsExact(bool hangs, double share)
     {
-        await using PartCluster cluster = await PartCluster.StartAsync(3);
+        var clock = new ManualTimeProvider();
+        await using PartCluster cluster = await PartCluster.StartAsync(3, time: clock);
         var context = new KvContext(Shapes.Gqa(), 3001, seed: 2);
         List<BlockId> ids = await cluster.AddAsync("s", context);
         PartSilo owner = cluster.Owner("s");
@@ -18,7 +19,17 @@ public class SpreadLossTests : LeakGated
         (hangs ? owner.Peers.Hang : owner.Peers.Away).Add(lost.Name);
         Selector selector = Shapes.All() with { Budget = new RecallBudget(BudgetKind.Share, share) };
         RecallRequest request = Requests.Attend(owner.Store, selector);
-        using RecallAnswer answer = await cluster.RecallAsync(request, TimeSpan.FromSeconds(hangs ? 3 : 30));
+        owner.Peers.Sent.Clear();
+        int timers = clock.PendingTimers;
+        Task<RecallAnswer> recall = cluster.RecallAsync(request);
+        if (hangs)
+        {
+            // Time passes only while nothing is waited for but the silo that hangs, so that no other one is late however slow it is.
+            await UntilAsync(() => owner.Peers.HasAsked(lost.Name) && owner.Peers.Answering == 0 && clock.PendingTimers == timers + 1);
+            while (clock.PendingTimers > timers) clock.Advance(TimeSpan.FromMilliseconds(100));
+        }
+
+        using RecallAnswer answer = await recall.WaitAsync(RecallHarness.Guard, TestContext.Current.CancellationToken);
         RecallItemAnswer item = answer.Items[0];
         MissReason reason = hangs ? MissReason.Deadline : MissReason.OwnerLost;
         Assert.All(item.Missing, run => Assert.Equal(reason, run.Reason));
@@ -66,5 +77,11 @@ public class SpreadLossTests : LeakGated
         using RecallAnswer answer = await cluster.RecallAsync(request);
         Assert.Empty(answer.Items[0].Missing);
         Answers.AssertAttends(answer, answer.Items[0], request, request.Items[0], context, cluster.Layout);
+    }
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        using var late = new CancellationTokenSource(RecallHarness.Guard);
+        while (!condition()) await Task.Delay(1, late.Token);
     }
 }

@@ -37,11 +37,11 @@ public class SpreadRoundTests : LeakGated
         PartSilo owner = cluster.Owner("s");
         RecallRequest request = Requests.Attend(owner.Store, Shapes.Selector(160) with { Reduction = reduction });
         using RecallAnswer expected = await cluster.RecallAsync(request);
-        bool changed = false;
+        int changed = 0;
         owner.Peers.Changed = message =>
         {
-            if (message.Op != PartOps.Score || changed) return message;
-            changed = true;
+            // Both silos are asked at once.
+            if (message.Op != PartOps.Score || Interlocked.Exchange(ref changed, 1) == 1) return message;
             byte[] body = message.Body.ToArray();
             Assert.Equal(2, body[HowToScore]);
             body[HowToScore] = 1;

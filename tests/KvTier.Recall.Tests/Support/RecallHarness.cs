@@ -7,7 +7,7 @@ namespace KvTier.Recall.Tests;
 /// <summary>A recall service over an engine, an arena and, unless told otherwise, a real log in a folder of its own.</summary>
 internal sealed class RecallHarness : IAsyncDisposable
 {
-    internal static readonly TimeSpan Guard = TimeSpan.FromSeconds(30);
+    internal static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
 
     private RecallOptions options;
     private readonly EngineOptions engineOptions;
@@ -160,7 +160,7 @@ internal sealed class RecallHarness : IAsyncDisposable
         arena = Arena.Create(new ArenaOptions { CapacityBytes = hostBytes, Shared = false }).Value;
         if (durable)
         {
-            var logOptions = new LogOptions { Directory = LogPath, CapBytes = 256 << 20, BlockBytesMax = 4 << 20 };
+            var logOptions = new LogOptions { Directory = LogPath, CapBytes = 256 << 20, BlockBytesMax = 4 << 20, CloseTimeout = Guard };
             log = BlockLog.Open(logOptions, TimeProvider.System).Value;
         }
 
