@@ -76,10 +76,10 @@ public sealed class CudaSourceTests
         Task<string> log = clang.StandardError.ReadToEndAsync();
         clang.StandardInput.Write(source);
         clang.StandardInput.Close();
-        if (!clang.WaitForExit(TimeSpan.FromMinutes(1)))
+        if (!clang.WaitForExit(TimeSpan.FromMinutes(5)))
         {
             clang.Kill();
-            throw new TimeoutException("clang did not end within a minute");
+            throw new TimeoutException("clang did not end within 5 minutes");
         }
 
         return (clang.ExitCode, output.Result, log.Result);

@@ -6,7 +6,7 @@ namespace KvTier.Kernels.Device.Tests;
 /// </summary>
 public sealed class DeviceFixture : IDisposable
 {
-    /// <summary>Building kernels on a busy CPU takes long; nothing here depends on how long.</summary>
+    /// <summary>Building kernels on a busy CPU takes long, as does ending what runs there; nothing here depends on how long.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     /// <summary>Options of tests, which want a device whatever it is.</summary>
@@ -17,6 +17,7 @@ public sealed class DeviceFixture : IDisposable
         BudgetBytes = 48 << 20,
         ScratchBytes = 16 << 20,
         OperationTimeout = Patience,
+        CloseTimeout = Patience,
     };
 
     /// <summary>The device.</summary>

@@ -7,7 +7,7 @@ namespace KvTier.Kernels.Tests;
 /// through the public methods too: AVX2, then 128-bit vectors without FMA, then no vectors at all.</summary>
 public class LimitedHardwareTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
 
     [Theory]
     [InlineData("DOTNET_EnableAVX512", 8)]
