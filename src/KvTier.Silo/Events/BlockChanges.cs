@@ -7,7 +7,11 @@ namespace KvTier.Silo.Events;
 /// and all blocks are looked at again: nothing is lost but order. Thread-safe.
 /// </summary>
 /// <param name="capacity">Most blocks.</param>
-internal sealed class BlockChanges(int capacity) : IBlockWatch
+/// <param name="isKnown">
+/// True for blocks of which an engine has spoken. Others wait for that, and have their turn then: nobody could be told of them before, and
+/// their parents, spoken of first, might come to stand behind them. Called under the engine's lock.
+/// </param>
+internal sealed class BlockChanges(int capacity, Func<ushort, BlockId, bool> isKnown) : IBlockWatch
 {
     private readonly Lock gate = new();
     private readonly Queue<(ushort Namespace, BlockId Id)> queue = new();
@@ -15,7 +19,9 @@ internal sealed class BlockChanges(int capacity) : IBlockWatch
     private readonly SemaphoreSlim wake = new(0, 1);
     private volatile bool[] wanted = [];
     private bool overflow;
-    private bool awake;
+
+    // Who takes begins by looking: until it has found nothing it need not be woken.
+    private bool awake = true;
 
     /// <summary>Begins to note the blocks of a namespace.</summary>
     public void Want(ushort ns)
@@ -33,8 +39,7 @@ internal sealed class BlockChanges(int capacity) : IBlockWatch
     /// <inheritdoc/>
     public void OnChanged(ushort ns, BlockId id)
     {
-        if (!IsWanted(ns)) return;
-        Add(ns, id);
+        if (IsWanted(ns) && isKnown(ns, id)) Add(ns, id);
     }
 
     /// <summary>Has a block looked at.</summary>

@@ -33,13 +33,14 @@ internal sealed class EventBatch
     }
 
     /// <summary>Adds what has become of a block.</summary>
-    /// <param name="block">The block, as subscribers know it.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="told">The tiers that subscribers know of.</param>
     /// <param name="now">The tiers it is in.</param>
-    public void Add(KnownBlock block, TierSet now)
+    public void Add(KnownBlock block, TierSet told, TierSet now)
     {
         foreach ((TierSet tier, string medium) in media)
         {
-            bool was = (block.Told & tier) != TierSet.None, isNow = (now & tier) != TierSet.None;
+            bool was = (told & tier) != TierSet.None, isNow = (now & tier) != TierSet.None;
             if (!was && isNow) AddStored(block, medium);
             else if (was && !isNow) AddRemoved(block, medium);
         }

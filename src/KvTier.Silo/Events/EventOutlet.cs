@@ -55,6 +55,9 @@ internal sealed class EventOutlet : IAsyncDisposable
     /// <summary>Those of them that want a topic.</summary>
     public int Subscribed => subscribers.Keys.Count(each => each.Wanted.Any);
 
+    /// <summary>True when nothing waits for any subscriber.</summary>
+    public bool IsSent => subscribers.Keys.All(each => each.IsSent);
+
     /// <summary>Batches kept.</summary>
     public int Kept => ring.Count;
 

@@ -19,14 +19,15 @@ internal sealed class KvEvents : IAsyncDisposable
 
     private static readonly TimeSpan gather = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan retry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan lastWords = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan lastWords = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan lastLook = TimeSpan.FromMilliseconds(10);
 
     private readonly SiloOptions options;
     private readonly BlockEngine engine;
     private readonly TimeProvider time;
     private readonly ILogger logger;
     private readonly NoteTable notes;
-    private readonly BlockChanges changes = new(ChangesMax);
+    private readonly BlockChanges changes;
     private readonly EventOutlet[] outlets;
     private readonly Dictionary<ushort, Topic> topics = [];
     private readonly CancellationTokenSource stop = new();
@@ -42,6 +43,7 @@ internal sealed class KvEvents : IAsyncDisposable
         this.logger = logger;
         EventSettings how = options.Events;
         notes = new NoteTable(how.NoteBytes);
+        changes = new BlockChanges(ChangesMax, notes.Knows);
         var limits = new ZmtpLimits(
             how.SubscribersMax, TimeSpan.FromMilliseconds(options.HelloTimeoutMs), TimeSpan.FromMilliseconds(options.StallTimeoutMs));
         var made = new List<EventOutlet>
@@ -93,8 +95,14 @@ internal sealed class KvEvents : IAsyncDisposable
         int dropped = 0;
         foreach (EventNote note in request.Notes)
         {
-            if (notes.Add(request.Namespace, note, request.BlockTokens, request.LoraName)) changes.Add(request.Namespace, note.Id);
-            else dropped++;
+            if (!notes.Add(request.Namespace, note, request.BlockTokens, request.LoraName))
+            {
+                dropped++;
+                continue;
+            }
+
+            // One that is not here yet has its turn when it comes: blocks are told in the order of their puts, parents first.
+            if (engine.Describe(request.Namespace, note.Id).Tiers != TierSet.None) changes.Add(request.Namespace, note.Id);
         }
 
         if (dropped > 0 && Interlocked.Exchange(ref complained, 1) == 0) logger.NotesDropped();
@@ -107,16 +115,16 @@ internal sealed class KvEvents : IAsyncDisposable
         engine.Watch = null;
         await stop.CancelAsync();
         await working;
-        bool told = false;
         foreach (Topic topic in topics.Values.Distinct())
         {
             var batch = new EventBatch();
             batch.Clear();
             Publish(topic, batch);
-            told = true;
         }
 
-        if (told && outlets.Any(outlet => outlet.Subscribers > 0)) await Task.Delay(lastWords);
+        // Until all is on its way, and no longer for one that reads nothing.
+        for (TimeSpan waited = default; waited < lastWords && !outlets.All(outlet => outlet.IsSent); waited += lastLook)
+            await Task.Delay(lastLook);
         foreach (EventOutlet outlet in outlets) await outlet.DisposeAsync();
         stop.Dispose();
     }
@@ -161,8 +169,8 @@ internal sealed class KvEvents : IAsyncDisposable
         foreach ((ushort ns, BlockId id) in blocks)
         {
             if (!notes.TryFind(ns, id, out KnownBlock? block)) continue;
-            TierSet now = engine.Describe(ns, id).Tiers;
-            if (now == block.Told) continue;
+            TierSet told = block.Told, now = engine.Describe(ns, id).Tiers;
+            if (now == told || !notes.Tell(block, now)) continue;
             Topic topic = TopicOf(ns);
             if (!batches.TryGetValue(ns, out EventBatch? batch))
             {
@@ -170,8 +178,7 @@ internal sealed class KvEvents : IAsyncDisposable
                 if (topic.Next == 0) batch.Clear();
             }
 
-            batch.Add(block, now);
-            notes.Tell(block, now);
+            batch.Add(block, told, now);
             if (batch.Blocks < BatchBlocks) continue;
             Publish(topic, batch);
             batches.Remove(ns);

@@ -62,17 +62,25 @@ internal sealed class NoteTable(long bytesMax)
         }
     }
 
+    /// <summary>True when an engine has spoken of a block.</summary>
+    public bool Knows(ushort ns, BlockId id)
+    {
+        lock (gate) return blocks.ContainsKey((ns, id));
+    }
+
     /// <summary>Finds a block.</summary>
     public bool TryFind(ushort ns, BlockId id, [NotNullWhen(true)] out KnownBlock? block)
     {
         lock (gate) return blocks.TryGetValue((ns, id), out block);
     }
 
-    /// <summary>Notes what subscribers were told; a block that is nowhere any more is forgotten.</summary>
-    public void Tell(KnownBlock block, TierSet tiers)
+    /// <summary>Notes what subscribers are told; a block that is nowhere any more is forgotten.</summary>
+    /// <returns>False when its note went for want of room since it was found: nobody could revoke what would be told of it.</returns>
+    public bool Tell(KnownBlock block, TierSet tiers)
     {
         lock (gate)
         {
+            if (!blocks.TryGetValue((block.Namespace, block.Note.Id), out KnownBlock? kept) || kept != block) return false;
             block.Told = tiers;
             if (tiers == TierSet.None)
             {
@@ -80,12 +88,13 @@ internal sealed class NoteTable(long bytesMax)
                 if (block.IsRenewed) block.Waiting = waiting.AddLast(block);
                 else RemoveLocked(block);
                 block.IsRenewed = false;
-                return;
+                return true;
             }
 
-            if (block.Waiting is null) return;
+            if (block.Waiting is null) return true;
             waiting.Remove(block.Waiting);
             block.Waiting = null;
+            return true;
         }
     }
 

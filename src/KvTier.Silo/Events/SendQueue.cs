@@ -13,6 +13,7 @@ internal sealed class SendQueue(int messagesMax, long bytesMax)
     private readonly Queue<byte[]> answers = new();
     private readonly SemaphoreSlim filled = new(0);
     private long bytes;
+    private bool sending;
 
     /// <summary>Messages waiting.</summary>
     public int Count
@@ -20,6 +21,15 @@ internal sealed class SendQueue(int messagesMax, long bytesMax)
         get
         {
             lock (gate) return messages.Count;
+        }
+    }
+
+    /// <summary>True when nothing waits, and what was taken last is sent.</summary>
+    public bool IsSent
+    {
+        get
+        {
+            lock (gate) return messages.Count == 0 && answers.Count == 0 && !sending;
         }
     }
 
@@ -52,16 +62,23 @@ internal sealed class SendQueue(int messagesMax, long bytesMax)
         return true;
     }
 
-    /// <summary>Waits for the next to send.</summary>
+    /// <summary>Waits for the next to send; whoever sends it then says <see cref="Sent"/>.</summary>
     public async ValueTask<byte[]> TakeAsync(CancellationToken stop)
     {
         await filled.WaitAsync(stop);
         lock (gate)
         {
+            sending = true;
             if (answers.TryDequeue(out byte[]? answer)) return answer;
             byte[] message = messages.Dequeue();
             bytes -= message.Length;
             return message;
         }
+    }
+
+    /// <summary>What was taken last is sent.</summary>
+    public void Sent()
+    {
+        lock (gate) sending = false;
     }
 }

@@ -19,6 +19,9 @@ internal sealed class Subscriber(ZmtpSession session, SendQueue queue, TimeSpan 
     /// <summary>True when it ended because it read nothing for long.</summary>
     public bool IsStalled { get; private set; }
 
+    /// <summary>True when nothing waits for it.</summary>
+    public bool IsSent => queue.IsSent;
+
     /// <summary>Hands it a message, if it wants its topic.</summary>
     /// <param name="topic">The topic.</param>
     /// <param name="message">The message as it goes over the wire.</param>
@@ -95,6 +98,7 @@ internal sealed class Subscriber(ZmtpSession session, SendQueue queue, TimeSpan 
                 using var sending = CancellationTokenSource.CreateLinkedTokenSource(stop);
                 sending.CancelAfter(stallTimeout);
                 await session.SendAsync(message, sending.Token);
+                queue.Sent();
             }
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)

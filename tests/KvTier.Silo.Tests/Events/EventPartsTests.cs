@@ -45,6 +45,19 @@ public sealed class EventPartsTests
     }
 
     [Fact]
+    public async Task SendQueue_IsSent_OnlyWhenWhatWasTakenIsSentToo()
+    {
+        var queue = new SendQueue(messagesMax: 2, bytesMax: 100);
+        Assert.True(queue.IsSent);
+        queue.TryAdd([1]);
+        Assert.False(queue.IsSent);
+        await queue.TakeAsync(default);
+        Assert.False(queue.IsSent);
+        queue.Sent();
+        Assert.True(queue.IsSent);
+    }
+
+    [Fact]
     public void EventRing_Full_LetsTheOldestGoByCountAndByBytes()
     {
         var ring = new EventRing(batchesMax: 3, bytesMax: 1000);
@@ -61,7 +74,7 @@ public sealed class EventPartsTests
     [Fact]
     public void BlockChanges_SameBlockTwice_IsLookedAtOnce()
     {
-        var changes = new BlockChanges(capacity: 3);
+        var changes = new BlockChanges(capacity: 3, (_, _) => true);
         changes.OnChanged(1, new BlockId(0, 9));
         Assert.Empty(Take(changes, out bool all));
         Assert.False(all, "nobody asked for this namespace");
@@ -72,9 +85,28 @@ public sealed class EventPartsTests
     }
 
     [Fact]
+    public void BlockChanges_BlockNobodySpokeOf_HasItsTurnWhenSomebodyDoes()
+    {
+        var known = new HashSet<BlockId>();
+        var changes = new BlockChanges(capacity: 3, (_, id) => known.Contains(id));
+        changes.Want(1);
+        changes.OnChanged(1, new BlockId(0, 1));
+        Assert.Empty(Take(changes, out _));
+        changes.OnChanged(1, new BlockId(0, 2));
+        foreach (ulong id in new ulong[] { 1, 2 })
+        {
+            known.Add(new BlockId(0, id));
+            changes.Add(1, new BlockId(0, id));
+        }
+
+        changes.OnChanged(1, new BlockId(0, 2));
+        Assert.Equal([1, 2], Take(changes, out _));
+    }
+
+    [Fact]
     public void BlockChanges_MoreThanItHolds_HasAllLookedAt()
     {
-        var changes = new BlockChanges(capacity: 3);
+        var changes = new BlockChanges(capacity: 3, (_, _) => true);
         changes.Want(1);
         for (ulong id = 0; id < 5; id++) changes.OnChanged(1, new BlockId(0, id));
         Take(changes, out bool all);
@@ -105,6 +137,19 @@ public sealed class EventPartsTests
     }
 
     [Fact]
+    public void NoteTable_NoteThatWentSinceItWasFound_IsNotTold()
+    {
+        var table = new NoteTable(new KnownBlock(1, Note(0, default), 4, null).Bytes);
+        table.Add(1, Note(1, default), 4, null);
+        Assert.True(table.TryFind(1, new BlockId(0, 1), out KnownBlock? found));
+        Assert.True(table.Add(1, Note(2, default), 4, null));
+        Assert.False(table.Tell(found, TierSet.Host), "nobody knows it any more when it goes");
+        Assert.True(table.Add(1, Note(1, default), 4, null));
+        Assert.False(table.Tell(found, TierSet.Host), "another note of the same block has its own turn");
+        Assert.Equal(1, table.Count);
+    }
+
+    [Fact]
     public void NoteTable_NoteAgainWhileItGoes_AwaitsTheBlock()
     {
         var table = new NoteTable(1 << 20);
@@ -123,12 +168,10 @@ public sealed class EventPartsTests
     public void EventBatch_RunsOfChildren_AreOneEventForEachMedium()
     {
         var batch = new EventBatch();
-        batch.Add(Known(1, 0), TierSet.Host | TierSet.Ssd);
-        batch.Add(Known(2, 1), TierSet.Host | TierSet.Ssd);
-        batch.Add(Known(9, 7), TierSet.Host | TierSet.Device);
-        KnownBlock gone = Known(3, 2);
-        gone.Told = TierSet.Host;
-        batch.Add(gone, TierSet.None);
+        batch.Add(Known(1, 0), TierSet.None, TierSet.Host | TierSet.Ssd);
+        batch.Add(Known(2, 1), TierSet.None, TierSet.Host | TierSet.Ssd);
+        batch.Add(Known(9, 7), TierSet.None, TierSet.Host | TierSet.Device);
+        batch.Add(Known(3, 2), TierSet.Host, TierSet.None);
         Assert.Equal(
             ["Stored CPU 2", "Stored STORAGE 2", "Stored GPU 1", "Stored CPU 1", "Removed CPU 1"],
             batch.Events.Select(each => $"{each.Kind} {each.Medium} {each.Blocks.Count}"));
