@@ -168,7 +168,7 @@ from kvtier.wire import frame
 assert crc32c.crc32c is folding.crc32c and frame.crc32c is folding.crc32c
 print(crc32c.crc32c(b"123456789"))
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=110,
                             env={**os.environ, "PYTHONPATH": str(PYTHON_SOURCE)})
     assert answer.stdout == f"{0xE3069283}\n", answer.stderr
 
