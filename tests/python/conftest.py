@@ -8,7 +8,7 @@ cluster     three silos and an etcd for the whole run; not to be killed
 own_cluster the same for this test, two copies of each block
 run_engine  starts a Python process that may be killed: run_engine(program, arguments …)
 
-A test has 120 s, or what `@pytest.mark.deadline(seconds)` says.
+A test has 240 s, or what `@pytest.mark.deadline(seconds)` says.
 """
 import faulthandler
 import shutil
@@ -26,7 +26,7 @@ _SOURCE = str(REPOSITORY / "src" / "python")
 if _SOURCE not in sys.path:
     sys.path.insert(0, _SOURCE)
 
-_DEADLINE_SECONDS = 120
+_DEADLINE_SECONDS = 240
 # Starting a silo on a busy machine takes longest; its own deadline is 120 s.
 _SETUP_SECONDS = 300
 
@@ -81,7 +81,8 @@ def own_silo(new_silo):
 def cluster(run_folder):
     place = run_folder / "c"
     place.mkdir()
-    with Cluster(place) as started:
+    # Nobody dies here, so nobody has to be missed soon: a busy machine must not cost a silo its membership, or a call between two.
+    with Cluster(place, options={"cluster-lease-ms": 20_000, "cluster-peer-deadline-ms": 20_000}) as started:
         yield started
 
 
@@ -105,7 +106,7 @@ def run_engine(folder):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "deadline(seconds): how long the test may take, 120 s by default")
+    config.addinivalue_line("markers", "deadline(seconds): how long the test may take, 240 s by default")
 
 
 def _with_alarm(item, seconds):

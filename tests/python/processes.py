@@ -24,14 +24,16 @@ class Late(AssertionError):
     """Something did not happen, or did not end, within its deadline."""
 
 
-def until(condition, seconds: float = 30, what: str = "", every: float = 0.02):
+def until(condition, seconds: float = 60, what: str = "", every: float = 0.02):
     """Waits until `condition()` is true and returns what it returned. Raises Late after `seconds`; what it raises goes through."""
     end = time.monotonic() + seconds
     while True:
+        # Looked at once more after the end: this process may have stood still meanwhile, and nobody else.
+        is_last = time.monotonic() > end
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if is_last:
             raise Late(f"{what or 'the condition'} did not hold within {seconds} s")
         time.sleep(every)
 
@@ -138,7 +140,7 @@ class Child:
         """SIGSTOP: it keeps its sockets and says nothing."""
         self.process.send_signal(signal.SIGSTOP)
         # The signal takes effect a moment after the call.
-        until(lambda: _state(self.pid) in "tTZX", 10, f"{self.name} stopped")
+        until(lambda: _state(self.pid) in "tTZX", 60, f"{self.name} stopped")
 
     def thaw(self) -> None:
         """SIGCONT."""

@@ -31,9 +31,11 @@ def kvtier_executable() -> str:
     return path
 
 
-def kvtier_command(*arguments, seconds: float = 60) -> str:
+def kvtier_command(*arguments, seconds: float = 120) -> str:
     """Runs `kvtier` with arguments and returns its standard output. Raises AssertionError with its error text when it fails."""
-    done = subprocess.run([kvtier_executable(), *map(str, arguments)], capture_output=True, text=True, timeout=seconds)
+    # Patient, as the tests' machines may be busy: an fsync alone may take longer than what is usual.
+    line = [kvtier_executable(), *map(str, arguments), "--timeout-ms", "40000"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=seconds)
     if done.returncode != 0:
         raise AssertionError(f"kvtier {' '.join(map(str, arguments))} ended with {done.returncode}: {done.stderr or done.stdout}")
     return done.stdout
@@ -102,7 +104,7 @@ class Silo:
     def running(self) -> bool:
         return self.child is not None and self.child.running
 
-    def http(self, path: str, seconds: float = 10) -> str:
+    def http(self, path: str, seconds: float = 60) -> str:
         """The body of a GET such as `/metrics`, whatever its status."""
         try:
             with urllib.request.urlopen(self.endpoints["http"] + path, timeout=seconds) as answer:
@@ -145,8 +147,12 @@ class Silo:
         self.child.thaw()
 
     def log(self) -> str:
-        """All that it wrote to stderr."""
+        """All that it wrote to stderr so far. It logs beside its work: wait for a line with `until_logged`."""
         return self.child.log.read_text(errors="replace")
+
+    def until_logged(self, text: str, after: int = 0, seconds: float = 60) -> None:
+        """Waits until it has logged a text, behind as many characters of its log."""
+        until(lambda: text in self.log()[after:], seconds, f"{self.name} logging {text!r}")
 
     def close(self) -> None:
         """Ends it, whatever its state."""
@@ -205,7 +211,8 @@ class Cluster:
         self.etcd = Etcd(folder)
         self.silos: "list[Silo]" = []
         self._ssd = ssd
-        self._options = {"cluster-name": "test", "cluster-replicas": replicas, **(options or {})}
+        # Twice the usual lease, as silos of a busy machine may stand still for seconds; one that is killed is missed after it.
+        self._options = {"cluster-name": "test", "cluster-replicas": replicas, "cluster-lease-ms": 6000, **(options or {})}
         self._count = count
 
     def start(self) -> "Cluster":

@@ -1,14 +1,13 @@
 """KV events when things go wrong: subscribers that do not read, that come again, that are no subscribers; too many notes; passwords."""
 import socket
 import struct
-import time
 
 import pytest
 import zmq
 
 import kvtier
 from kvtier.engine import EventNote
-from silos import until, within
+from silos import reserve_port, until, within
 from zmq_peers import BLOCK, CPU, TOPIC, ByHand, Subscriber, chain, connected, hash_of, hashes, opened, outlets, replay, store
 
 ANY = "tcp://127.0.0.1:0"
@@ -23,10 +22,8 @@ def failures(silo):
 
 
 def test_a_silo_that_is_killed_and_comes_back_revokes_what_it_told(new_silo):
-    port = 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # Not a port of the system's choice: while nobody listens there, the subscriber's tries could end at each other.
+    port = reserve_port()
     silo = new_silo({"events-endpoint": f"tcp://127.0.0.1:{port}"}, name="pub")
     with Subscriber(f"tcp://127.0.0.1:{port}", RECONNECT_IVL=20) as sub:
         connected(silo, 1)
@@ -37,7 +34,7 @@ def test_a_silo_that_is_killed_and_comes_back_revokes_what_it_told(new_silo):
         silo.kill()
         silo.start()
         # libzmq says again what it wants when its user next looks for messages.
-        until(lambda: sub.read(0.05) or outlets(silo)[0]["subscribed"] == 1, 20)
+        until(lambda: sub.read(0.05) or outlets(silo)[0]["subscribed"] == 1)
         client, ns = opened(silo)
         with client:
             store(ns, chain(200, 1))
@@ -59,7 +56,7 @@ def test_a_silo_that_stops_in_order_revokes_what_it_told(new_silo):
 
 
 def test_a_subscriber_that_reads_nothing_loses_messages_and_holds_up_nobody(new_silo):
-    silo = new_silo({"events-endpoint": ANY, "events-replay-endpoint": ANY, "events-hwm": 8, "stall-timeout-ms": 1500}, name="pub")
+    silo = new_silo({"events-endpoint": ANY, "events-replay-endpoint": ANY, "events-hwm": 8, "stall-timeout-ms": 4000}, name="pub")
     client, ns = opened(silo)
     stuck = ByHand(port_of(silo), receive_bytes=4096)
     stuck.send(0, b"\x01")
@@ -69,19 +66,21 @@ def test_a_subscriber_that_reads_nothing_loses_messages_and_holds_up_nobody(new_
         tokens, total = [2 ** 30 + 1] * 4096, 0
         for number in range(150):
             note = EventNote(hash_of(number), None, tokens)
-            with within(5, "a put beside a subscriber that does not read"):
+            with within(30, "a put beside a subscriber that does not read"):
                 ns.event_notes([(b"long-%d" % number, note)], block_tokens=4096)
                 ns.put(b"long-%d" % number, BLOCK)
             total += 1
-            sub.read(0)
+            # The one that reads is never so far behind that messages are dropped for it too.
+            if total % 4 == 0:
+                sub.until(lambda seen: len(hashes(seen, "BlockStored", CPU)) == total)
             if silo.metric("kvtier_events_dropped_total") > 0 and total > 100:
                 break
-        until(lambda: silo.metric("kvtier_events_dropped_total") > 0, 20)
-        sub.until(lambda seen: len(hashes(seen, "BlockStored", CPU)) == total, 30)
+        until(lambda: silo.metric("kvtier_events_dropped_total") > 0)
+        sub.until(lambda seen: len(hashes(seen, "BlockStored", CPU)) == total)
         assert [number for _, number, _ in sub.batches] == list(range(len(sub.batches)))
-        until(lambda: silo.metric("kvtier_events_stalled_total") == 1, 20)
+        until(lambda: silo.metric("kvtier_events_stalled_total") == 1)
         connected(silo, 1)
-        assert "does not keep up" in silo.log()
+        silo.until_logged("does not keep up")
         assert len(replay(outlets(silo)[0]["replay"], 0)) == len(sub.batches)
     stuck.close()
 
@@ -95,7 +94,7 @@ def test_many_subscribers_see_the_same(new_silo):
             connected(silo, 40)
             store(ns, chain(0, 50))
             for peer in peers:
-                peer.until(lambda seen: hashes(seen, "BlockStored", CPU) == list(range(50)), 40)
+                peer.until(lambda seen: hashes(seen, "BlockStored", CPU) == list(range(50)))
     finally:
         for peer in peers:
             peer.close()
@@ -106,7 +105,7 @@ def test_more_subscribers_than_allowed_are_refused_and_counted(new_silo):
     silo = new_silo({"events-endpoint": ANY, "events-subscribers-max": 2}, name="pub")
     kept = [ByHand(port_of(silo)) for _ in range(2)]
     with socket.create_connection(("127.0.0.1", port_of(silo))) as third:
-        third.settimeout(20)
+        third.settimeout(60)
         assert third.recv(1) == b""
     assert silo.metric("kvtier_events_refused_total") == 1
     for peer in kept:
@@ -132,26 +131,25 @@ GARBAGE = {
 }
 
 
-@pytest.mark.deadline(120)
 def test_garbage_is_refused_with_a_reason_and_the_silo_goes_on(new_silo):
     # At the usual level only the first reason is logged, and the others are counted.
     silo = new_silo({"events-endpoint": ANY, "log-level": "debug"}, name="pub")
     for name, (sent, reason) in GARBAGE.items():
-        before = failures(silo)
+        before, logged = failures(silo), len(silo.log())
         if sent is None:
             ByHand(port_of(silo), kind=b"PUSH").close()
         else:
             with socket.create_connection(("127.0.0.1", port_of(silo))) as peer:
                 peer.sendall(sent)
-                peer.settimeout(20)
+                peer.settimeout(60)
                 while True:
                     try:
                         if not peer.recv(4096):
                             break
                     except ConnectionResetError:
                         break
-        until(lambda: failures(silo) == before + 1, 20, name)
-        assert reason in silo.log(), name
+        until(lambda: failures(silo) == before + 1, what=name)
+        silo.until_logged(reason, logged)
     client, ns = opened(silo)
     with client, Subscriber(outlets(silo)[0]["endpoint"]) as sub:
         connected(silo, 1)
@@ -171,7 +169,7 @@ def test_garbage_after_the_handshake_ends_that_subscriber_only(new_silo):
     # A request that is none is ignored, as it may be one of a later form; the next is answered.
     asking = ByHand(port_of(silo, "replay"), kind=b"DEALER")
     asking.send(0, b"what did I miss?")
-    until(lambda: silo.metric("kvtier_events_replays_refused_total") == 1, 20)
+    until(lambda: silo.metric("kvtier_events_replays_refused_total") == 1)
     asking.send(1, b"")
     asking.send(0, struct.pack(">q", 0))
     assert asking.message()[-1] == b""
@@ -186,12 +184,11 @@ def test_garbage_after_the_handshake_ends_that_subscriber_only(new_silo):
 def test_a_peer_that_says_nothing_is_ended(new_silo):
     silo = new_silo({"events-endpoint": ANY, "hello-timeout-ms": 300}, name="pub")
     with socket.create_connection(("127.0.0.1", port_of(silo))) as peer:
-        peer.settimeout(20)
-        begin = time.monotonic()
+        peer.settimeout(60)
         while peer.recv(4096):
             pass
-        assert time.monotonic() - begin < 15
-    until(lambda: failures(silo) == 1, 20)
+    until(lambda: failures(silo) == 1)
+    silo.until_logged("no handshake within 0.3 s")
 
 
 def test_plain_lets_in_who_shows_user_and_password(new_silo):
@@ -202,7 +199,7 @@ def test_plain_lets_in_who_shows_user_and_password(new_silo):
     with client, Subscriber(endpoint, PLAIN_USERNAME=b"router", PLAIN_PASSWORD=b"secret") as right:
         connected(silo, 1)
         with Subscriber(endpoint, PLAIN_USERNAME=b"router", PLAIN_PASSWORD=b"wrong"), Subscriber(endpoint):
-            until(lambda: failures(silo) >= 2, 20)
+            until(lambda: failures(silo) >= 2)
             assert outlets(silo)[0]["subscribers"] == 1
         store(ns, chain(0, 1))
         assert right.until(lambda seen: hashes(seen, "BlockStored", CPU))
@@ -222,9 +219,13 @@ def test_notes_beyond_their_memory_are_dropped_and_counted(new_silo):
         store(ns, chain(10_000, 20))
         sub.until(lambda seen: hashes(seen, "BlockStored", CPU) == list(range(10_000, 10_020)))
         for start in range(20_000, 20_400, 20):
-            ns.event_notes(chain(start, 20), block_tokens=4)
-            ns.put_many([(key, BLOCK) for key, _ in chain(start, 20)])
-        until(lambda: "no room for more" in silo.log(), 20)
+            notes = chain(start, 20)
+            if ns.event_notes(notes, block_tokens=4).dropped > 0:
+                break
+            assert all(one.error is None for one in ns.put_many([(key, BLOCK) for key, _ in notes]))
+            # Until they are told, they make room for those that come next.
+            sub.until(lambda seen: start + 19 in hashes(seen, "BlockStored", CPU))
+        silo.until_logged("no room for more")
         assert silo.metric("kvtier_events_note_memory_bytes") <= 64 << 10
 
 
@@ -260,7 +261,7 @@ def test_libzmq_peers_of_other_types_are_refused(new_silo):
     pull = context.socket(zmq.PULL)
     pull.setsockopt(zmq.LINGER, 0)
     pull.connect(outlets(silo)[0]["endpoint"])
-    until(lambda: failures(silo) >= 1, 20)
-    assert "it is a PULL, wanted is SUB or XSUB" in silo.log()
+    until(lambda: failures(silo) >= 1)
+    silo.until_logged("it is a PULL, wanted is SUB or XSUB")
     pull.close()
     context.term()

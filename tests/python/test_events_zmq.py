@@ -5,7 +5,7 @@ import pytest
 import zmq
 
 from kvtier.engine import EventNote
-from silos import until
+from silos import reserve_port, until
 from zmq_peers import (
     BLOCK, CPU, END, STORAGE, TOPIC, ByHand, Subscriber, as_dict, chain, connected, events_of, hash_of, hashes, opened, outlets, replay,
     store,
@@ -57,6 +57,19 @@ def test_a_run_of_children_is_one_event_and_a_break_begins_another(pub):
             first = event["block_hashes"][0]
             assert event["parent_block_hash"] == (None if first in (200, 300) else first - 1)
             assert event["block_hashes"] == list(range(first, first + len(event["block_hashes"])))
+
+
+def test_blocks_are_told_in_the_order_of_their_puts(pub):
+    client, ns = opened(pub)
+    with client, Subscriber(outlets(pub)[0]["endpoint"]) as sub:
+        connected(pub, 1)
+        # Notes are there before the blocks, in another order; the silo looks at what has changed some ms later.
+        for first in range(1000, 2000, 100):
+            notes = chain(first, 20)
+            assert ns.event_notes(notes[::-1], block_tokens=4).dropped == 0
+            assert all(one.error is None for one in ns.put_many([(key, BLOCK) for key, _ in notes]))
+        told = [first + number for first in range(1000, 2000, 100) for number in range(20)]
+        assert hashes(sub.until(lambda seen: len(hashes(seen, "BlockStored", CPU)) == len(told)), "BlockStored", CPU) == told
 
 
 def test_notes_may_come_after_the_block_and_carry_extra_keys_and_groups(pub):
@@ -127,7 +140,7 @@ def test_gaps_are_filled_by_replay_with_dealer_and_req(pub):
         numbers = []
         while True:
             asking.send((numbers[-1] + 1 if numbers else 0).to_bytes(8, "big"))
-            assert asking.poll(10_000)
+            assert asking.poll(60_000)
             _, sequence, _ = asking.recv_multipart()
             if sequence == END:
                 break
@@ -146,7 +159,7 @@ def test_ring_keeps_the_newest_batches_only(new_silo):
         for number in range(6):
             before = silo.metric("kvtier_events_batches_total")
             store(ns, chain(100 * number, 1))
-            until(lambda: silo.metric("kvtier_events_batches_total") > before, 20)
+            until(lambda: silo.metric("kvtier_events_batches_total") > before)
         kept = replay(outlets(silo)[0]["replay"], 0)
         last = int(silo.metric("kvtier_events_batches_total")) - 1
         assert [number for _, number, _ in kept] == [last - 2, last - 1, last]
@@ -154,28 +167,38 @@ def test_ring_keeps_the_newest_batches_only(new_silo):
 
 def test_the_silo_connects_to_subscribers_that_wait_at_a_fixed_place(new_silo):
     context = zmq.Context()
-    waiting = context.socket(zmq.SUB)
-    waiting.setsockopt(zmq.LINGER, 0)
-    waiting.setsockopt(zmq.SUBSCRIBE, b"kv@")
-    port = waiting.bind_to_random_port("tcp://127.0.0.1")
+    # Not a port of the system's choice: while nobody listens there, the silo's tries could end at each other.
+    port = reserve_port()
+
+    def listen():
+        made = context.socket(zmq.SUB)
+        made.setsockopt(zmq.LINGER, 0)
+        made.setsockopt(zmq.SUBSCRIBE, b"kv@")
+        try:
+            made.bind(f"tcp://127.0.0.1:{port}")
+            return made
+        except zmq.ZMQError as refused:
+            # Closing goes on behind close(): the one before may still have the port.
+            made.close()
+            assert refused.errno == zmq.EADDRINUSE
+            return None
+
+    waiting = listen()
     silo = new_silo({"events-endpoint": "tcp://127.0.0.1:0", "events-connect": f"tcp://localhost:{port},tcp://127.0.0.1:1"}, name="pub")
     client, ns = opened(silo)
     with client:
-        until(lambda: waiting.poll(10) or outlets(silo)[0]["subscribed"] == 1, 20)
+        until(lambda: waiting.poll(10) or outlets(silo)[0]["subscribed"] == 1)
         store(ns, chain(0, 1))
-        assert waiting.poll(20_000) and waiting.recv_multipart()[0] == TOPIC
+        assert waiting.poll(60_000) and waiting.recv_multipart()[0] == TOPIC
         # It goes away and comes back: the silo finds it again.
         waiting.close()
-        until(lambda: outlets(silo)[0]["subscribers"] == 0, 20)
-        again = context.socket(zmq.SUB)
-        again.setsockopt(zmq.LINGER, 0)
-        again.setsockopt(zmq.SUBSCRIBE, b"kv@")
-        again.bind(f"tcp://127.0.0.1:{port}")
-        until(lambda: again.poll(10) or outlets(silo)[0]["subscribed"] == 1, 20)
+        until(lambda: outlets(silo)[0]["subscribers"] == 0)
+        again = until(listen, what="the port free again")
+        until(lambda: again.poll(10) or outlets(silo)[0]["subscribed"] == 1)
         store(ns, chain(50, 1))
-        assert again.poll(20_000) and again.recv_multipart()[1] == struct.pack(">q", 1)
+        assert again.poll(60_000) and again.recv_multipart()[1] == struct.pack(">q", 1)
         again.close()
-        until(lambda: "not connected, trying again" in silo.log(), 20)
+        silo.until_logged("not connected, trying again")
     context.term()
 
 

@@ -1,5 +1,5 @@
 """The harness itself: what the other tests trust."""
-import os
+import signal
 import socket
 import time
 
@@ -62,9 +62,9 @@ def test_redis_of_our_own_answers(folder):
 def test_engine_that_is_killed_is_gone(run_engine):
     engine = run_engine("import sys, time; print('working', sys.argv[1]); time.sleep(60)", "now")
     assert engine.wait_for_line("working") == "working now"
-    engine.kill()
+    # Its number may be another process's by now.
+    assert engine.kill() == -signal.SIGKILL
     assert engine.child not in living()
-    assert not os.path.exists(f"/proc/{engine.pid}")
 
 
 def test_engine_hears_what_it_is_told(run_engine):
@@ -93,10 +93,14 @@ def test_until_and_within_keep_their_deadlines():
         pass
 
 
-@pytest.mark.deadline(1)
+@pytest.mark.deadline(97)
 def test_deadline_ends_a_test_that_hangs():
+    left, _ = signal.getitimer(signal.ITIMER_REAL)
+    assert 0 < left <= 97
     with pytest.raises(Late):
-        time.sleep(30)
+        # Brought forward only here, as a deadline that passes a moment too soon would be this test's own.
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        time.sleep(60)
 
 
 def test_reserved_ports_are_this_process_s_alone_and_never_the_system_s_choice():
@@ -112,7 +116,7 @@ def test_reserved_ports_are_this_process_s_alone_and_never_the_system_s_choice()
             server.bind(("127.0.0.1", port))
 
 
-@pytest.mark.deadline(180)
+@pytest.mark.deadline(400)
 def test_cluster_with_a_silo_killed_goes_on(folder):
     with Cluster(folder, count=2) as cluster:
         cluster.silos[1].kill()

@@ -46,12 +46,12 @@ def outlets(silo):
 
 def connected(silo, count, outlet=0):
     """Waits until that many subscribers have said what they want."""
-    until(lambda: outlets(silo)[outlet]["subscribed"] == count, 20)
+    until(lambda: outlets(silo)[outlet]["subscribed"] == count, what=f"{count} subscribers")
 
 
 def opened(silo):
     """A client and the namespace of these tests."""
-    client = kvtier.connect(silo.unix)
+    client = kvtier.connect(silo.unix, timeout_ms=30_000)
     return client, client.namespace(PROFILE)
 
 
@@ -77,10 +77,12 @@ class Subscriber:
             count += 1
         return count
 
-    def until(self, enough, seconds=20):
+    def until(self, enough, seconds=60):
         """Reads until a condition of all events holds; returns them."""
         def look():
-            self.read(0.05)
+            # What is there already counts, whatever the time; what is on its way is waited for.
+            if not self.read(0):
+                self.socket.poll(50)
             return enough(self.events())
         until(look, seconds, "what is to be seen in the events")
         return self.events()
@@ -122,7 +124,7 @@ def hashes(events, kind, medium):
     return [one for event in events if event["type"] == kind and event["medium"] == medium for one in event["block_hashes"]]
 
 
-def replay(endpoint, start, topic=None, delimited=True, seconds=20, **options):
+def replay(endpoint, start, topic=None, delimited=True, seconds=60, **options):
     """Asks for batches from a number on with a DEALER; returns [(topic, number, batch), …]."""
     context = zmq.Context()
     asking = context.socket(zmq.DEALER)
@@ -153,7 +155,7 @@ class ByHand:
 
     def __init__(self, port, minor=0, kind=b"SUB", receive_bytes=None):
         self.socket = socket.socket()
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.connect(("127.0.0.1", port))
