@@ -12,7 +12,7 @@ namespace KvTier.Silo.Tests;
 public sealed class EngineBlockStoreTests : IAsyncLifetime
 {
     private static readonly NamespaceDescriptor Opaque = new("default", Profiles.Opaque);
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
 
     private readonly TempDirectory folder = new();
     private readonly Arena arena = Arena.Create(new ArenaOptions { CapacityBytes = 1 << 20, Shared = false }).Value;

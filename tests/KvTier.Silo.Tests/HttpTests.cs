@@ -19,6 +19,7 @@ public sealed class HttpTests : SiloTest
             recovering.SetResult(host);
             return go.Task;
         }, CancellationToken.None);
+        if (await Task.WhenAny(recovering.Task, starting) == starting) Assert.Fail($"the start ended early: {(await starting).Error}");
         SiloHost silo = await recovering.Task;
         using var http = new HttpClient { BaseAddress = new Uri($"http://{silo.Endpoints.Http}") };
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "recovering\n"), await GetAsync(http, "/readyz"));

@@ -8,7 +8,7 @@ namespace KvTier.Silo.Tests;
 /// <summary>The engine over the real log: crashes at random, and the largest record.</summary>
 public sealed class RealLogTests : IDisposable
 {
-    private static readonly TimeSpan guard = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan guard = TimeSpan.FromSeconds(60);
     private static readonly NamespaceDescriptor opaque = new("default", Profiles.Opaque);
 
     private readonly TempDirectory folder = new();

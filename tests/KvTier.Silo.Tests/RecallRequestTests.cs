@@ -96,7 +96,7 @@ public sealed class RecallRequestTests : SiloTest
         Reply second = client.Receive();
         Assert.Equal(waiting, second.Header.RequestId);
         RecallSlot slot = SlotOf(second);
-        Assert.Equal((1L, 1L), (host.Engine.Stats.ScratchSlots, host.Engine.Stats.LeasedSlots));
+        await UntilAsync(() => host.Engine.Stats is { ScratchSlots: 1, LeasedSlots: 1 }, "the second slot to be the only lease");
         client.Post(Opcode.LocalRelease, buffer => NumbersNotice.Write(buffer, [slot.Lease]));
     }
 

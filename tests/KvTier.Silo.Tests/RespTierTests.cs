@@ -17,7 +17,6 @@ public sealed class RespTierTests : SiloTest
         DataDirectory = Path.Combine(Folder, "data"),
         SsdBytes = 128 << 20,
         Limits = new Limits { BlockBytesMax = 1 << 20 },
-        RequestDeadlineMs = 10_000,
         Resp = new RespOptions { Enabled = true, Port = 0 },
     };
 
@@ -118,7 +117,7 @@ public sealed class RespTierTests : SiloTest
         const int count = 16;
         string[] keys = [.. Enumerable.Range(0, count).Select(i => $"k{i}")];
         string[] values = [.. Enumerable.Range(0, count).Select(i => $"{i}.".PadRight(200_000, (char)('a' + i)))];
-        SiloHost host = await StartAsync(Options with { RequestDeadlineMs = 2000 });
+        SiloHost host = await StartAsync(Options);
         int port = host.Endpoints.Resp!.Port;
         using var client = new RespClient(port);
         for (int i = 0; i < count; i++) Assert.Equal("+OK\r\n", client.Call("SET", keys[i], values[i]));

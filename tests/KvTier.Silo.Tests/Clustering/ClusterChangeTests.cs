@@ -66,7 +66,8 @@ public sealed class ClusterChangeTests : ClusterTest
             Blocks.AssertRight(Connect(silos.Single(silo => silo.Options.Name == OwnerOf(silos[0], key))), key, 10_000);
         }
 
-        Assert.True(silos[1].ClusterStatus!.Silos.Single(silo => silo.Name == "c") is { Draining: true, Share: 0 });
+        await UntilAsync(
+            () => silos[1].ClusterStatus!.Silos.Single(silo => silo.Name == "c") is { Draining: true, Share: 0 }, "the status to say so");
         Admin(silos[1], "undrain", "c");
         await UntilAsync(() => keys.All(key => Has(silos[2], key)), "the silo to take them back");
     }

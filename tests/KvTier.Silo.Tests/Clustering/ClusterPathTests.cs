@@ -89,9 +89,8 @@ public sealed class ClusterPathTests : ClusterTest
         Reply reply = client.Ask(Opcode.Get,
             buffer => GetRequest.Write(buffer, client.Namespace, 0, [client.Id("x")], default, new Route(epoch + 1, RouteRole.Client, [])));
         Assert.Null(GetResponseReader.TryRead(reply.Ok(), 1, 0, new Limits(), out GetResponseReader answer));
-        Assert.InRange(answer.Epoch, epoch, epoch + 1);
+        Assert.True(answer.Epoch > epoch, $"epoch {answer.Epoch}, asked by {epoch + 1}");
         await joining;
-        await UntilAsync(() => silos[0].Cluster!.Map.Epoch == epoch + 1, "the newer map");
     }
 
     private static (PutItemStatus[] Statuses, KvError? Error) Put(RawClient client, AckLevel ack, string[] keys)

@@ -10,7 +10,7 @@ public sealed class ClusterStartTests : ClusterTest
     public async Task Start_UnderANameThatIsTaken_IsRefusedNamingIt()
     {
         SiloHost first = await StartAsync(Options("a"));
-        KvError error = await RefusedAsync(Options("a"));
+        KvError error = await RefusedAsync(WithShortLease(Options("a")));
         Assert.Equal(ErrorCode.Conflict, error.Code);
         Assert.Contains("a", error.Message, StringComparison.Ordinal);
         Assert.Equal(SiloState.Ready, first.State);
@@ -21,7 +21,7 @@ public sealed class ClusterStartTests : ClusterTest
     {
         await StartAsync(WithData("a", "data"));
         CopyIdentity("data", "copy");
-        KvError error = await RefusedAsync(WithData("b", "copy"));
+        KvError error = await RefusedAsync(WithShortLease(WithData("b", "copy")));
         Assert.Equal(ErrorCode.Conflict, error.Code);
         Assert.Contains("dataDirectory", error.Field, StringComparison.Ordinal);
     }
@@ -52,7 +52,7 @@ public sealed class ClusterStartTests : ClusterTest
         var watch = Stopwatch.StartNew();
         SiloOptions options = Options("a");
         KvError error = await RefusedAsync(options with { Cluster = options.Cluster with { JoinDeadlineMs = 1500 } });
-        Assert.InRange(watch.ElapsedMilliseconds, 1400, 30_000);
+        Assert.InRange(watch.ElapsedMilliseconds, 1400, 60_000);
         Assert.Contains("an etcd that answers at", error.Message, StringComparison.Ordinal);
         await Etcd.RestartAsync();
         Assert.Equal(SiloState.Ready, (await StartAsync(Options("a"))).State);
@@ -91,6 +91,9 @@ public sealed class ClusterStartTests : ClusterTest
         Assert.False(result.IsOk, "the start was not refused");
         return result.Error!;
     }
+
+    /// <summary>A name counts as taken after two leases of the silo that asks for it.</summary>
+    private static SiloOptions WithShortLease(SiloOptions options) => options with { Cluster = options.Cluster with { LeaseMs = 3000 } };
 
     private SiloOptions WithData(string name, string folder) =>
         Options(name) with { DataDirectory = Folder(folder), SsdBytes = 256 << 20 };

@@ -16,7 +16,8 @@ public abstract class ClusterTest : IAsyncLifetime
 
     internal string Folder(string name) => folder[name];
 
-    /// <summary>Options of a small silo of the cluster on ports that the system chooses.</summary>
+    /// <summary>Options of a small silo of the cluster on ports that the system chooses. No silo loses its lease, and no call to another
+    /// one ends too early, on a machine that is busy for some seconds.</summary>
     internal SiloOptions Options(string name) => new()
     {
         Name = name,
@@ -25,12 +26,16 @@ public abstract class ClusterTest : IAsyncLifetime
         SocketBufferBytes = 256 << 10,
         GhostBlocks = 256,
         Http = new HttpOptions { Port = 0 },
-        DrainSeconds = 20,
+        DrainSeconds = 60,
+        PutWaitMs = 60_000,
         Cluster = new SiloClusterSettings
         {
             Etcd = [Etcd.Endpoint.GetLeftPart(UriPartial.Authority)],
+            LeaseMs = 12_000,
+            PeerDeadlineMs = 30_000,
+            CatchUpMs = 30_000,
             LeaveGraceMs = 0,
-            JoinDeadlineMs = 30_000,
+            JoinDeadlineMs = 60_000,
         },
     };
 

@@ -72,7 +72,7 @@ public sealed class RespClusterChangeTests : ClusterTest
             string reply = client.Call(command);
             if (!reply.StartsWith("-TRYAGAIN", StringComparison.Ordinal) && !reply.StartsWith("-CLUSTERDOWN", StringComparison.Ordinal))
                 return reply;
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), reply);
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), reply);
             Thread.Sleep(20);
         }
     }

@@ -49,10 +49,8 @@ public sealed class RespClusterTests : ClusterTest
 
     private static int PortOf(SiloHost silo) => silo.Endpoints.Resp!.Port;
 
-    // No silo goes away here: none shall lose its lease on a machine that is busy for some seconds, and answer that one is to try again.
     private Task<SiloHost[]> StartRespAsync() => StartClusterAsync(3, change: options => options with
     {
-        Cluster = options.Cluster with { LeaseMs = 12_000 },
         HostBytes = 64 << 20,
         Resp = new RespOptions { Enabled = true, Port = 0 },
     });

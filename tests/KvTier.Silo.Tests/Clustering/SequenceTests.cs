@@ -155,8 +155,14 @@ public sealed class SequenceTests : ClusterTest
 
     private static SiloOptions WithRoom(SiloOptions options) => options with { HostBytes = 64 << 20 };
 
-    private SiloOptions WithLog(SiloOptions options) =>
-        WithRoom(options) with { DataDirectory = Folder(options.Name), SsdBytes = 256 << 20, Namespaces = [space] };
+    // A start after etcd has lost its data waits for the time of a lease.
+    private SiloOptions WithLog(SiloOptions options) => WithRoom(options) with
+    {
+        DataDirectory = Folder(options.Name),
+        SsdBytes = 256 << 20,
+        Namespaces = [space],
+        Cluster = options.Cluster with { LeaseMs = 6000 },
+    };
 
     private static SequenceOpen Open(SiloHost host, string name) =>
         new() { Namespace = HandleOf(host), Name = name, Digests = [Selectors.Moments.Digest] };

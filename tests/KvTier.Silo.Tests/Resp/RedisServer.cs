@@ -48,7 +48,7 @@ internal sealed class RedisServer : IAsyncDisposable
     /// <summary>Waits until the server says that it is ready; its log goes to its standard output.</summary>
     private static async Task<bool> IsReadyAsync(Process server, int port)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (await server.StandardOutput.ReadLineAsync(deadline.Token) is { } line)
         {
             if (!line.Contains("Ready to accept connections", StringComparison.Ordinal)) continue;

@@ -16,7 +16,7 @@ internal sealed class RespClient : IDisposable
     public RespClient(int port)
     {
         socket.NoDelay = true;
-        socket.ReceiveTimeout = socket.SendTimeout = 30_000;
+        socket.ReceiveTimeout = socket.SendTimeout = 120_000;
         socket.Connect(IPAddress.Loopback, port);
     }
 

@@ -44,7 +44,7 @@ internal sealed class RespSilo : IAsyncDisposable
     /// <summary>Stops everything, after checking that no connection has left a lease or a reservation.</summary>
     public async ValueTask DisposeAsync()
     {
-        await Listener.StopAsync(TimeSpan.FromSeconds(20));
+        await Listener.StopAsync(TimeSpan.FromSeconds(60));
         EngineStats stats = Engine.Stats;
         await Engine.DisposeAsync();
         arena.Dispose();

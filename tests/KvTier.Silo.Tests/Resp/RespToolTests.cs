@@ -24,7 +24,7 @@ public sealed class RespToolTests(RespFixture fixture)
             assert [len(v) for v in p.execute()] == [28, 2 << 20] * 6
         assert sorted(k.decode() for k in r.scan_iter(match="model@*", count=5)) == sorted(keys)
         assert r.set("n", "1", nx=True) and r.set("n", "2", nx=True) is None and r.set("n", "3", get=True) == b"1"
-        assert r.expire("n", 100) and 98 <= r.ttl("n") <= 100 and r.persist("n") and r.ttl("n") == -1
+        assert r.expire("n", 100) and 50 <= r.ttl("n") <= 100 and r.persist("n") and r.ttl("n") == -1
         assert r.info()["redis_version"] == "7.0.15" and r.config_get("save") == {"save": ""} and r.client_list()
         assert r.delete(*keys) == 12 and r.unlink("n") == 1 and r.get(keys[0]) is None
         print("ok")

@@ -30,7 +30,7 @@ internal sealed record Reply(FrameHeader Header, byte[] Body, byte[] Payload)
 internal sealed class RawClient : IDisposable
 {
     /// <summary>Guard against hangs; no test waits for it.</summary>
-    private const int GuardMs = 30_000;
+    private const int GuardMs = 120_000;
 
     private ulong lastId;
 

@@ -23,7 +23,8 @@ public abstract class SiloTest : IAsyncLifetime
         SocketBufferBytes = 64 << 10,
         GhostBlocks = 256,
         Http = new HttpOptions { Enabled = false },
-        DrainSeconds = 20,
+        DrainSeconds = 60,
+        PutWaitMs = 60_000,
     };
 
     internal async Task<SiloHost> StartAsync(SiloOptions? options = null)
@@ -47,7 +48,7 @@ public abstract class SiloTest : IAsyncLifetime
     internal RawClient Dial(EndPoint endPoint) => Keep(new RawClient(endPoint));
 
     /// <summary>Waits until something holds; the time is only a guard.</summary>
-    internal static async Task UntilAsync(Func<bool> condition, string what, int seconds = 30)
+    internal static async Task UntilAsync(Func<bool> condition, string what, int seconds = 60)
     {
         var watch = Stopwatch.StartNew();
         while (!condition())
