@@ -108,11 +108,22 @@ public sealed class EtcdProcess : IAsyncDisposable
     public async Task<JsonElement> CallAsync(string path, object request)
     {
         using var http = NewClient();
-        using HttpResponseMessage response = await http.PostAsJsonAsync(new Uri(Endpoint, path), request);
-        string text = await response.Content.ReadAsStringAsync();
-        if (!response.IsSuccessStatusCode) throw new InvalidOperationException($"etcd {path}: {text}");
-        using JsonDocument document = JsonDocument.Parse(text);
-        return document.RootElement.Clone();
+        var clock = Stopwatch.StartNew();
+        while (true)
+        {
+            using HttpResponseMessage response = await http.PostAsJsonAsync(new Uri(Endpoint, path), request);
+            string text = await response.Content.ReadAsStringAsync();
+            if (response.IsSuccessStatusCode)
+            {
+                using JsonDocument document = JsonDocument.Parse(text);
+                return document.RootElement.Clone();
+            }
+
+            // On a busy machine etcd gives up by itself after some seconds; keys may be read and written twice.
+            bool isLate = text.Contains("request timed out", StringComparison.Ordinal) && clock.Elapsed < startDeadline;
+            if (!isLate || !path.StartsWith("/v3/kv/", StringComparison.Ordinal))
+                throw new InvalidOperationException($"etcd {path}: {text}");
+        }
     }
 
     /// <summary>Writes a key.</summary>
