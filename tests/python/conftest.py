@@ -6,6 +6,7 @@ own_silo    one for this test, with an SSD tier: may be killed, frozen, started 
 new_silo    starts further ones: new_silo(options={…}, ssd=True)
 cluster     three silos and an etcd for the whole run; not to be killed
 own_cluster the same for this test, two copies of each block
+patient     routing clients of this test take no slow silo for a lost one
 run_engine  starts a Python process that may be killed: run_engine(program, arguments …)
 
 A test has 240 s, or what `@pytest.mark.deadline(seconds)` says.
@@ -88,8 +89,17 @@ def cluster(run_folder):
 
 @pytest.fixture
 def own_cluster(folder):
-    with Cluster(folder, replicas=2) as started:
+    # Silos of one busy machine do not give each other up.
+    with Cluster(folder, replicas=2, options={"cluster-peer-deadline-ms": 20_000}) as started:
         yield started
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """No routing client of this test takes a silo for lost because it is slow."""
+    from clients import be_patient
+
+    be_patient(monkeypatch)
 
 
 @pytest.fixture

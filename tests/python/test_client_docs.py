@@ -18,6 +18,7 @@ def test_code_of_the_page_runs(silo):
     scope["client"].close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_function_of_the_page_stores_a_prompt_in_a_cluster(cluster):
     page = (REPOSITORY / "docs" / "how-to" / "python-client.md").read_text(encoding="utf-8")
     source = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "store_prompt" in block)

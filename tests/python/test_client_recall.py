@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import kvtier
+from clients import connect
 from silos import kvtier_command
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 LAYERS, HEADS, DIM, BLOCK, QUERY_HEADS = 2, 2, 32, 16, 4
 BLOCKS = 12
@@ -40,10 +43,10 @@ def attend(cache, layer, queries):
 @pytest.fixture(params=["tcp", "local", "cluster"])
 def ns(request):
     if request.param == "cluster":
-        client = kvtier.connect(request.getfixturevalue("cluster").endpoints, timeout_ms=20_000)
+        client = connect(request.getfixturevalue("cluster").endpoints)
     else:
         silo = request.getfixturevalue("silo")
-        client = kvtier.connect(silo.tcp if request.param == "tcp" else silo.unix, timeout_ms=20_000)
+        client = connect(silo.tcp if request.param == "tcp" else silo.unix)
     with client:
         yield client.namespace(PROFILE, f"t{uuid.uuid4().hex[:12]}")
 
@@ -158,7 +161,7 @@ def test_lost_block_is_named_as_missing(ns, chat):
 
 
 def test_leased_rows_lie_in_shared_memory(silo):
-    with kvtier.connect(silo.unix, local="require") as client:
+    with connect(silo.unix, local="require") as client:
         ns = client.namespace(PROFILE, f"t{uuid.uuid4().hex[:12]}")
         cache, keys = make_cache(), [b"k%d" % i for i in range(BLOCKS)]
         store(ns, cache, keys)
@@ -171,7 +174,7 @@ def test_leased_rows_lie_in_shared_memory(silo):
 
 
 def test_dotnet_client_finds_a_sequence_of_the_cluster_at_its_owner(cluster):
-    with kvtier.connect(cluster.endpoints, timeout_ms=20_000) as client:
+    with connect(cluster.endpoints) as client:
         ns = client.namespace(PROFILE, f"t{uuid.uuid4().hex[:12]}")
         keys = [b"k%d" % i for i in range(BLOCKS)]
         store(ns, make_cache(), keys)
@@ -184,7 +187,7 @@ def test_dotnet_client_finds_a_sequence_of_the_cluster_at_its_owner(cluster):
 
 
 def test_dotnet_client_and_this_one_see_each_others_sequences(silo):
-    with kvtier.connect(silo.unix) as client:
+    with connect(silo.unix) as client:
         ns = client.namespace(PROFILE, f"t{uuid.uuid4().hex[:12]}")
         cache, keys = make_cache(), [b"k%d" % i for i in range(BLOCKS)]
         store(ns, cache, keys)

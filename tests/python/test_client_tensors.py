@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import kvtier
+from clients import connect
 from kvtier.tensors import check_tensor, tensor_bytes, to_tensor
 
 torch = pytest.importorskip("torch")
@@ -10,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(params=["never", "require"])
 def ns(request, silo):
-    with kvtier.connect(silo.unix, local=request.param) as client:
+    with connect(silo.unix, local=request.param) as client:
         yield client.namespace(tenant="tensors")
 
 
@@ -25,7 +26,7 @@ def test_tensor_goes_in_and_comes_out(ns, dtype):
 
 
 def test_leased_tensor_is_the_block_itself(silo):
-    with kvtier.connect(silo.unix, local="require") as client:
+    with connect(silo.unix, local="require") as client:
         ns = client.namespace(tenant="tensors")
         value = torch.arange(8192).to(torch.bfloat16)
         ns.put(b"leased", value)

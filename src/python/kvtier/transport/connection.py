@@ -98,16 +98,24 @@ class Connection:
         """Waits for the answer to a request that was sent."""
         try:
             self._await(pending, deadline)
-        except BaseException as error:
-            self._abandon(pending.number, pending, isinstance(error, DeadlineExceeded))
+        except DeadlineExceeded:
+            self._abandon(pending.number, pending, True)
+            if not pending.is_done or pending.error is not None:
+                raise
+            # It was answered in the same moment.
+        except BaseException:
+            self.give_up(pending)
             raise
         if pending.error is not None:
             raise pending.error
         return pending.body
 
     def give_up(self, pending: Pending) -> None:
-        """Waits no longer for an answer; ``late`` takes it if it comes."""
+        """Waits no longer for an answer; ``late`` takes it if it comes, or now if it is here and nobody has taken it."""
         self._abandon(pending.number, pending, False)
+        if pending.is_done and pending.error is None and pending.late is not None:
+            late, pending.late = pending.late, None
+            late(pending.body)
 
     def notify(self, opcode: int, fields: list[Any], deadline: float) -> None:
         """Sends a notice, which is not answered."""
