@@ -30,7 +30,14 @@ class FakeSilo:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
+
+    def close(self):
+        """Ends the thread before its socket: a call that a signal interrupts goes on with whatever has the socket's number by then."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join(60)
+        self.listener.close()
 
     def accept(self):
         while True:
@@ -89,7 +96,7 @@ def fake(folder):
 
     yield start
     for one in made:
-        one.listener.close()
+        one.close()
 
 
 def test_good_answer_is_taken(fake):
