@@ -7,7 +7,7 @@ namespace KvTier.Kernels.Device.Tests;
 public sealed class DeviceFixture : IDisposable
 {
     /// <summary>Building kernels on a busy CPU takes long, as does ending what runs there; nothing here depends on how long.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     /// <summary>Options of tests, which want a device whatever it is.</summary>
     public static DeviceOptions Options { get; } = new()
