@@ -37,11 +37,11 @@ def registry_answers(pip, folder):
     return probe.returncode == 0
 
 
-@pytest.mark.deadline(420)
+@pytest.mark.deadline(820)
 def test_types_of_the_client_hold(folder):
     line = ["mypy", "--config-file", PYTHON_SOURCE / "pyproject.toml", "--python-executable", sys.executable,
             "--cache-dir", folder / "mypy", "-p", "kvtier"]
-    done = subprocess.run([str(word) for word in line], cwd=PYTHON_SOURCE, capture_output=True, text=True, timeout=400)
+    done = subprocess.run([str(word) for word in line], cwd=PYTHON_SOURCE, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
