@@ -38,7 +38,7 @@ internal static partial class ContractRules
     /// <summary>Says whether one of some source files has a test method in a class.</summary>
     public static bool HasTest(IEnumerable<string> sources, string type, string method)
     {
-        TimeSpan limit = TimeSpan.FromSeconds(5);
+        TimeSpan limit = TimeSpan.FromMinutes(1);
         return sources.Any(text => text.Contains(method, StringComparison.Ordinal)
             && Regex.IsMatch(text, $@"\bclass\s+{Regex.Escape(type)}\b", RegexOptions.ExplicitCapture, limit)
             && HasTestMethod(text.Split('\n'), method));
@@ -60,12 +60,12 @@ internal static partial class ContractRules
         return false;
     }
 
-    [GeneratedRegex(@"^\s*\[(Fact|Theory|Property)\b", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*\[(Fact|Theory|Property)\b", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex TestAttribute();
 
-    [GeneratedRegex(@"^(?<number>\d+)\. ", RegexOptions.ExplicitCapture | RegexOptions.Multiline, 1000)]
+    [GeneratedRegex(@"^(?<number>\d+)\. ", RegexOptions.ExplicitCapture | RegexOptions.Multiline, 60_000)]
     private static partial Regex Invariant();
 
-    [GeneratedRegex(@"`(?<project>KvTier\.[\w.]+): (?<type>\w+)\.(?<method>\w+)`", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"`(?<project>KvTier\.[\w.]+): (?<type>\w+)\.(?<method>\w+)`", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex NamedTest();
 }

@@ -92,12 +92,12 @@ internal static partial class DocsRules
 
     private static bool IsFence(string line) => line.TrimStart().StartsWith("```", StringComparison.Ordinal);
 
-    [GeneratedRegex(@"\]\((?<target>[^()\s]+)\)", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"\]\((?<target>[^()\s]+)\)", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex Link();
 
-    [GeneratedRegex("`[^`]*`", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex("`[^`]*`", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex InlineCode();
 
-    [GeneratedRegex("^#{1,6} ", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex("^#{1,6} ", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex Heading();
 }

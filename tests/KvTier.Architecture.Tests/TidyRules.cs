@@ -30,7 +30,7 @@ internal static partial class TidyRules
 
     public static IEnumerable<string> UnfinishedWords(string text) =>
         Numbered(text).SelectMany(line => Unfinished
-            .Where(word => Regex.IsMatch(line.Text, $@"\b{word}\b", RegexOptions.None, TimeSpan.FromSeconds(1)))
+            .Where(word => Regex.IsMatch(line.Text, $@"\b{word}\b", RegexOptions.None, TimeSpan.FromMinutes(1)))
             .Select(word => $"{line.Number}: {word}"));
 
     public static IEnumerable<string> FileScopedNamespace(string text) =>
@@ -66,9 +66,9 @@ internal static partial class TidyRules
 
     private static int Indent(string line) => line.Length - line.TrimStart().Length;
 
-    [GeneratedRegex(@"^\s*namespace\s+[\w.]+\s*\{?\s*$", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*namespace\s+[\w.]+\s*\{?\s*$", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex BlockNamespace();
 
-    [GeneratedRegex(@"^[\w\s\[\]]*\b(class|struct|interface|enum|record|namespace)\b", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^[\w\s\[\]]*\b(class|struct|interface|enum|record|namespace)\b", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex TypeHeader();
 }

@@ -54,15 +54,15 @@ internal static partial class DocumentedCommands
             .TakeWhile(word => word[0] is not ('|' or '>' or '<' or ';' or '&' or ')' or '#') && word != "2>")
             .Select(word => word.Trim('"', '\''))];
 
-    [GeneratedRegex(@"(^|\$\(|[|;&]\s*)\s*(?<command>(\./dev|kvtier)(\s|$))", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"(^|\$\(|[|;&]\s*)\s*(?<command>(\./dev|kvtier)(\s|$))", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex Start();
 
-    [GeneratedRegex(@"`(?<command>\./dev [^`]+)`", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"`(?<command>\./dev [^`]+)`", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex Inline();
 
-    [GeneratedRegex("2>|\"[^\"]*\"|'[^']*'|[|<>;&)]+|[^\\s|<>;&)]+", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex("2>|\"[^\"]*\"|'[^']*'|[|<>;&)]+|[^\\s|<>;&)]+", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex Word();
 
-    [GeneratedRegex(@"^  (?<labels>[\w| -]+)\)", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^  (?<labels>[\w| -]+)\)", RegexOptions.ExplicitCapture, 60_000)]
     private static partial Regex Label();
 }
