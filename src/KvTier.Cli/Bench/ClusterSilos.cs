@@ -48,12 +48,22 @@ internal sealed class ClusterSilos : IAsyncDisposable
     {
         LocalClusterFolder place = LocalClusterFolder.Open(context.Folder.File($"cluster{Interlocked.Increment(ref count)}"));
         var options = new LocalClusterOptions { Name = "bench" };
-        LocalEtcd engine = LocalEtcdStart.Start(place, options);
-        place.Save(new LocalCluster { Name = options.Name, Etcd = engine });
+        LocalEtcd engine;
+        try
+        {
+            engine = await LocalEtcdStart.RunAsync(
+                place, options, deadline, etcd => place.Save(new LocalCluster { Name = options.Name, Etcd = etcd }), context.Cancel);
+        }
+        catch
+        {
+            await LocalClusterStop.RunAsync(place);
+            place.Dispose();
+            throw;
+        }
+
         var cluster = new ClusterSilos(context, hostBytes, arguments, place, engine);
         try
         {
-            await cluster.WhenEtcdAnswersAsync();
             await Task.WhenAll(Enumerable.Range(1, silos).Select(number => cluster.AddAsync(number)));
             await cluster.WhenSettledAsync();
             return cluster;
@@ -137,12 +147,4 @@ internal sealed class ClusterSilos : IAsyncDisposable
 
     private async Task<KvTierClient> AskedAsync() => asked ??= (await KvTierClient.ConnectAsync(
         new KvTierClientOptions { Endpoint = silos.Values.First().Endpoints["tcp"], RequestTimeout = deadline }, context.Cancel)).OrFail();
-
-    private async Task WhenEtcdAnswersAsync()
-    {
-        await using EtcdEngine engine = EtcdEngine.Create(
-            new EtcdOptions { Endpoints = [etcd.Endpoint] }, new ClusterOptions { Cluster = "bench" }, TimeProvider.System).OrFail();
-        if (!await LocalEtcdStart.AnswersAsync(etcd, engine, deadline, context.Cancel))
-            throw new CliException(ExitCodes.Unavailable, $"bench: etcd does not answer: {LogTail.Read(folder.LogOf("etcd"))}");
-    }
 }

@@ -101,11 +101,11 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// Stops its threads, as SIGSTOP does, and waits until all have stopped, which on a busy machine is not at once: it keeps its
     /// connections and says nothing.
     /// </summary>
-    /// <exception cref="TimeoutException">Some still run after 10 s.</exception>
+    /// <exception cref="TimeoutException">Some still run after a minute.</exception>
     public void Freeze()
     {
         Signal(process.Id, Sigstop);
-        if (!SpinWait.SpinUntil(AllStopped, TimeSpan.FromSeconds(10))) throw new TimeoutException($"process {process.Id} did not stop");
+        if (!SpinWait.SpinUntil(AllStopped, TimeSpan.FromMinutes(1))) throw new TimeoutException($"process {process.Id} did not stop");
     }
 
     /// <summary>Lets its threads go on.</summary>
@@ -154,11 +154,22 @@ internal sealed class SiloProcess : IAsyncDisposable
     }
 
     /// <summary>True when the state of every thread, the letter after its name in brackets, is T.</summary>
-    private bool AllStopped() => Directory.GetDirectories($"/proc/{process.Id}/task").All(thread =>
+    private bool AllStopped()
     {
-        string stat = File.ReadAllText(Path.Combine(thread, "stat"));
-        return stat.AsSpan(stat.LastIndexOf(')') + 2)[0] == 'T';
-    });
+        try
+        {
+            return Directory.GetDirectories($"/proc/{process.Id}/task").All(thread =>
+            {
+                string stat = File.ReadAllText(Path.Combine(thread, "stat"));
+                return stat.AsSpan(stat.LastIndexOf(')') + 2)[0] == 'T';
+            });
+        }
+        catch (IOException)
+        {
+            // A thread that was about to end did so while it was looked at.
+            return false;
+        }
+    }
 
     [DllImport("libc", EntryPoint = "kill")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]

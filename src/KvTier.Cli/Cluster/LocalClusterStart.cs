@@ -5,10 +5,9 @@ namespace KvTier.Cli;
 /// <summary>Starts a cluster on this machine and waits until its map has all silos. When that fails, what was started is stopped.</summary>
 internal static class LocalClusterStart
 {
-    private static readonly TimeSpan etcdDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan etcdDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan siloDeadline = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan mapDeadline = TimeSpan.FromSeconds(60);
-    private const int PortTries = 3;
 
     /// <summary>Starts it.</summary>
     /// <exception cref="CliException">There is one already, or it can't be started; the message says why.</exception>
@@ -33,7 +32,11 @@ internal static class LocalClusterStart
     {
         var cluster = new LocalCluster { Name = options.Name };
         progress.Say("etcd");
-        (cluster, EtcdEngine engine) = await StartEtcdAsync(folder, options, cluster, cancel);
+        await LocalEtcdStart.RunAsync(
+            folder, options, etcdDeadline, started => cluster = Save(folder, cluster with { Etcd = started }), cancel);
+        EtcdEngine engine = EtcdEngine.Create(
+            new EtcdOptions { Endpoints = [cluster.Etcd!.Endpoint] }, new ClusterOptions { Cluster = options.Name },
+            TimeProvider.System).OrFail();
         await using (engine)
         {
             progress.Add(1);
@@ -54,32 +57,6 @@ internal static class LocalClusterStart
             progress.Say("map");
             await WhenInMapAsync(engine, cluster.Silos, cancel);
             return Save(folder, cluster with { Silos = ready, Complete = true });
-        }
-    }
-
-    private static async Task<(LocalCluster Cluster, EtcdEngine Engine)> StartEtcdAsync(
-        LocalClusterFolder folder, LocalClusterOptions options, LocalCluster cluster, CancellationToken cancel)
-    {
-        for (int attempt = 1; ; attempt++)
-        {
-            cluster = Save(folder, cluster with { Etcd = LocalEtcdStart.Start(folder, options) });
-            EtcdEngine engine = EtcdEngine.Create(
-                new EtcdOptions { Endpoints = [cluster.Etcd!.Endpoint] }, new ClusterOptions { Cluster = options.Name },
-                TimeProvider.System).OrFail();
-            try
-            {
-                if (await LocalEtcdStart.AnswersAsync(cluster.Etcd, engine, etcdDeadline, cancel)) return (cluster, engine);
-            }
-            catch
-            {
-                await engine.DisposeAsync();
-                throw;
-            }
-
-            await engine.DisposeAsync();
-            // A free port may be taken before etcd opens it; a port that was asked for is not going to be free.
-            if (cluster.Etcd.Process.IsAlive || attempt == PortTries || options.PortBase != 0)
-                throw new CliException(ExitCodes.Unavailable, $"etcd does not answer: {LogTail.Read(folder.LogOf("etcd"))}");
         }
     }
 

@@ -8,6 +8,10 @@ namespace KvTier.Cli;
 /// <summary>A cluster for a replay: silos in this process over an etcd of its own, or one that runs already.</summary>
 internal sealed class ReplayCluster : IAsyncDisposable
 {
+    /// <summary>Lease of a silo: no figure is to depend on whether this process stood still for a moment.</summary>
+    private const int LeaseMs = 15_000;
+
+    private static readonly TimeSpan startDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan stopDeadline = TimeSpan.FromSeconds(20);
     private readonly LocalClusterFolder? folder;
     private readonly LocalEtcd? etcd;
@@ -39,8 +43,9 @@ internal sealed class ReplayCluster : IAsyncDisposable
         var started = new List<SiloRunner>();
         try
         {
-            engine = LocalEtcdStart.Start(place, new LocalClusterOptions { Name = "replay" });
-            for (int i = 0; i < count; i++) started.Add(await SiloRunner.StartAsync(SiloOf(options, count, i, engine, path), logs, cancel));
+            await LocalEtcdStart.RunAsync(place, new LocalClusterOptions { Name = "replay" }, startDeadline, etcd => engine = etcd, cancel);
+            for (int i = 0; i < count; i++)
+                started.Add(await SiloRunner.StartAsync(SiloOf(options, count, i, engine!, path), logs, cancel));
             KvClusterClient connected = await ConnectAsync([.. started.Select(silo => silo.Endpoints["tcp"])], cancel);
             await SettleAsync(connected, count, cancel);
             return new ReplayCluster(place, engine, started, connected);
@@ -120,6 +125,7 @@ internal sealed class ReplayCluster : IAsyncDisposable
                 Name = "replay",
                 Etcd = [etcd.Endpoint.GetLeftPart(UriPartial.Authority)],
                 LeaveGraceMs = 0,
+                LeaseMs = LeaseMs,
             },
         };
     }
