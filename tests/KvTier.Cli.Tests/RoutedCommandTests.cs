@@ -95,6 +95,9 @@ public sealed class RoutedCommandTests : IAsyncLifetime
         Cluster = new SiloClusterSettings
         {
             Etcd = [etcd!.Endpoint.GetLeftPart(UriPartial.Authority)],
+            // No silo is to lose its lease, and none is to be given up, because the machine stood still for a moment.
+            LeaseMs = 6000,
+            PeerDeadlineMs = 10_000,
             LeaveGraceMs = 100,
             Replicas = 2,
         },

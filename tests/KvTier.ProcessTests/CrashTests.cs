@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using KvTier.Cli;
+using KvTier.Testing;
 
 namespace KvTier.ProcessTests;
 
@@ -108,8 +109,16 @@ public class CrashTests
     {
         using var folder = new TempFolder();
         string[] arguments = TestSilo.Arguments(folder);
+        // Any silo that starts on this machine removes what is there, those of other tests too: these two have a folder of their own in
+        // its place, in mount namespaces, which need no rights.
+        using var shared = new TempDirectory("/dev/shm");
+        string[] through =
+        [
+            "unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "mount --bind \"$0\" /dev/shm && exec \"$@\"", shared.FullPath,
+        ];
+        string[] ArenasOf(int pid) => Directory.GetFiles(shared.FullPath, $"kvtier-{pid}-*");
         int pid;
-        await using (TestSilo silo = await TestSilo.StartAsync(arguments))
+        await using (TestSilo silo = await TestSilo.StartAsync(arguments, through))
         {
             pid = silo.Process.Pid;
             Assert.NotEmpty(ArenasOf(pid));
@@ -117,15 +126,14 @@ public class CrashTests
             Assert.NotEmpty(ArenasOf(pid));
         }
 
-        await using (TestSilo next = await TestSilo.StartAsync(arguments))
+        await using (TestSilo next = await TestSilo.StartAsync(arguments, through))
         {
             Assert.Empty(ArenasOf(pid));
             pid = next.Process.Pid;
+            Assert.NotEmpty(ArenasOf(pid));
             Assert.Equal(0, await next.Process.TerminateAsync());
         }
 
         Assert.Empty(ArenasOf(pid));
     }
-
-    private static string[] ArenasOf(int pid) => Directory.GetFiles("/dev/shm", $"kvtier-{pid}-*");
 }

@@ -18,7 +18,7 @@ public class FullDiskTests
         string[] arguments =
         [
             "--tcp", "false", "--http-enabled", "false", "--unix-socket", folder.File("s"), "--data-directory", disk,
-            "--host-bytes", "64MiB", "--ssd-bytes", "1GiB", "--put-wait-ms", "2000",
+            "--host-bytes", "64MiB", "--ssd-bytes", "1GiB", "--put-wait-ms", "20000",
         ];
         // A tmpfs in a mount namespace of its own, which needs no rights and goes with the process; unshare is of util-linux.
         await using TestSilo silo = await TestSilo.StartAsync(
@@ -44,7 +44,7 @@ public class FullDiskTests
         File.Delete(filler);
         long start = Stopwatch.GetTimestamp();
         KvError? error = refused;
-        for (int i = 0; error is not null && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30); i++)
+        for (int i = 0; error is not null && Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(60); i++)
             error = await PutAsync(silo.Blocks, 20_000, AckLevel.Ssd);
         Assert.Null(error);
         await AssertRightAsync(silo.Blocks, 20_000);

@@ -13,7 +13,7 @@ public sealed class EtcdProcess : IAsyncDisposable
     private const int Sigstop = 19;
     private const int Sigterm = 15;
     private static readonly TimeSpan startDeadline = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan stopDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan stopDeadline = TimeSpan.FromSeconds(60);
     private readonly TempDirectory folder;
     private readonly EtcdProcessOptions options;
     private readonly int peerPort;
@@ -96,8 +96,16 @@ public sealed class EtcdProcess : IAsyncDisposable
         await process.WaitForExitAsync();
     }
 
-    /// <summary>Stops its threads: it keeps its connections and says nothing.</summary>
-    public void Freeze() => Signal(Pid, Sigstop);
+    /// <summary>
+    /// Stops its threads, and waits until all have stopped, which on a busy machine is not at once: it keeps its connections and says
+    /// nothing.
+    /// </summary>
+    /// <exception cref="TimeoutException">Some still run after a minute.</exception>
+    public void Freeze()
+    {
+        Signal(Pid, Sigstop);
+        if (!SpinWait.SpinUntil(AllStopped, startDeadline)) throw new TimeoutException($"etcd, process {Pid}, did not stop");
+    }
 
     /// <summary>Lets its threads go on.</summary>
     public void Thaw() => Signal(Pid, Sigcont);
@@ -144,6 +152,21 @@ public sealed class EtcdProcess : IAsyncDisposable
         return found.TryGetProperty("kvs", out JsonElement kvs)
             ? [.. kvs.EnumerateArray().Select(each => System.Text.Encoding.UTF8.GetString(each.GetProperty("key").GetBytesFromBase64()))]
             : [];
+    }
+
+    /// <summary>Ends the lease that a key was written under, if it is still there.</summary>
+    public async Task RevokeLeaseOfAsync(string key)
+    {
+        JsonElement found = await CallAsync("/v3/kv/range", new { key = Base64(key) });
+        if (!found.TryGetProperty("kvs", out JsonElement kvs)) return;
+        try
+        {
+            await CallAsync("/v3/lease/revoke", new { ID = kvs[0].GetProperty("lease").GetString() });
+        }
+        catch (InvalidOperationException gone) when (gone.Message.Contains("lease not found", StringComparison.Ordinal))
+        {
+            // It has run out meanwhile.
+        }
     }
 
     /// <summary>Forgets the history up to now.</summary>
@@ -209,6 +232,24 @@ public sealed class EtcdProcess : IAsyncDisposable
         started.BeginOutputReadLine();
         started.BeginErrorReadLine();
         return started;
+    }
+
+    /// <summary>True when the state of every thread, the letter after its name in brackets, is T.</summary>
+    private bool AllStopped()
+    {
+        try
+        {
+            return Directory.GetDirectories($"/proc/{Pid}/task").All(thread =>
+            {
+                string stat = File.ReadAllText(Path.Combine(thread, "stat"));
+                return stat.AsSpan(stat.LastIndexOf(')') + 2)[0] == 'T';
+            });
+        }
+        catch (IOException)
+        {
+            // A thread that was about to end did so while it was looked at.
+            return false;
+        }
     }
 
     private void Note(string? line)

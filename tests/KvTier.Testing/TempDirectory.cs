@@ -20,6 +20,17 @@ public sealed class TempDirectory : IDisposable
     /// <summary>Removes the folder.</summary>
     public void Dispose()
     {
-        if (Directory.Exists(FullPath)) Directory.Delete(FullPath, recursive: true);
+        for (int attempt = 0; Directory.Exists(FullPath); attempt++)
+        {
+            try
+            {
+                Directory.Delete(FullPath, recursive: true);
+            }
+            catch (IOException) when (attempt < 100)
+            {
+                // A process that was ended a moment ago has left a file in a folder that was just emptied.
+                Thread.Sleep(50);
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ public static class TestPorts
     private const string RangeFile = "/proc/sys/net/ipv4/ip_local_port_range";
     private static readonly Lock gate = new();
     private static readonly int end = FirstOfTheSystem();
-    private static readonly Dictionary<int, Socket> claims = [];
+    private static readonly Dictionary<int, IDisposable> claims = [];
 
     /// <summary>A port of the loopback that nobody uses and that stays with this process, whether or not a server listens on it.</summary>
     public static int Reserve()
@@ -24,7 +24,7 @@ public static class TestPorts
             for (int attempt = 0; attempt < 1_000; attempt++)
             {
                 int port = Random.Shared.Next(First, end);
-                if (claims.ContainsKey(port) || Claim(port) is not { } claim) continue;
+                if (claims.ContainsKey(port) || TryClaim($"port-{port}") is not { } claim) continue;
                 if (IsFree(port))
                 {
                     claims.Add(port, claim);
@@ -38,13 +38,16 @@ public static class TestPorts
         throw new InvalidOperationException($"No port from {First} to {end - 1} is free");
     }
 
-    // An abstract socket's name is one process's at a time and goes with it; tests/python/ports.py claims by the same names.
-    private static Socket? Claim(int port)
+    /// <summary>Claims something of this machine that has a name, until it is disposed of or the process ends.</summary>
+    /// <param name="name">The name, such as <c>port-10000</c>.</param>
+    /// <returns>Null when somebody has it.</returns>
+    public static IDisposable? TryClaim(string name)
     {
+        // An abstract socket's name is one process's at a time and goes with it; tests/python/ports.py claims by the same names.
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            socket.Bind(new UnixDomainSocketEndPoint($"\0kvtier-test-port-{port}"));
+            socket.Bind(new UnixDomainSocketEndPoint($"\0kvtier-test-{name}"));
             return socket;
         }
         catch (SocketException refused) when (refused.SocketErrorCode == SocketError.AddressAlreadyInUse)

@@ -14,8 +14,11 @@ import sys
 import numpy as np
 
 import kvtier
+from kvtier.cluster import routed, router
 from kvtier.local.leases import LeasedHit
 
+# Each block has one owner, and the machine may stand still for a moment: a silo that is slow is not to be given up.
+routed.TRY_SECONDS = router.TRY_SECONDS = 20.0
 REQUEST_SECONDS = 90
 LEASE_MS = 300_000
 MODEL = kvtier.Profile("interop", 2, 2, 16, "fp32", 16)

@@ -9,7 +9,7 @@ public sealed class EtcdLossTests
     [Fact]
     public async Task EtcdWithoutItsData_IsNotFollowed_AndSilosGoOnWithTheirBlocksWhenTwoAreRestarted()
     {
-        await using TestCluster cluster = await TestCluster.StartAsync(3, replicas: 2);
+        await using TestCluster cluster = await TestCluster.StartAsync(3, replicas: 2, null, "--cluster-lease-ms", "4000");
         long[] numbers = [.. Enumerable.Range(1, 200).Select(i => (long)i)];
         long epoch;
         await using (KvClusterClient client = await cluster.ConnectAsync())

@@ -19,11 +19,24 @@ internal sealed class LoadedCluster : IAsyncDisposable
     public SteadyLoad Load { get; }
 
     /// <summary>Starts silos and load. Puts wait for all holders, where there is more than one.</summary>
-    public static async Task<LoadedCluster> StartAsync(int replicas, int writers = 2, int readers = 3, NetworkOfSilos? network = null)
+    /// <param name="replicas">Copies of each block.</param>
+    /// <param name="writers">How many write.</param>
+    /// <param name="readers">How many read.</param>
+    /// <param name="network">Where the silos are; one of them may be cut off there.</param>
+    /// <param name="ofLast">Arguments of the last silo.</param>
+    public static async Task<LoadedCluster> StartAsync(
+        int replicas, int writers = 2, int readers = 3, NetworkOfSilos? network = null, params string[] ofLast)
     {
-        TestCluster silos = await TestCluster.StartAsync(3, replicas, network);
+        string[] ofAll = network is null ? [] : TestCluster.OfMuteSilos;
+        TestCluster silos = await TestCluster.StartAsync(ofLast.Length > 0 ? 2 : 3, replicas, network, ofAll);
         try
         {
+            if (ofLast.Length > 0)
+            {
+                await silos.AddAsync(ofLast);
+                await silos.WaitUntilSettledAsync();
+            }
+
             KvClusterClient connected = await silos.ConnectAsync();
             ClusterBlocks blocks = await ClusterBlocks.OpenAsync(connected);
             var load = new SteadyLoad(blocks, replicas > 1 ? AckLevel.Replica : AckLevel.Memory, writers, readers);

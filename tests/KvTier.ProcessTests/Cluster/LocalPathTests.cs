@@ -27,7 +27,7 @@ public sealed class LocalPathTests
 
         Assert.NotEmpty(acknowledged);
         Assert.Empty(await NumberedBlocks.MissingAsync(here, acknowledged));
-        await owner.Process.KillAsync();
+        await cluster.KillAndLapseAsync(owner);
         await TestCluster.WaitForMemberAsync(cluster.Members[0], owner.Name, isMember: false);
         Assert.Empty(await blocks.MissingAsync(acknowledged));
     }
@@ -67,7 +67,8 @@ public sealed class LocalPathTests
         var options = new KvClusterClientOptions
         {
             Endpoints = [.. cluster.Members.Select(member => member.Socket)],
-            Silo = new KvTierClientOptions { RequestTimeout = TimeSpan.FromSeconds(10) },
+            Silo = new KvTierClientOptions { RequestTimeout = TimeSpan.FromSeconds(30), LeaseDuration = TimeSpan.FromMinutes(1) },
+            TryTimeout = TimeSpan.FromSeconds(20),
         };
         await using KvClusterClient client = (await KvClusterClient.ConnectAsync(options, TestSilo.Cancel)).Value;
         KvClusterNamespace ns = (await client.OpenNamespaceAsync(tenant, TestSilo.Cancel)).Value;

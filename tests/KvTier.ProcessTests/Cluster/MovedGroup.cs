@@ -5,7 +5,7 @@ namespace KvTier.ProcessTests.Cluster;
 /// <summary>A group that <c>kvtier cluster move</c> moves while it is written and read, and the silos that take part.</summary>
 internal sealed class MovedGroup
 {
-    private static readonly TimeSpan longest = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan longest = TimeSpan.FromSeconds(90);
     private readonly TestCluster cluster;
     private readonly AckLevel ack;
     private readonly BlockId id;
@@ -42,7 +42,7 @@ internal sealed class MovedGroup
 
     /// <summary>Moves it as an operator does, through a silo that has no part in it.</summary>
     public Task<KvtierRun> MoveAsync(TestMember to, params string[] more) =>
-        KvtierRun.Async(["cluster", "move", $"{id}", to.Name, "-e", Bystander.Endpoint, "--deadline-s", "30", .. more]);
+        KvtierRun.Async(["cluster", "move", $"{id}", to.Name, "-e", Bystander.Endpoint, "--deadline-s", "60", .. more]);
 
     /// <summary>Begins the move and kills one of its silos when that writes of a stage.</summary>
     /// <returns>What became of the command.</returns>
@@ -80,9 +80,10 @@ internal sealed class MovedGroup
             KvNamespace here = (await direct.OpenNamespaceAsync(new NamespaceDescriptor("test", Profiles.Opaque), TestSilo.Cancel)).Value;
             var block = new PutBlock(NumberedBlocks.Key(number), NumberedBlocks.Bytes(number), Group: id);
             var statuses = new PutStatus[1];
-            await here.PutAsync(new[] { block }, statuses, cancellationToken: TestSilo.Cancel);
-            if (statuses[0] is PutStatus.Stored or PutStatus.Present) took.Add(member.Name);
-            if (statuses[0] is PutStatus.Refused) refused++;
+            // A put that has no answer has no statuses either.
+            Result<PutSummary> put = await here.PutAsync(new[] { block }, statuses, cancellationToken: TestSilo.Cancel);
+            if (!put.IsOk || statuses[0] is PutStatus.Refused) refused++;
+            else if (statuses[0] is PutStatus.Stored or PutStatus.Present) took.Add(member.Name);
             ClusterMap map = (await direct.ClusterMapAsync(cancellationToken: TestSilo.Cancel)).Value.Map!;
             owners.Add(map.Silos[map.OwnerOf(id)].Name);
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvTier.Testing;
 
 namespace KvTier.ProcessTests.Cluster;
 
@@ -9,17 +10,22 @@ namespace KvTier.ProcessTests.Cluster;
 internal sealed class NetworkOfSilos : IDisposable
 {
     private const string NowhereAddress = "02:00:00:00:00:01";
+    private const int FirstSubnet = 64;
+    private const int Subnets = 128;
     private readonly string prefix;
     private readonly int subnet;
     private readonly int count;
+    private readonly IDisposable claim;
 
     /// <summary>Makes a network for some silos; the host itself has the address <see cref="Host"/> in it.</summary>
     public NetworkOfSilos(int silos)
     {
         count = silos;
-        // Names of devices have 15 characters at most; two runs at one time must not meet.
-        prefix = $"kv{Environment.ProcessId % 100_000}";
-        subnet = 64 + (Environment.ProcessId % 128);
+        // Two runs at one time must not meet, neither by the names of devices, of 15 characters at most, nor by addresses.
+        (subnet, claim) = Claim();
+        prefix = $"kvnet{subnet}";
+        // A run that was killed leaves its own behind.
+        Remove();
         Run($"ip link add {Bridge} type bridge");
         Run($"ip addr add {Host}/24 dev {Bridge}");
         Run($"ip link set {Bridge} up");
@@ -60,6 +66,22 @@ internal sealed class NetworkOfSilos : IDisposable
 
     /// <inheritdoc/>
     public void Dispose()
+    {
+        Remove();
+        claim.Dispose();
+    }
+
+    private static (int Subnet, IDisposable Claim) Claim()
+    {
+        for (int number = FirstSubnet; number < FirstSubnet + Subnets; number++)
+        {
+            if (TestPorts.TryClaim($"subnet-{number}") is { } claimed) return (number, claimed);
+        }
+
+        throw new InvalidOperationException($"no subnet from {FirstSubnet} on is free");
+    }
+
+    private void Remove()
     {
         for (int i = 0; i < count; i++) Run($"ip netns del {Namespace(i)}", mayFail: true);
         for (int i = 0; i < count; i++) Run($"ip link del {prefix}v{i}", mayFail: true);

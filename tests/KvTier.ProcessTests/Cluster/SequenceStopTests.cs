@@ -28,7 +28,7 @@ public sealed class SequenceStopTests
         KvClusterNamespace ns = (await client.OpenNamespaceAsync(model, TestSilo.Cancel)).Value;
         KvClusterSequence chat = await FillAsync(ns, "chat");
         TestMember owner = OwnerOf(cluster, client, ns, "chat");
-        await owner.Process.KillAsync();
+        await cluster.KillAndLapseAsync(owner);
         await cluster.WaitUntilSettledAsync();
         Result<KvClusterSequence> away = await ns.FindSequenceAsync("chat", cancellationToken: TestSilo.Cancel);
         Assert.Equal(ErrorCode.InvalidArgument, away.Error?.Code);

@@ -10,6 +10,14 @@ namespace KvTier.ProcessTests.Cluster;
 internal sealed class TestCluster : IAsyncDisposable
 {
     private static readonly TimeSpan longest = TimeSpan.FromSeconds(90);
+
+    /// <summary>
+    /// What a machine that stands still for two seconds does not break: leases that outlast it by far, and calls among silos that do not
+    /// take one which is slow for one which is gone.
+    /// </summary>
+    private static readonly (string Option, string Value)[] patient =
+        [("--cluster-lease-ms", "6000"), ("--cluster-peer-deadline-ms", "10000"), ("--host-bytes", "128MiB")];
+
     private readonly TempFolder folder = new();
     private readonly NetworkOfSilos? network;
     private readonly int replicas;
@@ -28,6 +36,9 @@ internal sealed class TestCluster : IAsyncDisposable
     public List<TestMember> Members { get; } = [];
 
     public TestMember Member(string name) => Members.Find(member => member.Name == name)!;
+
+    /// <summary>Calls among silos that give up soon, for clusters in which one keeps its connections and says nothing.</summary>
+    public static string[] OfMuteSilos => ["--cluster-peer-deadline-ms", "2000"];
 
     /// <summary>Starts etcd and silos, and waits until the map has them all and they have settled.</summary>
     public static async Task<TestCluster> StartAsync(int silos, int replicas, NetworkOfSilos? network = null, params string[] more)
@@ -48,17 +59,20 @@ internal sealed class TestCluster : IAsyncDisposable
     }
 
     /// <summary>Starts one more silo.</summary>
-    public async Task<TestMember> AddAsync()
+    /// <param name="own">Its own arguments.</param>
+    public async Task<TestMember> AddAsync(params string[] own)
     {
         int number = Members.Count;
         string address = network?.Address(number) ?? "127.0.0.1";
         string[] arguments =
         [
             "--name", $"silo-{number}", "--address", address, "--port", "0", "--http-enabled", "false",
-            .. more.Contains("--host-bytes") ? Array.Empty<string>() : ["--host-bytes", "128MiB"],
+            .. patient.Where(each => !more.Contains(each.Option) && !own.Contains(each.Option))
+                .SelectMany(each => new[] { each.Option, each.Value }),
             "--unix-socket", folder.File($"s{number}"),
             "--data-directory", folder.File($"data-{number}"), "--ssd-bytes", "1GiB", "--drain-seconds", "20",
-            "--etcd", Etcd.Endpoint.ToString().TrimEnd('/'), "--cluster-replicas", $"{replicas}", "--log-level", "Information", .. more,
+            "--etcd", Etcd.Endpoint.ToString().TrimEnd('/'), "--cluster-replicas", $"{replicas}", "--log-level", "Information",
+            .. more, .. own,
         ];
         var member = new TestMember($"silo-{number}", arguments, network?.Through(number) ?? []);
         Members.Add(member);
@@ -66,14 +80,23 @@ internal sealed class TestCluster : IAsyncDisposable
         return member;
     }
 
+    /// <summary>Ends a silo as kill -9 does, and its lease with it: the others need not wait until that has run out.</summary>
+    public async Task KillAndLapseAsync(TestMember member)
+    {
+        await member.Process.KillAsync();
+        await Etcd.RevokeLeaseOfAsync($"/kvtier/silos/{member.Name}");
+    }
+
     /// <summary>A client that routes by itself.</summary>
-    public async Task<KvClusterClient> ConnectAsync(TimeSpan? requestTimeout = null)
+    public async Task<KvClusterClient> ConnectAsync()
     {
         var options = new KvClusterClientOptions
         {
             Endpoints = [.. Members.Where(member => member.IsRunning).Select(member => member.Endpoint)],
-            Silo = new KvTierClientOptions { RequestTimeout = requestTimeout ?? TimeSpan.FromSeconds(10), Transport = TransportMode.Wire },
+            Silo = new KvTierClientOptions { RequestTimeout = TimeSpan.FromSeconds(30), Transport = TransportMode.Wire },
         };
+        // Where only one silo has a block, nobody else can be asked: one that is slow is waited for.
+        if (replicas == 1 && !more.Contains(OfMuteSilos[0])) options.TryTimeout = TimeSpan.FromSeconds(20);
         return (await KvClusterClient.ConnectAsync(options, TestSilo.Cancel)).Value;
     }
 

@@ -46,7 +46,8 @@ internal sealed class TestMember : IAsyncDisposable
             Endpoint = transport == TransportMode.Local ? Socket : Endpoint,
             Transport = transport,
             Connections = 1,
-            RequestTimeout = TimeSpan.FromSeconds(10),
+            RequestTimeout = TimeSpan.FromSeconds(30),
+            LeaseDuration = TimeSpan.FromMinutes(1),
         };
         options.Resilience.Enabled = false;
         return (await KvTierClient.ConnectAsync(options, TestSilo.Cancel)).Value;

@@ -8,7 +8,8 @@ namespace KvTier.ProcessTests.Interop;
 public abstract class InteropSilos : IAsyncLifetime
 {
     /// <summary>Little host memory, so that it is soon full, and leases that outlast a test however slow the machine is.</summary>
-    private protected static readonly string[] Small = ["--host-bytes", "32MiB", "--limits-lease-ms-max", "300000"];
+    private protected static readonly string[] Small =
+        ["--host-bytes", "32MiB", "--limits-lease-ms-max", "300000", "--put-wait-ms", "30000"];
 
     /// <summary>How many silos there are; one is in no cluster.</summary>
     public abstract int Count { get; }
@@ -27,6 +28,7 @@ public abstract class InteropSilos : IAsyncLifetime
         {
             Endpoints = Sockets,
             Silo = new KvTierClientOptions { RequestTimeout = TimeSpan.FromSeconds(30), LeaseDuration = TimeSpan.FromMinutes(5) },
+            TryTimeout = TimeSpan.FromSeconds(20),
         };
         Client = (await KvClusterClient.ConnectAsync(options, TestSilo.Cancel)).Value;
         Peer = await StartPeerAsync();

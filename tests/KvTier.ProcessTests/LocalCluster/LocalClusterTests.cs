@@ -162,8 +162,11 @@ public sealed class LocalClusterTests : IDisposable
 
     private Task<KvtierRun> UpAsync(int silos, params string[] more)
     {
+        // No silo is to lose its lease because the machine stood still for a moment.
+        File.WriteAllText(temp.File("c.yaml"), "cluster:\n  leaseMs: 6000\n");
+        string[] always = ["--silos", $"{silos}", "--folder", Folder, "--config", temp.File("c.yaml"), "--json"];
         string[] size = more is ["--host-bytes", ..] ? [] : ["--host-bytes", "64MiB"];
-        return KvtierRun.Async(["cluster", "up", "--silos", $"{silos}", "--folder", Folder, "--json", .. size, .. more]);
+        return KvtierRun.Async(["cluster", "up", .. always, .. size, .. more]);
     }
 
     private Task<KvtierRun> DownAsync() => KvtierRun.Async("cluster", "down", "--folder", Folder, "--json");
