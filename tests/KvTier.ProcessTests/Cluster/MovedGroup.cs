@@ -37,8 +37,8 @@ internal sealed class MovedGroup
 
     public TestMember Bystander { get; }
 
-    /// <summary>Begins to write and read it.</summary>
-    public SteadyLoad Load() => new(Blocks, ack, writers: 1, readers: 1, First - 1);
+    /// <summary>Begins to write and read it. Several such groups are to fit into one silo.</summary>
+    public SteadyLoad Load() => new(Blocks, ack, writers: 1, readers: 1, First - 1, enough: 4_000);
 
     /// <summary>Moves it as an operator does, through a silo that has no part in it.</summary>
     public Task<KvtierRun> MoveAsync(TestMember to, params string[] more) =>

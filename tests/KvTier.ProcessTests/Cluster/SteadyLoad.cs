@@ -10,22 +10,36 @@ namespace KvTier.ProcessTests.Cluster;
 /// </summary>
 internal sealed class SteadyLoad : IAsyncDisposable
 {
+    /// <summary>Between puts, when there are enough blocks.</summary>
+    private static readonly TimeSpan pause = TimeSpan.FromMilliseconds(20);
+
     private readonly ClusterBlocks blocks;
     private readonly AckLevel ack;
+    private readonly int enough;
     private readonly CancellationTokenSource stop = new();
     private readonly List<Task> workers = [];
     private readonly ConcurrentDictionary<long, bool> acknowledged = new();
     private readonly ConcurrentQueue<string> failures = new();
     private readonly ConcurrentQueue<long> missed = new();
     private long next;
+    private long written;
     private long done;
     private long wrong;
     private long longestTicks;
 
-    public SteadyLoad(ClusterBlocks blocks, AckLevel ack, int writers, int readers, long first = 0)
+    /// <summary>Begins.</summary>
+    /// <param name="blocks">Where blocks are put and got.</param>
+    /// <param name="ack">What puts wait for.</param>
+    /// <param name="writers">How many write.</param>
+    /// <param name="readers">How many read.</param>
+    /// <param name="first">The number before the first block's.</param>
+    /// <param name="enough">Blocks, of 20 kB on average, after which few are written: a fast machine, or a wait that takes long, must not
+    /// fill the silos, which would give up what is oldest.</param>
+    public SteadyLoad(ClusterBlocks blocks, AckLevel ack, int writers, int readers, long first = 0, int enough = 15_000)
     {
         this.blocks = blocks;
         this.ack = ack;
+        this.enough = enough;
         next = first;
         for (int i = 0; i < writers; i++) workers.Add(Task.Run(WriteAsync));
         for (int i = 0; i < readers; i++)
@@ -84,6 +98,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
     {
         while (!stop.IsCancellationRequested)
         {
+            if (Interlocked.Read(ref written) >= enough) await Task.Delay(pause);
             long number = Interlocked.Increment(ref next);
             long begin = Stopwatch.GetTimestamp();
             if (await blocks.PutAsync(number, ack) is { } error)
@@ -93,6 +108,7 @@ internal sealed class SteadyLoad : IAsyncDisposable
             }
 
             acknowledged[number] = true;
+            Interlocked.Increment(ref written);
             Succeeded(begin);
         }
     }
