@@ -20,8 +20,8 @@ internal static class Fuzz
     public static void Run(string name, Target target, IReadOnlyList<byte[]> seeds, int rounds, int seed)
     {
         Task work = Task.Run(() => RunAll(name, target, seeds, rounds, seed));
-        if (Task.WhenAny(work, Task.Delay(TimeSpan.FromSeconds(120))).GetAwaiter().GetResult() != work)
-            throw new FuzzException($"{name}: still running after 120 s; seed {seed}");
+        if (Task.WhenAny(work, Task.Delay(TimeSpan.FromSeconds(300))).GetAwaiter().GetResult() != work)
+            throw new FuzzException($"{name}: still running after 300 s; seed {seed}");
         work.GetAwaiter().GetResult();
     }
 

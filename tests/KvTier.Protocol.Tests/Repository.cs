@@ -34,10 +34,10 @@ internal static class Repository
         Task<string> errors = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
         process.StandardInput.Close();
-        if (!process.WaitForExit(60_000))
+        if (!process.WaitForExit(180_000))
         {
             process.Kill();
-            Assert.Fail($"{file} did not end within 60 s");
+            Assert.Fail($"{file} did not end within 180 s");
         }
 
         return (process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());

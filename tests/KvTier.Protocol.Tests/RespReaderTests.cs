@@ -101,11 +101,12 @@ public sealed class RespReaderTests
     [Fact]
     public void Read_OfAnAnnouncedMillionArguments_AllocatesOnlyForThoseReceived()
     {
-        var reader = new RespReader();
         byte[] input = RespFeed.Latin1("*1048576\r\n$1\r\na\r\n");
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.Equal(RespStatus.Incomplete, reader.Read(input));
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1024);
+        RespReader[] readers = [.. Enumerable.Range(0, 5).Select(_ => new RespReader())];
+        int at = 0;
+        var status = RespStatus.Ok;
+        Assert.InRange(Allocated.Least(() => status = readers[at++].Read(input)), 0, 1024);
+        Assert.Equal(RespStatus.Incomplete, status);
     }
 
     [Fact]
@@ -114,9 +115,10 @@ public sealed class RespReaderTests
         var reader = new RespReader();
         byte[] input = RespFeed.Encode("SET", "key", "value");
         reader.Read(input);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) reader.Read(input);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocated.Least(() =>
+        {
+            for (int i = 0; i < 1000; i++) reader.Read(input);
+        }));
         Assert.Equal(3, reader.Arguments.Length);
     }
 

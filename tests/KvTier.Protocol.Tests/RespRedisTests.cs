@@ -77,7 +77,7 @@ public sealed class RespRedisTests : IDisposable
     /// <summary>Sends bytes and reads the first reply, on a connection of its own.</summary>
     private string AskRedis(string input)
     {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 20_000 };
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 60_000 };
         socket.Connect(new UnixDomainSocketEndPoint(socketPath));
         socket.Send(RespFeed.Latin1(input));
         byte[] reply = new byte[4096];
