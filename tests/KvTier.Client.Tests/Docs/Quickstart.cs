@@ -28,7 +28,7 @@ internal static class Quickstart
     public static async Task<int> BatchAsync(KvNamespace ns, IReadOnlyList<(byte[] Key, byte[] Bytes)> blocks, CancellationToken token)
     {
         PutBlock[] puts = [.. blocks.Select(block => new PutBlock(block.Key, block.Bytes))];
-        var options = new PutOptions { Ack = AckLevel.Memory, TimeToLive = TimeSpan.FromHours(1), Timeout = TimeSpan.FromSeconds(2) };
+        var options = new PutOptions { Ack = AckLevel.Memory, TimeToLive = TimeSpan.FromHours(1), Timeout = TimeSpan.FromSeconds(5) };
         PutSummary put = (await ns.PutAsync(puts, default, options, token)).Value;
         if (!put.AllAcknowledged) throw new KvException(put.Error!);
 

@@ -26,6 +26,9 @@ public sealed class LiveSilo : IAsyncDisposable
         SocketPath = socketPath;
     }
 
+    /// <summary>Time for what is to go well, and for leases that are to hold: no busy machine takes as long.</summary>
+    public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(60);
+
     public static NamespaceDescriptor Opaque { get; } = new("test", Profiles.Opaque);
 
     public SiloHost Host { get; private set; }
@@ -42,7 +45,7 @@ public sealed class LiveSilo : IAsyncDisposable
 
     public async Task RestartAsync()
     {
-        SiloOptions options = Host.Options with { Port = Host.Endpoints.Native!.Port };
+        SiloOptions options = Host.Options;
         await Host.DisposeAsync();
         Host = (await SiloHost.StartAsync(options)).Value;
     }
@@ -51,7 +54,9 @@ public sealed class LiveSilo : IAsyncDisposable
     {
         Endpoint = way == Way.Tcp ? $"tcp://{new IPEndPoint(IPAddress.Loopback, Host.Endpoints.Native!.Port)}" : $"unix://{SocketPath}",
         Transport = way == Way.Local ? TransportMode.Local : TransportMode.Wire,
-        RequestTimeout = TimeSpan.FromSeconds(30),
+        RequestTimeout = Patience,
+        ConnectTimeout = Patience,
+        LeaseDuration = Patience,
     };
 
     public async Task<(KvTierClient Client, KvNamespace Namespace)> ConnectAsync(Way way, Action<KvTierClientOptions>? configure = null)
@@ -71,7 +76,8 @@ public sealed class LiveSilo : IAsyncDisposable
 
     private static SiloOptions Options(string socket) => SiloOptions.Default with
     {
-        Port = 0,
+        // One that a silo which is started again finds free.
+        Port = TestPorts.Reserve(),
         UnixSocket = socket,
         HostBytes = 64 << 20,
         Http = new HttpOptions { Enabled = false },

@@ -47,7 +47,7 @@ public sealed class LocalTests
     [InlineData(Way.Tcp)]
     public async Task PutAsync_BatchLargerThanTheArena_IsStored(Way way)
     {
-        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 200 });
+        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 30_000 });
         (KvTierClient client, KvNamespace ns) = await silo.ConnectAsync(way);
         await using (client)
         {
@@ -67,7 +67,7 @@ public sealed class LocalTests
     [Fact]
     public async Task PutAsync_FirstRequestOfAClientIsABatchLargerThanTheArena_IsStored()
     {
-        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 200 });
+        await using LiveSilo silo = await LiveSilo.StartAsync(options => options with { HostBytes = 4 << 20, PutWaitMs = 30_000 });
         await using var client = new KvTierClient(silo.ClientOptions(Way.Local));
         KvNamespace ns = client.NamespaceOf(LiveSilo.Opaque);
         PutBlock[] blocks =
@@ -248,12 +248,8 @@ public sealed class LocalTests
 
     internal static async Task WaitUntilAsync(Func<bool> condition)
     {
-        using var guard = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!condition())
-        {
-            guard.Token.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
+        using var guard = new CancellationTokenSource(LiveSilo.Patience);
+        while (!condition()) await Task.Delay(2, guard.Token);
     }
 
     /// <summary>The system's clock, some time ahead.</summary>

@@ -1,3 +1,5 @@
+using KvTier.Client.Tests.Live;
+
 namespace KvTier.Client.Tests.Routing;
 
 /// <summary>Silos that are scripted, and a client of them.</summary>
@@ -18,13 +20,9 @@ public sealed class DoubleCluster : IAsyncDisposable
         var cluster = new DoubleCluster([.. Enumerable.Range(0, count).Select(i => new DoubleSilo(((char)('a' + i)).ToString()))]);
         ClusterMap map = cluster.MapOf(1, cluster.Silos, replicas);
         foreach (DoubleSilo silo in cluster.Silos) silo.Map = map;
-        var options = new KvClusterClientOptions
-        {
-            Endpoints = [.. cluster.Silos.Select(silo => $"tcp://127.0.0.1:{silo.Port}")],
-            Silo = new KvTierClientOptions { RequestTimeout = TimeSpan.FromSeconds(30) },
-            MapInterval = TimeSpan.FromHours(1),
-            HedgeEnabled = false,
-        };
+        KvClusterClientOptions options = LiveCluster.PatientOptions(cluster.Silos.Select(silo => $"tcp://127.0.0.1:{silo.Port}"));
+        options.MapInterval = TimeSpan.FromHours(1);
+        options.HedgeEnabled = false;
         configure?.Invoke(options);
         cluster.Client = (await KvClusterClient.ConnectAsync(options)).Value;
         cluster.Namespace = (await cluster.Client.OpenNamespaceAsync(LiveCluster.Opaque)).Value;
@@ -53,6 +51,9 @@ public sealed class DoubleCluster : IAsyncDisposable
             for (int i = 0; i < prompt.Ids.Length; i++) silo.Blocks[prompt.Ids[i]] = prompt.Puts[i].Payload.ToArray();
         }
     }
+
+    /// <summary>Waits until something is so.</summary>
+    public static Task UntilAsync(Func<bool> condition) => LocalTests.WaitUntilAsync(condition);
 
     /// <summary>Ends a silo as a crash does.</summary>
     public async Task KillAsync(DoubleSilo silo)

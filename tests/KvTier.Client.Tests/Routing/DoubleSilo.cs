@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using KvTier.Protocol;
+using KvTier.Testing;
 
 namespace KvTier.Client.Tests.Routing;
 
@@ -20,9 +21,11 @@ public sealed class DoubleSilo : IAsyncDisposable
     {
         Name = name;
         held.SetResult();
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+
+        // Nobody else listens there once it is gone.
+        Port = TestPorts.Reserve();
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, Port));
         listener.Listen();
-        Port = ((IPEndPoint)listener.LocalEndPoint!).Port;
         accepting = Task.Run(AcceptAsync);
     }
 

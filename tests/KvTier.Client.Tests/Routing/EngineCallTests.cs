@@ -133,23 +133,23 @@ public sealed class EngineCallTests : IAsyncLifetime
 
     private async Task StartAsync(int silos, Func<SiloOptions, SiloOptions>? configure = null)
     {
-        var options = new KvClusterClientOptions { Silo = new KvTierClientOptions { RequestTimeout = TimeSpan.FromSeconds(30) } };
+        string[] endpoints;
         if (silos == 1)
         {
             LiveSilo silo = await LiveSilo.StartAsync(configure);
             started.Add(silo);
             hosts = [silo.Host];
-            options.Endpoints = [$"unix://{silo.SocketPath}"];
+            endpoints = [$"unix://{silo.SocketPath}"];
         }
         else
         {
             LiveCluster cluster = await LiveCluster.StartAsync(silos, configure: configure);
             started.Add(cluster);
             hosts = cluster.Hosts;
-            options.Endpoints = [.. hosts.Select(host => $"unix://{host.Endpoints.UnixSocket}")];
+            endpoints = [.. hosts.Select(host => $"unix://{host.Endpoints.UnixSocket}")];
         }
 
-        client = (await KvClusterClient.ConnectAsync(options)).Value;
+        client = (await KvClusterClient.ConnectAsync(LiveCluster.PatientOptions(endpoints))).Value;
         started.Add(client);
     }
 
@@ -169,6 +169,7 @@ public sealed class EngineCallTests : IAsyncLifetime
         {
             Endpoint = $"unix://{host.Endpoints.UnixSocket}",
             Transport = TransportMode.Wire,
+            RequestTimeout = LiveSilo.Patience,
         })).Value;
         using JsonDocument stat = JsonDocument.Parse((await one.StatAsync()).Value);
         return stat.RootElement.GetProperty("engines").Clone();

@@ -32,7 +32,7 @@ public sealed class HedgeTests
         DoubleCluster.Give(prompt, owner);
         owner.Hold();
         Task<BlockResult[]> get = prompt.GetAsync(cluster.Namespace);
-        while (next.Seen.IsEmpty) await Task.Delay(5);
+        await DoubleCluster.UntilAsync(() => !next.Seen.IsEmpty);
         Assert.False(get.IsCompleted);
         owner.Release();
         Assert.True((await get)[0].IsHit);
@@ -48,7 +48,7 @@ public sealed class HedgeTests
         DoubleCluster.Give(prompt, owner);
         owner.Hold();
         Task<BlockResult[]> get = prompt.GetAsync(cluster.Namespace);
-        while (owner.Seen.IsEmpty) await Task.Delay(5);
+        await DoubleCluster.UntilAsync(() => !owner.Seen.IsEmpty);
         await Task.Delay(100);
         owner.Release();
         Assert.True((await get)[0].IsHit);
@@ -108,7 +108,7 @@ public sealed class HedgeTests
             options.HedgeEnabled = true;
             options.HedgeDelay = delay ?? TimeSpan.FromMilliseconds(20);
             options.HedgeShare = share;
-            options.TryTimeout = TimeSpan.FromSeconds(30);
+            options.TryTimeout = TimeSpan.FromSeconds(60);
         });
 
     private static (DoubleSilo Owner, DoubleSilo Next) HoldersOf(DoubleCluster cluster, Prompt prompt) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvTier.Client.Tests.Live;
 using KvTier.Silo;
 using KvTier.Testing;
 
@@ -67,16 +68,28 @@ public sealed class LiveCluster : IAsyncDisposable
         while (!hosts.Select(host => host.ClusterStatus!).All(status => status.Silos.Count(silo => silo.Member) == hosts.Count
             && status.Silos.All(silo => silo.Settled && silo.Alive)))
         {
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), "waited 60 s for the silos to settle");
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(120), "waited 120 s for the silos to settle");
             await Task.Delay(10);
         }
     }
 
-    public KvClusterClientOptions ClientOptions() => new()
+    public KvClusterClientOptions ClientOptions() => PatientOptions(
+        hosts.Select(host => $"tcp://{host.Endpoints.Native}"), new KvTierClientOptions { Transport = TransportMode.Wire });
+
+    /// <summary>A client that takes no silo for lost because the machine stands still, whose socket it would leave out for good and of
+    /// whose blocks a get would be a miss.</summary>
+    public static KvClusterClientOptions PatientOptions(IEnumerable<string> endpoints, KvTierClientOptions? silo = null)
     {
-        Endpoints = [.. hosts.Select(host => $"tcp://{host.Endpoints.Native}")],
-        Silo = new KvTierClientOptions { Transport = TransportMode.Wire, RequestTimeout = TimeSpan.FromSeconds(30) },
-    };
+        silo ??= new KvTierClientOptions();
+        (silo.RequestTimeout, silo.ConnectTimeout, silo.LeaseDuration) = (LiveSilo.Patience, LiveSilo.Patience, LiveSilo.Patience);
+        return new KvClusterClientOptions
+        {
+            Endpoints = [.. endpoints],
+            Silo = silo,
+            MapTimeout = TimeSpan.FromSeconds(20),
+            TryTimeout = TimeSpan.FromSeconds(20),
+        };
+    }
 
     public async Task<(KvClusterClient Client, KvClusterNamespace Namespace)> ConnectAsync(Action<KvClusterClientOptions>? configure = null)
     {

@@ -49,7 +49,12 @@ public sealed class ScriptedRecallTests
 
     private static async Task<(KvTierClient Client, KvNamespace Namespace)> ConnectAsync(ScriptedSilo silo)
     {
-        KvTierClient client = (await KvTierClient.ConnectAsync(new KvTierClientOptions { Endpoint = silo.Endpoint })).Value;
+        KvTierClient client = (await KvTierClient.ConnectAsync(new KvTierClientOptions
+        {
+            Endpoint = silo.Endpoint,
+            RequestTimeout = LiveSilo.Patience,
+            ConnectTimeout = LiveSilo.Patience,
+        })).Value;
         return (client, (await client.OpenNamespaceAsync(KvText.Namespace)).Value);
     }
 }

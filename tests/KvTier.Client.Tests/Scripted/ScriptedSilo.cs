@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using KvTier.Protocol;
+using KvTier.Testing;
 
 namespace KvTier.Client.Tests.Scripted;
 
@@ -52,12 +53,13 @@ public sealed class ScriptedSilo : IAsyncDisposable
     private readonly Task accepting;
     private TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public ScriptedSilo(int port = 0)
+    public ScriptedSilo(int? port = null)
     {
+        // Nobody else listens there once it is gone, and another one of it may.
+        Port = port ?? TestPorts.Reserve();
         listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, port));
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, Port));
         listener.Listen();
-        Port = ((IPEndPoint)listener.LocalEndPoint!).Port;
         accepting = Task.Run(AcceptAsync);
     }
 

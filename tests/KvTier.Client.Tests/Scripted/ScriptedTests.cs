@@ -1,3 +1,4 @@
+using KvTier.Client.Tests.Live;
 using KvTier.Protocol;
 using KvTier.Testing;
 
@@ -6,7 +7,10 @@ namespace KvTier.Client.Tests.Scripted;
 /// <summary>What a client does when its silo misbehaves.</summary>
 public sealed class ScriptedTests
 {
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
+
+    /// <summary>A deadline that is to pass, and not before its request is sent: that would end the connection.</summary>
+    private static readonly TimeSpan brief = TimeSpan.FromSeconds(1);
     private static readonly NamespaceDescriptor Opaque = new("test", Profiles.Opaque);
 
     [Fact]
@@ -97,9 +101,10 @@ public sealed class ScriptedTests
         (KvTierClient client, KvNamespace ns) = await ConnectAsync(silo, options => options.Connections = 1);
         await using KvTierClient closing = client;
         silo.Script = header => header.Opcode == Opcode.Prefix ? Act.Hold : Act.Answer;
-        Result<int> late = await ns.PrefixAsync(new BlockId[] { new(1, 2) }, timeout: TimeSpan.FromMilliseconds(50)).AsTask()
+        Result<int> late = await ns.PrefixAsync(new BlockId[] { new(1, 2) }, timeout: brief).AsTask()
             .WaitAsync(Guard);
         Assert.Equal(ErrorCode.DeadlineExceeded, late.Error!.Code);
+        Assert.True(await silo.Held.WaitAsync(Guard));
         silo.Open();
         Assert.Null(await client.PingAsync());
         Assert.Equal(1, silo.Accepted);
@@ -116,9 +121,10 @@ public sealed class ScriptedTests
         (byte[] key, byte[] payload, BlockId id) = Block(ns, 5, 1 << 20);
         Assert.True((await ns.PutAsync(key, payload)).IsOk);
         silo.Script = header => header.Opcode == Opcode.Get ? Act.HalfPayload : Act.Answer;
-        Result<BlockResult> late = await ns.GetAsync(new GetBlock(id, new byte[roomBytes]), TimeSpan.FromMilliseconds(100)).AsTask()
+        Result<BlockResult> late = await ns.GetAsync(new GetBlock(id, new byte[roomBytes]), brief).AsTask()
             .WaitAsync(Guard);
         Assert.Equal(ErrorCode.DeadlineExceeded, late.Error!.Code);
+        Assert.True(await silo.Held.WaitAsync(Guard));
         silo.Script = _ => Act.Answer;
         silo.Open();
         var destination = new byte[payload.Length];
@@ -251,7 +257,7 @@ public sealed class ScriptedTests
         (KvTierClient client, _) = await ConnectAsync(silo, options => options.Resilience.Enabled = false);
         silo.Script = _ => Act.Ignore;
         Task<KvError?> ping = client.PingAsync().AsTask();
-        while (!silo.Seen.Contains(Opcode.Ping)) await Task.Yield();
+        await LocalTests.WaitUntilAsync(() => silo.Seen.Contains(Opcode.Ping));
         await client.DisposeAsync();
         Assert.Equal(ErrorCode.Unavailable, (await ping.WaitAsync(Guard))!.Code);
         await Assert.ThrowsAsync<ObjectDisposedException>(() => client.PingAsync().AsTask());
@@ -275,7 +281,9 @@ public sealed class ScriptedTests
                 Assert.Equal(-1, BlockBytes.FirstWrong(id, destination));
             }
         });
-        Assert.Equal(2, client.ConnectionsOpen);
+
+        // The second one is dialled beside the requests.
+        await LocalTests.WaitUntilAsync(() => client.ConnectionsOpen == 2);
     }
 
     internal static (byte[] Key, byte[] Payload, BlockId Id) Block(KvNamespace ns, int number, int length)
@@ -290,7 +298,12 @@ public sealed class ScriptedTests
     private static async Task<(KvTierClient Client, KvNamespace Namespace)> ConnectAsync(ScriptedSilo silo,
         Action<KvTierClientOptions>? configure = null)
     {
-        var options = new KvTierClientOptions { Endpoint = silo.Endpoint };
+        var options = new KvTierClientOptions
+        {
+            Endpoint = silo.Endpoint,
+            RequestTimeout = LiveSilo.Patience,
+            ConnectTimeout = LiveSilo.Patience,
+        };
         configure?.Invoke(options);
         KvTierClient client = (await KvTierClient.ConnectAsync(options)).Value;
         return (client, (await client.OpenNamespaceAsync(Opaque)).Value);
