@@ -202,4 +202,20 @@ public sealed class WriteBehindTests
         Assert.Null(await harness.Engine.DrainAsync(EngineHarness.Guard));
         Assert.Equal(200, log.Records.Count);
     }
+
+    [Fact]
+    public async Task WaitDurableAsync_ChangeAfterADrain_HearsAtOnceThatNobodyWritesAnyMore()
+    {
+        var log = new FakeLog();
+        await using var harness = new EngineHarness(log: log, time: TimeProvider.System);
+        harness.Engine.Start();
+        harness.Put(1);
+        Assert.Null(await harness.Engine.DrainAsync(EngineHarness.Guard));
+        harness.Engine.Delete(harness.Namespace, EngineHarness.IdOf(1));
+
+        // The longest deadline there is: nothing but the end of the writer can end this wait.
+        KvError? error = await harness.Engine.WaitDurableAsync(harness.Engine.CurrentTicket, TimeSpan.FromDays(1))
+            .AsTask().WaitAsync(EngineHarness.Guard);
+        Assert.Equal(ErrorCode.ShuttingDown, error?.Code);
+    }
 }

@@ -66,6 +66,9 @@ internal sealed partial class LogWriter
         }
 
         running = false;
+
+        // Nobody appends any more: who still waits, or comes now, hears of it instead of waiting until a deadline.
+        EndWaits();
     }
 
     /// <summary>Makes room, appends one round, and moves the commit on.</summary>
@@ -132,13 +135,17 @@ internal sealed partial class LogWriter
     internal async ValueTask CloseAsync()
     {
         if (commit is not null) await FinishCommitAsync();
+        EndWaits();
+        reclaimer.Dispose();
+    }
+
+    private void EndWaits()
+    {
         lock (state.Gate)
         {
             closed = true;
             waiters.FailAfter(-1, new KvError(ErrorCode.ShuttingDown, "engine"));
         }
-
-        reclaimer.Dispose();
     }
 
     private bool MayGather()
