@@ -3,7 +3,7 @@ namespace KvTier.Protocol.Tests;
 /// <summary>What code allocates on its thread.</summary>
 internal static class Allocated
 {
-    /// <summary>The least that a few runs allocate: in one of them the runtime may fill a cache of its own, in each of them never.</summary>
+    /// <summary>The least that a few runs allocate: in one of them the runtime may fill a cache of its own, in each never.</summary>
     public static long Least(Action work)
     {
         long least = long.MaxValue;
